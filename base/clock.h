@@ -1,0 +1,28 @@
+/* Time. Deadlines and durations use the monotonic clock; the wall clock only labels things. No decision about who owns
+ * the log ever looks at a clock. Any thread may call everything here. */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include "base/err.h"
+
+#include <stdint.h>
+
+enum { CLOCK_TEXT_SIZE = 32 };
+
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_SECOND UINT64_C(1000000000)
+
+uint64_t clock_monotonic_ns(void);
+uint64_t clock_monotonic_ms(void);
+uint64_t clock_unix_ns(void);
+
+/* RFC 3339 in UTC with milliseconds, `2026-11-21T10:00:00.123Z`. */
+void clock_format(uint64_t unix_ns, char text[CLOCK_TEXT_SIZE]);
+
+/* RFC 3339 with optional fraction (up to 9 digits) and `Z`; anything else is ERR_CONFIG. */
+bool clock_parse(const char *text, uint64_t *ret_unix_ns, struct err *err) CHECKED;
+
+/* The Date header of HTTP, `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7, the fixed form only). False if it isn't. */
+bool clock_parse_http_date(const char *text, uint64_t *ret_unix_ns) CHECKED;
+
+#endif

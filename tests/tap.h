@@ -1,0 +1,129 @@
+/* Unit tests in TAP, for prove(1).
+ *
+ * A program is a list of TEST(name_as_a_sentence) { … } and one TAP_MAIN(). Every test runs in its own child with a
+ * time limit: a crash, an abort, a leak found at exit or a deadlock becomes one "not ok" and the others still run.
+ * EXPECT… notes a failure and goes on; REQUIRE leaves the test. Arguments of the program name the tests to run. */
+#ifndef TESTS_TAP_H
+#define TESTS_TAP_H
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { TAP_TESTS_MAX = 200, TAP_LIMIT_SECONDS = 120 };
+
+struct tap_entry {
+    const char *name;
+    void (*run)(void);
+};
+
+static struct tap_entry tap_entries[TAP_TESTS_MAX];
+static int tap_count;
+static int tap_failures;
+
+static inline void tap_register(const char *name, void (*run)(void))
+{
+    if (tap_count == TAP_TESTS_MAX)
+        abort();
+    tap_entries[tap_count++] = (struct tap_entry){name, run};
+}
+
+#define TEST(name)                                                    \
+    static void name(void);                                           \
+    __attribute__((constructor)) static void tap_constructor_##name(void) \
+    {                                                                 \
+        tap_register(#name, name);                                    \
+    }                                                                 \
+    static void name(void)
+
+static inline bool tap_note(bool held, const char *what, const char *file, int line)
+{
+    if (!held) {
+        tap_failures++;
+        printf("# %s:%d: expected %s\n", file, line, what);
+    }
+    return held;
+}
+
+#define EXPECT(condition) tap_note((condition), #condition, __FILE__, __LINE__)
+#define REQUIRE(condition)      \
+    do {                        \
+        if (!EXPECT(condition)) \
+            return;             \
+    } while (0)
+
+#define EXPECT_INT(actual, wanted)                                                        \
+    do {                                                                                  \
+        intmax_t actual_ = (intmax_t)(actual), wanted_ = (intmax_t)(wanted);              \
+        if (!tap_note(actual_ == wanted_, #actual " to be " #wanted, __FILE__, __LINE__)) \
+            printf("#   it is %" PRIdMAX ", not %" PRIdMAX "\n", actual_, wanted_);       \
+    } while (0)
+
+#define EXPECT_STR(actual, wanted)                                                                  \
+    do {                                                                                            \
+        const char *actual_ = (actual), *wanted_ = (wanted);                                        \
+        if (!tap_note(strcmp(actual_, wanted_) == 0, #actual " to be " #wanted, __FILE__, __LINE__)) \
+            printf("#   it is \"%s\", not \"%s\"\n", actual_, wanted_);                             \
+    } while (0)
+
+/* For calls that take an err: prints its text on failure. */
+#define EXPECT_OK(call, err)                                   \
+    do {                                                       \
+        if (!tap_note((call), #call, __FILE__, __LINE__))      \
+            printf("#   %s\n", (err)->text);                   \
+    } while (0)
+#define REQUIRE_OK(call, err)                                  \
+    do {                                                       \
+        if (!tap_note((call), #call, __FILE__, __LINE__)) {    \
+            printf("#   %s\n", (err)->text);                   \
+            return;                                            \
+        }                                                      \
+    } while (0)
+
+static inline bool tap_run(const struct tap_entry *entry)
+{
+    int status = 0;
+    pid_t child;
+
+    (void)fflush(stdout);
+    child = fork();
+    if (child == 0) {
+        (void)alarm(TAP_LIMIT_SECONDS);
+        entry->run();
+        exit(tap_failures > 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+    }
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        return false;
+    if (WIFSIGNALED(status))
+        printf("# ended by signal %d\n", WTERMSIG(status));
+    return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
+}
+
+static inline bool tap_wanted(const char *name, int count, char **names)
+{
+    for (int at = 1; at < count; at++)
+        if (strcmp(names[at], name) == 0)
+            return true;
+    return count <= 1;
+}
+
+#define TAP_MAIN()                                                                    \
+    int main(int count, char **names)                                                 \
+    {                                                                                 \
+        int number = 0, failed = 0;                                                   \
+        for (int at = 0; at < tap_count; at++) {                                      \
+            if (!tap_wanted(tap_entries[at].name, count, names))                      \
+                continue;                                                             \
+            bool held = tap_run(&tap_entries[at]);                                    \
+            failed += !held;                                                          \
+            printf("%sok %d - %s\n", held ? "" : "not ", ++number, tap_entries[at].name); \
+        }                                                                             \
+        printf("1..%d\n", number);                                                    \
+        return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;                              \
+    }
+
+#endif
