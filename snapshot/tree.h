@@ -1,0 +1,76 @@
+/* The tree of files at one moment, compact: about 60 bytes for each entry beside its path, so that 100,000 files fit in 15 MB.
+ *
+ * The same structure is what a scan of the disk gives, what a manifest says, and what is compared to find changes. Entries are in ascending byte
+ * order of path, each path once. Strings and pieces live in arenas of the tree. Databases and their side files are not in here.
+ * Not thread-safe; reading from several threads is fine while nobody changes it. */
+#ifndef SNAPSHOT_TREE_H
+#define SNAPSHOT_TREE_H
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "snapshot/digest.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum entry_kind { ENTRY_FILE = 1, ENTRY_DIRECTORY = 2, ENTRY_SYMLINK = 3 };
+enum content_kind { CONTENT_NONE = 0, CONTENT_INLINE = 1, CONTENT_PIECES = 2 };
+
+enum {
+    TREE_INLINE_MAX = 32 << 10, /* larger files are blobs */
+    TREE_PIECE_SIZE = 8 << 20,
+    TREE_PATH_MAX = 4095,
+};
+
+/* Part of a large file. A piece of zeros (a hole) has tag 0 and is not stored. */
+struct tree_piece {
+    uint64_t tag; /* 0: zeros */
+    uint32_t raw_bytes;
+    struct digest content;
+};
+
+struct tree_entry {
+    uint32_t path;   /* offset of the NUL-terminated text in the arena: tree_path() */
+    uint32_t target; /* symlink: offset of its target; inline file: frame number; pieces: index of the first piece */
+    uint32_t extra;  /* inline file: offset in the raw frame; pieces: their count */
+    uint32_t uid;
+    uint32_t gid;
+    uint16_t mode;   /* the 12 permission bits */
+    uint8_t kind;    /* enum entry_kind */
+    uint8_t content; /* enum content_kind; CONTENT_NONE for a scanned file whose content was not read yet */
+    uint64_t size;
+    int64_t mtime_ns;
+    /* Identity on this disk, from a scan; zero in a tree that came from a manifest. They prove "unchanged", a name alone doesn't. */
+    uint64_t inode;
+    int64_t ctime_ns;
+};
+
+struct tree;
+
+struct tree *tree_new(void);
+void tree_free(struct tree *tree); /* NULL is fine */
+DEFINE_CLEANUP(struct tree *, tree_free, tree_freep)
+
+size_t tree_count(const struct tree *tree);
+/* Sum of the sizes of all files. */
+uint64_t tree_bytes(const struct tree *tree);
+struct tree_entry *tree_at(struct tree *tree, size_t index);
+const char *tree_path(const struct tree *tree, const struct tree_entry *entry);
+const char *tree_target(const struct tree *tree, const struct tree_entry *entry);
+const struct tree_piece *tree_pieces(const struct tree *tree, const struct tree_entry *entry);
+
+/* Appends an entry (its path, and for a symlink its target, are copied into the arena); the order is restored by tree_sort().
+ * The pointer is valid until the next addition. */
+struct tree_entry *tree_add(struct tree *tree, const char *path, size_t path_size, const char *target, size_t target_size);
+/* Gives the entry its content; pieces are copied. */
+void tree_set_pieces(struct tree *tree, struct tree_entry *entry, const struct tree_piece *pieces, uint32_t count);
+void tree_set_inline(struct tree_entry *entry, uint32_t frame, uint32_t offset);
+/* Sorts by path. False if a path occurs twice. */
+bool tree_sort(struct tree *tree);
+/* By path, in O(log n); NULL if absent. */
+struct tree_entry *tree_find(struct tree *tree, const char *path);
+
+/* The rules of docs/FORMAT.md for a path that comes from outside: relative, no empty, "." or ".." component, not below .holdfast, length. */
+bool tree_path_is_safe(const char *path, size_t size);
+
+#endif
