@@ -137,8 +137,8 @@ bool buf_check(const struct buf *buf, const char *what, struct err *err)
     return true;
 }
 
-/* Length of the well-formed UTF-8 sequence at text, or 0. Overlong forms, surrogates and values above U+10FFFF are
- * not well-formed: readers of our JSON may refuse them. */
+/* Length of the well-formed UTF-8 sequence at text, or 0. Overlong forms, surrogates and values above
+ * U+10FFFF are not well-formed: readers of our JSON may refuse them. */
 static size_t utf8_length(const unsigned char *text)
 {
     size_t length = text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;

@@ -1,9 +1,9 @@
 /* A growing byte buffer with a ceiling.
  *
- * Everything whose size comes from outside (an object, an answer, a file name list) is collected in one of these, so
- * that no peer decides how much memory we use. Above the ceiling, additions are dropped and `overflowed` is set; the
- * owner looks once, at the end (buf_check). Allocation failure aborts: fixed sizes under overcommit don't fail
- * in any way that a caller could act upon. Not thread-safe. */
+ * Everything whose size comes from outside (an object, an answer, a file name list) is collected in one of
+ * these, so that no peer decides how much memory we use. Above the ceiling, additions are dropped and
+ * `overflowed` is set; the owner looks once, at the end (buf_check). Allocation failure aborts: fixed sizes
+ * under overcommit don't fail in any way that a caller could act upon. Not thread-safe. */
 #ifndef BASE_BUF_H
 #define BASE_BUF_H
 
@@ -20,7 +20,10 @@ struct buf {
     bool overflowed;
 };
 
-#define BUF_INIT(max) {.size_max = (max)}
+#define BUF_INIT(max)     \
+    {                     \
+        .size_max = (max) \
+    }
 
 /* Frees the memory and makes it empty again; the ceiling stays. */
 void buf_clear(struct buf *buf);
@@ -32,7 +35,8 @@ void buf_add_text(struct buf *buf, const char *text);
 void buf_printf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Adds text as a quoted JSON string; bytes that aren't UTF-8 become U+FFFD. */
 void buf_add_json(struct buf *buf, const char *text);
-/* Makes room for `size` bytes at the end and returns it, or NULL above the ceiling; the size is already counted. */
+/* Makes room for `size` bytes at the end and returns it, or NULL above the ceiling; the size is already
+ * counted. */
 uint8_t *buf_extend(struct buf *buf, size_t size);
 /* A terminating NUL that isn't counted; valid until the next addition. Never NULL. */
 const char *buf_text(struct buf *buf);

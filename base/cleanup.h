@@ -5,8 +5,8 @@
  *     CLEANUP(freep) char *text = NULL;
  *     CLEANUP(close_fdp) int fd = -1;
  *
- * Every early return then releases what was acquired so far and nothing else; there is no unwinding ladder to keep in
- * step with the code above it. MOVE() hands a pointer on, MOVE_FD() a descriptor. */
+ * Every early return then releases what was acquired so far and nothing else; there is no unwinding ladder to
+ * keep in step with the code above it. MOVE() hands a pointer on, MOVE_FD() a descriptor. */
 #ifndef BASE_CLEANUP_H
 #define BASE_CLEANUP_H
 
@@ -30,11 +30,11 @@
         given_;                                 \
     }))
 
-#define MOVE_FD(fd)          \
-    (__extension__({         \
+#define MOVE_FD(fd)           \
+    (__extension__({          \
         int given_fd_ = (fd); \
-        (fd) = -1;           \
-        given_fd_;           \
+        (fd) = -1;            \
+        given_fd_;            \
     }))
 
 static inline void close_fdp(int *fd)

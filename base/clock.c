@@ -103,16 +103,18 @@ bool clock_parse(const char *text, uint64_t *ret_unix_ns, struct err *err)
     struct tm utc = {0};
     const char *at = text;
     uint64_t seconds = 0, ns = 0;
-    bool parsed = take_number(&at, 4, &utc.tm_year) && take_character(&at, '-') && take_number(&at, 2, &utc.tm_mon) &&
-                  take_character(&at, '-') && take_number(&at, 2, &utc.tm_mday) && take_character(&at, 'T') &&
-                  take_number(&at, 2, &utc.tm_hour) && take_character(&at, ':') && take_number(&at, 2, &utc.tm_min) &&
-                  take_character(&at, ':') && take_number(&at, 2, &utc.tm_sec) && take_fraction(&at, &ns) &&
-                  take_character(&at, 'Z') && *at == '\0';
+    bool parsed =
+        take_number(&at, 4, &utc.tm_year) && take_character(&at, '-') && take_number(&at, 2, &utc.tm_mon) &&
+        take_character(&at, '-') && take_number(&at, 2, &utc.tm_mday) && take_character(&at, 'T') &&
+        take_number(&at, 2, &utc.tm_hour) && take_character(&at, ':') && take_number(&at, 2, &utc.tm_min) &&
+        take_character(&at, ':') && take_number(&at, 2, &utc.tm_sec) && take_fraction(&at, &ns) &&
+        take_character(&at, 'Z') && *at == '\0';
 
     utc.tm_year -= 1900;
     utc.tm_mon -= 1;
     if (!parsed || !seconds_of(&utc, &seconds))
-        return err_set(err, ERR_CONFIG, "\"%.60s\" is not a time; write it like 2026-11-21T10:00:00.123Z", text);
+        return err_set(err, ERR_CONFIG, "\"%.60s\" is not a time; write it like 2026-11-21T10:00:00.123Z",
+                       text);
     *ret_unix_ns = seconds * NS_PER_SECOND + ns;
     return true;
 }

@@ -1,5 +1,5 @@
-/* Time. Deadlines and durations use the monotonic clock; the wall clock only labels things. No decision about who owns
- * the log ever looks at a clock. Any thread may call everything here. */
+/* Time. Deadlines and durations use the monotonic clock; the wall clock only labels things. No decision about
+ * who owns the log ever looks at a clock. Any thread may call everything here. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
@@ -22,7 +22,8 @@ void clock_format(uint64_t unix_ns, char text[CLOCK_TEXT_SIZE]);
 /* RFC 3339 with optional fraction (up to 9 digits) and `Z`; anything else is ERR_CONFIG. */
 bool clock_parse(const char *text, uint64_t *ret_unix_ns, struct err *err) CHECKED;
 
-/* The Date header of HTTP, `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7, the fixed form only). False if it isn't. */
+/* The Date header of HTTP, `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7, the fixed form only). False if
+ * it isn't. */
 bool clock_parse_http_date(const char *text, uint64_t *ret_unix_ns) CHECKED;
 
 #endif

@@ -62,8 +62,8 @@ void err_prefix(struct err *err, const char *format, ...)
 const char *err_code_name(enum err_code code)
 {
     static const char *const names[] = {
-        [ERR_NONE] = "none",           [ERR_CONFIG] = "config",     [ERR_DENIED] = "denied",
-        [ERR_NOT_FOUND] = "not found", [ERR_CONFLICT] = "conflict", [ERR_FENCED] = "fenced",
+        [ERR_NONE] = "none",           [ERR_CONFIG] = "config",       [ERR_DENIED] = "denied",
+        [ERR_NOT_FOUND] = "not found", [ERR_CONFLICT] = "conflict",   [ERR_FENCED] = "fenced",
         [ERR_CORRUPT] = "corrupt",     [ERR_TRANSIENT] = "transient", [ERR_CANCELED] = "canceled",
         [ERR_SYSTEM] = "system",
     };

@@ -1,9 +1,9 @@
 /* Errors are values.
  *
- * A function that can fail takes `struct err *err` last and returns bool: true means success and *err is untouched;
- * false means *err says what happened and what the caller may do about it. Outputs are named ret_… and are untouched on
- * failure. Nothing is allocated, so running out of memory cannot hide what went wrong. An error is wrapped with context
- * on its way up and logged once, where it stops. */
+ * A function that can fail takes `struct err *err` last and returns bool: true means success and *err is
+ * untouched; false means *err says what happened and what the caller may do about it. Outputs are named ret_…
+ * and are untouched on failure. Nothing is allocated, so running out of memory cannot hide what went wrong.
+ * An error is wrapped with context on its way up and logged once, where it stops. */
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
@@ -18,7 +18,8 @@ enum err_code {
     ERR_CONFLICT,  /* a create-if-absent met an object: read it back before concluding anything */
     ERR_FENCED,    /* another owner has taken over: stop, touch nothing (exit 76) */
     ERR_CORRUPT,   /* bytes don't match their digest or format (exit 65) */
-    ERR_TRANSIENT, /* timeout, throttling, 5xx, broken connection: the outcome may be unknown, another try may do */
+    ERR_TRANSIENT, /* timeout, throttling, 5xx, broken connection: the outcome may be unknown, another try may
+                      do */
     ERR_CANCELED,  /* shutdown was requested */
     ERR_SYSTEM,    /* what else the kernel or a library reported */
 };

@@ -88,7 +88,8 @@ bool fs_read_file(int directory_fd, const char *path, struct buf *contents, stru
 static bool write_new_file(int directory_fd, const char *path, const void *bytes, size_t size, mode_t mode,
                            struct err *err)
 {
-    CLEANUP(close_fdp) int fd = openat(directory_fd, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+    CLEANUP(close_fdp)
+    int fd = openat(directory_fd, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
 
     if (fd < 0)
         return err_errno(err, "create %s", path);
@@ -99,7 +100,8 @@ static bool write_new_file(int directory_fd, const char *path, const void *bytes
     return true;
 }
 
-bool fs_replace_file(int directory_fd, const char *path, const void *bytes, size_t size, mode_t mode, struct err *err)
+bool fs_replace_file(int directory_fd, const char *path, const void *bytes, size_t size, mode_t mode,
+                     struct err *err)
 {
     CLEANUP(freep) char *temporary = xasprintf("%s.new", path);
     CLEANUP(freep) char *parent = xstrdup(path);

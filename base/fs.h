@@ -1,7 +1,7 @@
 /* Files: whole reads and writes that are durable when they return, and walking without following anything.
  *
- * Names that come from a store are never joined to a path by hand: fs_open_beneath() lets the kernel refuse whatever
- * leaves the directory (openat2, Linux 5.6). Any thread may call everything here. */
+ * Names that come from a store are never joined to a path by hand: fs_open_beneath() lets the kernel refuse
+ * whatever leaves the directory (openat2, Linux 5.6). Any thread may call everything here. */
 #ifndef BASE_FS_H
 #define BASE_FS_H
 
@@ -19,19 +19,21 @@ bool fs_write_all(int fd, const void *bytes, size_t size, struct err *err) CHECK
 /* Exactly size bytes; ERR_CORRUPT if the file ends before. */
 bool fs_read_at(int fd, void *bytes, size_t size, uint64_t offset, struct err *err) CHECKED;
 
-/* Adds the whole file to *contents, up to its ceiling (ERR_CORRUPT above). path is relative to directory_fd. */
+/* Adds the whole file to *contents, up to its ceiling (ERR_CORRUPT above). path is relative to directory_fd.
+ */
 bool fs_read_file(int directory_fd, const char *path, struct buf *contents, struct err *err) CHECKED;
 
-/* Replaces path by bytes so that after a crash either the old or the new content is there: a temporary beside it,
- * fsync, rename, fsync of the directory. */
+/* Replaces path by bytes so that after a crash either the old or the new content is there: a temporary beside
+ * it, fsync, rename, fsync of the directory. */
 bool fs_replace_file(int directory_fd, const char *path, const void *bytes, size_t size, mode_t mode,
                      struct err *err) CHECKED;
 
 /* Opens a directory for reading and as a base for …at() calls. */
 bool fs_open_directory(int directory_fd, const char *path, int *ret_fd, struct err *err) CHECKED;
 
-/* Opens path beneath directory_fd: no "..", no absolute path, no symlink anywhere on the way, not even the last
- * component. flags and mode as for open(2); O_CLOEXEC is added. ERR_CORRUPT if the name tries to leave. */
+/* Opens path beneath directory_fd: no "..", no absolute path, no symlink anywhere on the way, not even the
+ * last component. flags and mode as for open(2); O_CLOEXEC is added. ERR_CORRUPT if the name tries to leave.
+ */
 bool fs_open_beneath(int directory_fd, const char *path, int flags, mode_t mode, int *ret_fd,
                      struct err *err) CHECKED;
 
@@ -39,7 +41,8 @@ bool fs_open_beneath(int directory_fd, const char *path, int flags, mode_t mode,
 bool fs_make_directories(int directory_fd, const char *path, mode_t mode, struct err *err) CHECKED;
 
 /* The directory that holds path, opened beneath directory_fd, and the last component (points into path). */
-bool fs_open_parent(int directory_fd, const char *path, int *ret_fd, const char **ret_name, struct err *err) CHECKED;
+bool fs_open_parent(int directory_fd, const char *path, int *ret_fd, const char **ret_name,
+                    struct err *err) CHECKED;
 
 /* Removes path and all below it, never following a symlink; absent is success. */
 bool fs_remove_tree(int directory_fd, const char *path, struct err *err) CHECKED;

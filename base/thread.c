@@ -26,13 +26,15 @@ void mutex_unlockp(pthread_mutex_t **mutex)
     assert(!failed);
 }
 
-bool thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *context, struct err *err)
+bool thread_start(pthread_t *ret_thread, const char *name, void *(*run)(void *), void *context,
+                  struct err *err)
 {
     pthread_attr_t attributes;
     sigset_t all, before;
     int failed;
 
-    /* 256 KiB: zstd and libcurl keep their state on the heap; libs3 with our signer needs about 50 KiB (measured). */
+    /* 256 KiB: zstd and libcurl keep their state on the heap; libs3 with our signer needs about 50 KiB
+     * (measured). */
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, 256 * 1024);
     sigfillset(&all);

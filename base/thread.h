@@ -1,6 +1,6 @@
-/* Threads, as few verbs as the program needs: a worker pool for blocking work in parallel, and an event that one
- * thread raises and another polls. Every wait can be ended; nothing here installs a signal handler, and threads start with all signals
- * blocked, so that the main thread's signalfd sees every one. */
+/* Threads, as few verbs as the program needs: a worker pool for blocking work in parallel, and an event that
+ * one thread raises and another polls. Every wait can be ended; nothing here installs a signal handler, and
+ * threads start with all signals blocked, so that the main thread's signalfd sees every one. */
 #ifndef BASE_THREAD_H
 #define BASE_THREAD_H
 
@@ -39,7 +39,8 @@ bool pool_open(unsigned workers, const char *name, struct pool **ret_pool, struc
 /* Waits for what was submitted, then ends the workers. NULL is fine. */
 void pool_free(struct pool *pool);
 
-/* A set of tasks that succeed or fail together. The first error is kept, and `failed` tells the others to stop early. */
+/* A set of tasks that succeed or fail together. The first error is kept, and `failed` tells the others to
+ * stop early. */
 struct task_group {
     struct pool *pool;
     pthread_mutex_t mutex; /* guards pending and err */
@@ -52,11 +53,12 @@ struct task_group {
 
 /* At most pending_max tasks of this group are queued or running at once; group_submit() waits for room. */
 void group_init(struct task_group *group, struct pool *pool, size_t pending_max);
-/* Runs `run(context, err)` on a worker, which owns context from here on. A group that has failed still runs it: the task looks at
- * group_failed() first and frees its context. */
+/* Runs `run(context, err)` on a worker, which owns context from here on. A group that has failed still runs
+ * it: the task looks at group_failed() first and frees its context. */
 void group_submit(struct task_group *group, bool (*run)(void *context, struct err *err), void *context);
 bool group_failed(struct task_group *group);
-/* Waits for all; false with the first error if any failed. The group can be used again afterwards or dropped. */
+/* Waits for all; false with the first error if any failed. The group can be used again afterwards or dropped.
+ */
 bool group_wait(struct task_group *group, struct err *err) CHECKED;
 
 #endif

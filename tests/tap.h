@@ -1,8 +1,9 @@
 /* Unit tests in TAP, for prove(1).
  *
- * A program is a list of TEST(name_as_a_sentence) { … } and one TAP_MAIN(). Every test runs in its own child with a
- * time limit: a crash, an abort, a leak found at exit or a deadlock becomes one "not ok" and the others still run.
- * EXPECT… notes a failure and goes on; REQUIRE leaves the test. Arguments of the program name the tests to run. */
+ * A program is a list of TEST(name_as_a_sentence) { … } and one TAP_MAIN(). Every test runs in its own child
+ * with a time limit: a crash, an abort, a leak found at exit or a deadlock becomes one "not ok" and the
+ * others still run. EXPECT… notes a failure and goes on; REQUIRE leaves the test. Arguments of the program
+ * name the tests to run. */
 #ifndef TESTS_TAP_H
 #define TESTS_TAP_H
 
@@ -32,12 +33,12 @@ static inline void tap_register(const char *name, void (*run)(void))
     tap_entries[tap_count++] = (struct tap_entry){name, run};
 }
 
-#define TEST(name)                                                    \
-    static void name(void);                                           \
+#define TEST(name)                                                        \
+    static void name(void);                                               \
     __attribute__((constructor)) static void tap_constructor_##name(void) \
-    {                                                                 \
-        tap_register(#name, name);                                    \
-    }                                                                 \
+    {                                                                     \
+        tap_register(#name, name);                                        \
+    }                                                                     \
     static void name(void)
 
 static inline bool tap_note(bool held, const char *what, const char *file, int line)
@@ -63,25 +64,25 @@ static inline bool tap_note(bool held, const char *what, const char *file, int l
             printf("#   it is %" PRIdMAX ", not %" PRIdMAX "\n", actual_, wanted_);       \
     } while (0)
 
-#define EXPECT_STR(actual, wanted)                                                                  \
-    do {                                                                                            \
-        const char *actual_ = (actual), *wanted_ = (wanted);                                        \
+#define EXPECT_STR(actual, wanted)                                                                   \
+    do {                                                                                             \
+        const char *actual_ = (actual), *wanted_ = (wanted);                                         \
         if (!tap_note(strcmp(actual_, wanted_) == 0, #actual " to be " #wanted, __FILE__, __LINE__)) \
-            printf("#   it is \"%s\", not \"%s\"\n", actual_, wanted_);                             \
+            printf("#   it is \"%s\", not \"%s\"\n", actual_, wanted_);                              \
     } while (0)
 
 /* For calls that take an err: prints its text on failure. */
-#define EXPECT_OK(call, err)                                   \
-    do {                                                       \
-        if (!tap_note((call), #call, __FILE__, __LINE__))      \
-            printf("#   %s\n", (err)->text);                   \
+#define EXPECT_OK(call, err)                              \
+    do {                                                  \
+        if (!tap_note((call), #call, __FILE__, __LINE__)) \
+            printf("#   %s\n", (err)->text);              \
     } while (0)
-#define REQUIRE_OK(call, err)                                  \
-    do {                                                       \
-        if (!tap_note((call), #call, __FILE__, __LINE__)) {    \
-            printf("#   %s\n", (err)->text);                   \
-            return;                                            \
-        }                                                      \
+#define REQUIRE_OK(call, err)                               \
+    do {                                                    \
+        if (!tap_note((call), #call, __FILE__, __LINE__)) { \
+            printf("#   %s\n", (err)->text);                \
+            return;                                         \
+        }                                                   \
     } while (0)
 
 static inline bool tap_run(const struct tap_entry *entry)
@@ -111,19 +112,19 @@ static inline bool tap_wanted(const char *name, int count, char **names)
     return count <= 1;
 }
 
-#define TAP_MAIN()                                                                    \
-    int main(int count, char **names)                                                 \
-    {                                                                                 \
-        int number = 0, failed = 0;                                                   \
-        for (int at = 0; at < tap_count; at++) {                                      \
-            if (!tap_wanted(tap_entries[at].name, count, names))                      \
-                continue;                                                             \
-            bool held = tap_run(&tap_entries[at]);                                    \
-            failed += !held;                                                          \
+#define TAP_MAIN()                                                                        \
+    int main(int count, char **names)                                                     \
+    {                                                                                     \
+        int number = 0, failed = 0;                                                       \
+        for (int at = 0; at < tap_count; at++) {                                          \
+            if (!tap_wanted(tap_entries[at].name, count, names))                          \
+                continue;                                                                 \
+            bool held = tap_run(&tap_entries[at]);                                        \
+            failed += !held;                                                              \
             printf("%sok %d - %s\n", held ? "" : "not ", ++number, tap_entries[at].name); \
-        }                                                                             \
-        printf("1..%d\n", number);                                                    \
-        return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;                              \
+        }                                                                                 \
+        printf("1..%d\n", number);                                                        \
+        return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;                                  \
     }
 
 #endif

@@ -1,7 +1,7 @@
 /* Where the store is, as the operator gave it, and the one call that opens it.
  *
- * sidecar/config reads the environment and fills struct store_config; nothing below here looks at the environment
- * (except libcurl, which honours HTTPS_PROXY and NO_PROXY). */
+ * sidecar/config reads the environment and fills struct store_config; nothing below here looks at the
+ * environment (except libcurl, which honours HTTPS_PROXY and NO_PROXY). */
 #ifndef SNAPSHOT_STORE_CONFIG_H
 #define SNAPSHOT_STORE_CONFIG_H
 
@@ -10,7 +10,8 @@
 
 enum store_kind { STORE_S3, STORE_DIRECTORY };
 
-/* A secret is given as a value or as a file that holds it (read again when the store says that it expired). */
+/* A secret is given as a value or as a file that holds it (read again when the store says that it expired).
+ */
 struct store_secret {
     const char *value; /* or NULL */
     const char *file;  /* or NULL */
@@ -18,11 +19,12 @@ struct store_secret {
 
 struct store_config {
     enum store_kind kind;
-    char *directory;      /* STORE_DIRECTORY: absolute path */
-    char *bucket;         /* STORE_S3 */
-    char *prefix;         /* without leading or trailing '/'; may be empty */
-    const char *endpoint; /* http(s)://host[:port][/base/path]; NULL: from the URL (r2) or AWS for the region */
-    const char *region;   /* NULL: "auto" for r2 and custom endpoints, "us-east-1" for AWS */
+    char *directory; /* STORE_DIRECTORY: absolute path */
+    char *bucket;    /* STORE_S3 */
+    char *prefix;    /* without leading or trailing '/'; may be empty */
+    const char
+        *endpoint;      /* http(s)://host[:port][/base/path]; NULL: from the URL (r2) or AWS for the region */
+    const char *region; /* NULL: "auto" for r2 and custom endpoints, "us-east-1" for AWS */
     struct store_secret access_key_id;
     struct store_secret secret_access_key;
     struct store_secret session_token; /* may be absent */
@@ -31,22 +33,24 @@ struct store_config {
     char *account;                     /* r2://ACCOUNT/…: picks the endpoint when none is given */
 };
 
-/* Reads s3://BUCKET/PREFIX, r2://ACCOUNT/BUCKET/PREFIX or file:///DIR into *config (kind, directory, bucket, prefix,
- * account; the caller fills the rest). ERR_CONFIG with one sentence that names HOLDFAST_STORE and shows the right form. */
+/* Reads s3://BUCKET/PREFIX, r2://ACCOUNT/BUCKET/PREFIX or file:///DIR into *config (kind, directory, bucket,
+ * prefix, account; the caller fills the rest). ERR_CONFIG with one sentence that names HOLDFAST_STORE and
+ * shows the right form. */
 bool store_config_parse_url(struct store_config *config, const char *url, struct err *err) CHECKED;
 /* Frees what the parser allocated; the borrowed pointers stay the caller's. */
 void store_config_clear(struct store_config *config);
 
-/* Opens the driver that config asks for; no request is made yet, but everything that can be checked locally is
- * (ERR_CONFIG). The strings in config and *canceled must outlive the store. observer may be NULL. Call once before other
- * threads exist (libcurl's, libxml2's and libs3's global initialisation are in here). */
-bool store_open(const struct store_config *config, const atomic_bool *canceled, const struct store_observer *observer,
-                struct store **ret_store, struct err *err) CHECKED;
+/* Opens the driver that config asks for; no request is made yet, but everything that can be checked locally
+ * is (ERR_CONFIG). The strings in config and *canceled must outlive the store. observer may be NULL. Call
+ * once before other threads exist (libcurl's, libxml2's and libs3's global initialisation are in here). */
+bool store_open(const struct store_config *config, const atomic_bool *canceled,
+                const struct store_observer *observer, struct store **ret_store, struct err *err) CHECKED;
 
-/* Decorates a store with the only retry loop: ERR_TRANSIENT is tried again with jittered exponential backoff (100 ms
- * to 5 s; a Retry-After of the store wins) until deadline_ms has passed since the call began. create() is never sent
- * again blindly: after ERR_TRANSIENT or ERR_CONFLICT the decorator reads the key back: our bytes mean success, other bytes ERR_CONFLICT,
- * absent after ERR_TRANSIENT means send the same bytes again, absent after ERR_CONFLICT is ERR_CONFLICT. Borrows inner. */
+/* Decorates a store with the only retry loop: ERR_TRANSIENT is tried again with jittered exponential backoff
+ * (100 ms to 5 s; a Retry-After of the store wins) until deadline_ms has passed since the call began.
+ * create() is never sent again blindly: after ERR_TRANSIENT or ERR_CONFLICT the decorator reads the key back:
+ * our bytes mean success, other bytes ERR_CONFLICT, absent after ERR_TRANSIENT means send the same bytes
+ * again, absent after ERR_CONFLICT is ERR_CONFLICT. Borrows inner. */
 struct store *store_retry(struct store *inner, uint64_t deadline_ms, const atomic_bool *canceled);
 
 #endif

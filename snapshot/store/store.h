@@ -1,8 +1,9 @@
 /* An object store: the one seam between what we keep and where we keep it.
  *
- * Keys are relative to the configured prefix, '/'-separated, at most STORE_KEY_MAX bytes of [A-Za-z0-9._/-], checked on
- * the way in. Objects are write-once: a key is written with one content only. Objects are small (at most about
- * 9 MiB: bulk is cut into parts and pieces), so bodies are memory, and a retry simply sends them again.
+ * Keys are relative to the configured prefix, '/'-separated, at most STORE_KEY_MAX bytes of [A-Za-z0-9._/-],
+ * checked on the way in. Objects are write-once: a key is written with one content only. Objects are small
+ * (at most about 9 MiB: bulk is cut into parts and pieces), so bodies are memory, and a retry simply sends
+ * them again.
  *
  * Every call may be made from any thread, blocks until done, and ends soon after *canceled becomes true with
  * ERR_CANCELED. Drivers make one attempt (the retry decorator is the only loop). What an error says:
@@ -38,7 +39,8 @@ typedef bool store_visitor(void *context, const struct store_entry *entry, struc
 
 /* What a request did, for metrics. Called after each attempt, from the thread that made it. */
 struct store_observer {
-    /* operation: "create", "put", "get", "stat", "list", "delete"; outcome: an err_code, ERR_NONE for success. */
+    /* operation: "create", "put", "get", "stat", "list", "delete"; outcome: an err_code, ERR_NONE for
+     * success. */
     void (*request)(void *context, const char *operation, enum err_code outcome, uint64_t sent_bytes,
                     uint64_t received_bytes);
     void *context;
@@ -49,18 +51,19 @@ struct store_ops {
     bool (*create)(struct store *store, const char *key, const void *bytes, size_t size, struct err *err);
     /* Writes the object whatever is there. Durable when it returns true. */
     bool (*put)(struct store *store, const char *key, const void *bytes, size_t size, struct err *err);
-    /* Adds the whole object to *contents, which is as it was after a failure. ERR_CORRUPT above its ceiling. */
+    /* Adds the whole object to *contents, which is as it was after a failure. ERR_CORRUPT above its ceiling.
+     */
     bool (*get)(struct store *store, const char *key, struct buf *contents, struct err *err);
     /* The object's size, by HEAD. */
     bool (*stat)(struct store *store, const char *key, uint64_t *ret_size, struct err *err);
-    /* Visits at most `limit` keys (0: all) that begin with `prefix` and sort after `after` (NULL: from the first).
-     * Pages arrive whole or not at all; visits may have been made when a later page fails. */
-    bool (*list)(struct store *store, const char *prefix, const char *after, size_t limit, store_visitor *visit,
-                 void *context, struct err *err);
+    /* Visits at most `limit` keys (0: all) that begin with `prefix` and sort after `after` (NULL: from the
+     * first). Pages arrive whole or not at all; visits may have been made when a later page fails. */
+    bool (*list)(struct store *store, const char *prefix, const char *after, size_t limit,
+                 store_visitor *visit, void *context, struct err *err);
     /* Succeeds if the key is already absent. */
     bool (*delete)(struct store *store, const char *key, struct err *err);
-    /* The store's clock (its newest Date header carried on by the monotonic clock; a directory: the local clock).
-     * Before the first answer it is the local clock. Never fails. */
+    /* The store's clock (its newest Date header carried on by the monotonic clock; a directory: the local
+     * clock). Before the first answer it is the local clock. Never fails. */
     uint64_t (*unix_ns)(struct store *store);
     void (*free)(struct store *store);
 };
@@ -69,12 +72,13 @@ struct store {
     const struct store_ops *ops;
 };
 
-bool store_create(struct store *store, const char *key, const void *bytes, size_t size, struct err *err) CHECKED;
+bool store_create(struct store *store, const char *key, const void *bytes, size_t size,
+                  struct err *err) CHECKED;
 bool store_put(struct store *store, const char *key, const void *bytes, size_t size, struct err *err) CHECKED;
 bool store_get(struct store *store, const char *key, struct buf *contents, struct err *err) CHECKED;
 bool store_stat(struct store *store, const char *key, uint64_t *ret_size, struct err *err) CHECKED;
-bool store_list(struct store *store, const char *prefix, const char *after, size_t limit, store_visitor *visit,
-                void *context, struct err *err) CHECKED;
+bool store_list(struct store *store, const char *prefix, const char *after, size_t limit,
+                store_visitor *visit, void *context, struct err *err) CHECKED;
 bool store_delete(struct store *store, const char *key, struct err *err) CHECKED;
 uint64_t store_unix_ns(struct store *store);
 /* NULL is fine. */
