@@ -1,57 +1,173 @@
-# holdfast: make, make check, make system, make demo, make bench, make lint, make analyze, make format, make install.
-# SAN=address,undefined or SAN=thread builds and tests everything again in its own folder; CC=clang likewise.
+# The targets, each of which builds what it needs:
+#
+#   make            ./holdfast                        make deps      newer libraries from source, into deps/
+#   make check      unit tests and fuzz seeds         make lint      the rules of the house
+#   make system     the real program, end to end      make analyze   gcc -fanalyzer and clang-tidy
+#   make soak       kills at random, for long         make coverage  which lines the tests reach
+#   make demo       what holdfast is for, shown       make format    clang-format, in place
+#   make bench      the figures, measured             make install   to $(DESTDIR)$(PREFIX)/bin
+#   make fuzz TIME=60   each parser, so many seconds (needs clang)
+#
+# SAN=address,undefined or SAN=thread does any of it with sanitizers, CC=clang with the other compiler, WERROR=1 with
+# warnings as errors; each combination has its own folder below build/. A new file needs no change here.
 
-CC ?= gcc
+# make's built-in default is "cc"; only a CC that somebody chose counts.
 ifeq ($(origin CC),default)
 CC := gcc
 endif
 SAN ?=
 WERROR ?=
+COVERAGE ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
+TIME ?= 60
+JOBS ?= $(shell nproc)
+# One short line for each step; V=1 shows the commands.
+Q := $(if $(V),,@)
+SAY = $(if $(V),true,printf '  %-8s %s\n')
 
 comma := ,
-BUILD := build/$(notdir $(CC))$(if $(SAN),-$(subst $(comma),-,$(SAN)))
+BUILD := build/$(notdir $(CC))$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(COVERAGE),-coverage)
 
+# What `make deps` built is found before what the distribution packages; deps/lib holds static archives only.
+DEPS := $(wildcard deps/.built)
+DEPS_INCLUDE := $(if $(DEPS),-isystem deps/include -isystem deps/include/libxml2) -isystem /usr/include/libxml2
+DEPS_LIB := $(if $(DEPS),-Ldeps/lib)
+
+CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual \
             -Wformat=2 -Wundef -Wvla -Wswitch-enum -Wwrite-strings $(if $(WERROR),-Werror)
-HARDENING := -fstack-protector-strong -fPIE $(if $(SAN),,-D_FORTIFY_SOURCE=3)
-CFLAGS ?= -O2 -g
-ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. $(DEPS_CFLAGS) -I/usr/include/libxml2 $(WARNINGS) $(HARDENING) $(CFLAGS) \
-              $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
+# Ubuntu's compilers define _FORTIFY_SOURCE themselves. Sanitizers and unoptimised code can't have it.
+HARDENING := -fPIE -fstack-protector-strong -U_FORTIFY_SOURCE $(if $(SAN)$(COVERAGE),,-D_FORTIFY_SOURCE=3)
+# Undefined behaviour ends the test instead of only being printed.
+INSTRUMENTS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer) \
+               $(if $(COVERAGE),--coverage -O0)
+LANGUAGE := -std=gnu17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. $(DEPS_INCLUDE)
+COMPILE = $(CC) $(LANGUAGE) $(WARNINGS) $(HARDENING) $(CFLAGS) $(INSTRUMENTS) $(EXTRA_CFLAGS)
 
-# libs3 runs on our transport: these calls of its static archive are ours (facts: docs/DESIGN.md, Store).
+# libs3 runs on our transport: these calls of its static archive are ours (docs/DESIGN.md, Store).
 WRAP := curl_easy_setopt curl_easy_perform curl_multi_add_handle gmtime
-LDFLAGS ?=
-ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now $(WRAP:%=-Wl,--wrap=%) $(LDFLAGS) $(if $(SAN),-fsanitize=$(SAN))
-LIBRARIES := -l:libs3.a -lcurl -lxml2 -lcrypto -lsqlite3 -lzstd -lxxhash -lmicrohttpd -lpthread
+LINK = $(CC) $(CFLAGS) $(INSTRUMENTS) -pie -Wl,-z,relro,-z,now,--as-needed $(WRAP:%=-Wl,--wrap=%) $(LDFLAGS)
+# libs3 calls back into our library (the wrapped calls), hence the group.
+LIBRARIES = -Wl,--start-group $(filter %.a,$^) -l:libs3.a -Wl,--end-group $(DEPS_LIB) \
+            -lcurl -lxml2 -lcrypto -lsqlite3 -lzstd -lxxhash -lmicrohttpd -lpthread
 
 SOURCES := $(wildcard base/*.c snapshot/*.c snapshot/store/*.c proxy/*.c sidecar/*.c)
+HEADERS := $(wildcard base/*.h snapshot/*.h snapshot/store/*.h proxy/*.h sidecar/*.h)
+TEST_SOURCES := $(wildcard tests/*/*.c)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
+TEST_OBJECTS := $(TEST_SOURCES:%.c=$(BUILD)/%.o)
+MAIN := $(BUILD)/sidecar/main.o
 LIBRARY := $(BUILD)/libholdfast.a
-UNITS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*_test.c))
+DOUBLES := $(BUILD)/libdoubles.a
+UNITS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/*/*_test.c))
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAYS := $(FUZZ_TARGETS:%=$(BUILD)/replay/%)
+FUZZERS := $(FUZZ_TARGETS:%=$(BUILD)/fuzzer/%)
 
-.PHONY: all check
+.PHONY: all objects units check system soak demo bench fuzz fuzzers coverage lint analyze tidy format install deps clean FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
 all: holdfast
 
-holdfast: $(BUILD)/holdfast
-	cp $< $@
+# Always compared, since builds with other flags write the same ./holdfast.
+holdfast: $(BUILD)/holdfast FORCE
+	@cmp -s $< $@ || install -m 755 $< $@
 
-$(BUILD)/holdfast: $(BUILD)/sidecar/main.o $(LIBRARY)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBRARIES)
+$(BUILD)/holdfast: $(MAIN) $(LIBRARY)
+	@$(SAY) link $@
+	$(Q)$(LINK) -o $@ $(MAIN) $(LIBRARIES)
 
-$(LIBRARY): $(filter-out $(BUILD)/sidecar/main.o,$(OBJECTS))
-	rm -f $@
-	ar rcs $@ $^
-
-$(BUILD)/%.o: %.c
+# Removed first: ar would keep the members of files that are gone.
+$(LIBRARY): $(filter-out $(MAIN),$(OBJECTS))
+$(DOUBLES): $(filter $(BUILD)/tests/double/%,$(TEST_OBJECTS))
+$(LIBRARY) $(DOUBLES):
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	@$(SAY) archive $@
+	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/tests/unit/%_test: $(BUILD)/tests/unit/%_test.o $(LIBRARY)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBRARIES)
+# Different flags and newly built libraries rebuild everything.
+$(BUILD)/%.o: %.c Makefile $(DEPS)
+	@mkdir -p $(@D)
+	@$(SAY) compile $@
+	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
-check: $(UNITS)
-	prove $(UNITS)
+$(UNITS): %: %.o $(DOUBLES) $(LIBRARY)
+	@$(SAY) link $@
+	$(Q)$(LINK) -o $@ $< $(LIBRARIES)
 
--include $(OBJECTS:.o=.d)
+$(BUILD)/backend: $(filter $(BUILD)/tests/backend/%,$(TEST_OBJECTS))
+	@$(SAY) link $@
+	$(Q)$(LINK) -o $@ $^ -lsqlite3 -lcrypto -lpthread
+
+$(REPLAYS): $(BUILD)/replay/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(DOUBLES) $(LIBRARY)
+	@mkdir -p $(@D)
+	@$(SAY) link $@
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(LIBRARIES)
+
+$(FUZZERS): $(BUILD)/fuzzer/%: $(BUILD)/tests/fuzz/%.o $(DOUBLES) $(LIBRARY)
+	@mkdir -p $(@D)
+	@$(SAY) link $@
+	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $< $(LIBRARIES)
+
+objects: $(OBJECTS) $(TEST_OBJECTS)
+units: $(UNITS) $(REPLAYS)
+
+check: units
+	prove -j $(JOBS) $(UNITS) $(REPLAYS)
+
+# The tests find the programs by these names.
+system soak: export TEST_HOLDFAST = $(CURDIR)/$(BUILD)/holdfast
+system soak: export TEST_BACKEND = $(CURDIR)/$(BUILD)/backend
+system: holdfast $(BUILD)/backend
+	prove --exec '' $(or $(TESTS),$(sort $(wildcard tests/system/*.t)))
+
+soak: holdfast $(BUILD)/backend
+	prove --exec '' --verbose $(sort $(wildcard tests/soak/*.t))
+
+demo: holdfast $(BUILD)/backend
+	@sh tests/demo/demo.sh
+
+bench: holdfast $(BUILD)/backend
+	bench/run.sh
+
+# Finds go to build/fuzz/; what is worth keeping is copied into tests/fuzz/corpus/ by hand.
+fuzz:
+	$(MAKE) CC=clang SAN=fuzzer-no-link,address,undefined fuzzers
+fuzzers: $(FUZZERS)
+	@mkdir -p build/fuzz
+	@set -e; for target in $(FUZZ_TARGETS); do \
+	    echo "== $$target, $(TIME) s"; log=build/fuzz/$$target.log; mkdir -p build/fuzz/$$target; \
+	    $(BUILD)/fuzzer/$$target -max_total_time=$(TIME) -timeout=10 -rss_limit_mb=1024 \
+	        -artifact_prefix=build/fuzz/$$target- build/fuzz/$$target tests/fuzz/corpus/$${target#fuzz_} \
+	        >$$log 2>&1 || { tail -n 40 $$log; exit 1; }; \
+	    tail -n 1 $$log; \
+	done
+
+coverage:
+	find build/gcc-coverage -name '*.gcda' -delete 2>/dev/null || true
+	$(MAKE) CC=gcc COVERAGE=1 check
+	@tests/coverage.sh build/gcc-coverage
+
+lint:
+	@tests/lint.sh
+
+analyze: tidy
+	$(MAKE) CC=gcc WERROR=1 BUILD=build/analyze CFLAGS='-O1 -fanalyzer' objects
+tidy:
+	printf '%s\n' $(SOURCES) | xargs -P $(JOBS) -I{} \
+	    clang-tidy --quiet --header-filter='(^|/)(base|snapshot|proxy|sidecar)/[^/]*h$$' {} -- $(LANGUAGE) $(WARNINGS)
+
+format:
+	clang-format -i $(SOURCES) $(HEADERS) $(TEST_SOURCES) $(wildcard tests/*.h tests/*/*.h)
+
+install: holdfast
+	install -D -m 755 holdfast $(DESTDIR)$(PREFIX)/bin/holdfast
+
+deps:
+	@tools/deps.sh
+
+clean:
+	rm -rf build holdfast
+
+-include $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d)
