@@ -19,18 +19,18 @@ struct store_secret {
 
 struct store_config {
     enum store_kind kind;
-    char *directory; /* STORE_DIRECTORY: absolute path */
-    char *bucket;    /* STORE_S3 */
-    char *prefix;    /* without leading or trailing '/'; may be empty */
-    const char
-        *endpoint;      /* http(s)://host[:port][/base/path]; NULL: from the URL (r2) or AWS for the region */
-    const char *region; /* NULL: "auto" for r2 and custom endpoints, "us-east-1" for AWS */
+    char *directory;      /* STORE_DIRECTORY: absolute path */
+    char *bucket;         /* STORE_S3 */
+    char *prefix;         /* without leading or trailing '/'; may be empty */
+    const char *endpoint; /* http(s)://host[:port][/base/path]; NULL: R2 of the account, or AWS */
+    const char *region;   /* NULL: "auto" for R2 and custom endpoints, "us-east-1" for AWS */
     struct store_secret access_key_id;
     struct store_secret secret_access_key;
     struct store_secret session_token; /* may be absent */
-    bool path_style;                   /* http://host/bucket/key instead of http://bucket.host/key */
-    const char *ca_file;               /* NULL: the system's */
-    char *account;                     /* r2://ACCOUNT/…: picks the endpoint when none is given */
+    bool path_style;          /* http://host/bucket/key instead of http://bucket.host/key, if that can work */
+    const char *ca_file;      /* NULL: the system's */
+    char *account;            /* r2://ACCOUNT/…: picks the endpoint when none is given */
+    unsigned stall_timeout_s; /* a request that makes no progress for so long is broken; 0: 15 s */
 };
 
 /* Reads s3://BUCKET/PREFIX, r2://ACCOUNT/BUCKET/PREFIX or file:///DIR into *config (kind, directory, bucket,
@@ -41,8 +41,8 @@ bool store_config_parse_url(struct store_config *config, const char *url, struct
 void store_config_clear(struct store_config *config);
 
 /* Opens the driver that config asks for; no request is made yet, but everything that can be checked locally
- * is (ERR_CONFIG). The strings in config and *canceled must outlive the store. observer may be NULL. Call
- * once before other threads exist (libcurl's, libxml2's and libs3's global initialisation are in here). */
+ * is (ERR_CONFIG). config with its strings, *canceled and *observer (NULL: none) must outlive the store. Call
+ * before other threads exist (libcurl's, libxml2's and libs3's global initialisation are in here). */
 bool store_open(const struct store_config *config, const atomic_bool *canceled,
                 const struct store_observer *observer, struct store **ret_store, struct err *err) CHECKED;
 
