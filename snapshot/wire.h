@@ -1,7 +1,8 @@
 /* Bytes in, bytes out: little-endian integers with lengths before data (docs/FORMAT.md).
  *
- * The reader never runs past its end: the first field that doesn't fit sets `failed`, and everything read after that is zero or empty.
- * A parser reads its fields straight down and looks once. Not thread-safe; no allocation in the reader. */
+ * The reader never runs past its end: the first field that doesn't fit sets `failed`, and everything read
+ * after that is zero or empty. A parser reads its fields straight down and looks once. Not thread-safe; no
+ * allocation in the reader. */
 #ifndef SNAPSHOT_WIRE_H
 #define SNAPSHOT_WIRE_H
 
@@ -29,8 +30,12 @@ uint32_t wire_u32(struct wire_reader *reader);
 uint64_t wire_u64(struct wire_reader *reader);
 /* size bytes inside the input, or NULL after failure; valid as long as the input. */
 const uint8_t *wire_bytes(struct wire_reader *reader, size_t size);
-/* A str: sets *ret_size; fails on a NUL inside. */
+/* A str, not terminated: sets *ret_size; fails on a NUL inside. Empty, never NULL, after failure. */
 const char *wire_str(struct wire_reader *reader, size_t *ret_size);
+/* Fills target, an object of fixed size; zeros after failure. */
+void wire_copy(struct wire_reader *reader, void *target, size_t size);
+/* Bytes not read yet; 0 after failure. A count is held against this before anything is allocated for it. */
+size_t wire_left(const struct wire_reader *reader);
 /* All was read, and nothing is left over. */
 bool wire_done(const struct wire_reader *reader);
 
