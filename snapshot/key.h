@@ -1,4 +1,5 @@
-/* The names of objects (docs/FORMAT.md, Keys). Positions are inverted, so that the newest sorts first and one LIST finds the head. */
+/* The names of objects (docs/FORMAT.md, Keys). Positions are inverted, so that the newest sorts first and one
+ * LIST finds the head. */
 #ifndef SNAPSHOT_KEY_H
 #define SNAPSHOT_KEY_H
 
@@ -11,6 +12,7 @@ struct key {
     char text[KEY_SIZE];
 };
 
+/* Positions and tags begin at 1, and first is not above last (asserted). */
 struct key key_log(uint64_t position);
 struct key key_base(uint64_t position, const struct id *owner, uint64_t n);
 struct key key_part(uint64_t position, const struct id *owner, uint64_t n);
