@@ -1,7 +1,7 @@
 /* zstd, in one shot. The one file that includes <zstd.h> is codec.c.
  *
- * Contexts are costly to make and hold much memory; a codec is one pair of them, used by one thread at a time, freed when the work is done so that an
- * idle process gives the memory back. */
+ * Contexts are costly to make and hold much memory; a codec is one pair of them, used by one thread at a
+ * time, freed when the work is done so that an idle process gives the memory back. */
 #ifndef SNAPSHOT_CODEC_H
 #define SNAPSHOT_CODEC_H
 
@@ -16,9 +16,12 @@ DEFINE_CLEANUP(struct codec *, codec_free, codec_freep)
 
 /* Most bytes that compressing `size` may give. */
 size_t codec_bound(size_t size);
-/* Compresses at `level` (3 is the usual one) and appends one frame, with its content size in it. ERR_SYSTEM. */
-bool codec_compress(struct codec *codec, int level, const void *raw, size_t raw_size, struct buf *frame, struct err *err) CHECKED;
+/* Compresses at `level` (3 is the usual one) and appends one frame, with its content size in it. ERR_SYSTEM.
+ */
+bool codec_compress(struct codec *codec, int level, const void *raw, size_t raw_size, struct buf *frame,
+                    struct err *err) CHECKED;
 /* Decodes one frame that must give exactly raw_size bytes into raw. ERR_CORRUPT otherwise. */
-bool codec_decompress(struct codec *codec, const void *frame, size_t frame_size, void *raw, size_t raw_size, struct err *err) CHECKED;
+bool codec_decompress(struct codec *codec, const void *frame, size_t frame_size, void *raw, size_t raw_size,
+                      struct err *err) CHECKED;
 
 #endif
