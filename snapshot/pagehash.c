@@ -1,0 +1,28 @@
+#include "snapshot/pagehash.h"
+
+#include <assert.h>
+
+/* Inlined, 4 KiB pages in the cache hash at 20 GB/s, through the library at 17. Its run-time choice of wider
+ * vectors gives 32, but exists on x86 alone, and either is far above what a disk or zstd delivers. */
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+/* SQLite keeps its locks in this page and never stores anything in it:
+ * https://www.sqlite.org/fileformat.html, 1.3. */
+enum { LOCK_BYTE = 1 << 30 };
+
+uint64_t pagehash_of(const void *pages, size_t size, uint32_t page_size, uint64_t first_page)
+{
+    const uint8_t *page = pages;
+    uint64_t lock_page, hash = 0;
+
+    assert(page_size >= 512 && page_size <= 65536 && (page_size & (page_size - 1)) == 0);
+    assert(size % page_size == 0 && first_page > 0);
+    lock_page = LOCK_BYTE / page_size + 1;
+    for (uint64_t number = first_page; number < first_page + size / page_size; number++) {
+        if (number != lock_page)
+            hash ^= XXH3_64bits_withSeed(page, page_size, number);
+        page += page_size;
+    }
+    return hash;
+}
