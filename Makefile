@@ -52,6 +52,9 @@ LINK = $(CC) $(CFLAGS) $(INSTRUMENTS) -pie -Wl,-z,relro,-z,now,--as-needed $(WRA
 LIBRARIES = -Wl,--start-group $(filter %.a,$^) -l:libs3.a -Wl,--end-group $(DEPS_LIB) \
             -lcurl -lxml2 -lcrypto -lsqlite3 -lzstd -lxxhash -lmicrohttpd -lpthread
 
+# ThreadSanitizer can't place its shadow where the kernel randomises addresses with more than 28 bits.
+PROVE := $(if $(findstring thread,$(SAN)),$(shell setarch -R true 2>/dev/null && echo setarch -R)) prove
+
 SOURCES := $(wildcard base/*.c snapshot/*.c snapshot/store/*.c proxy/*.c sidecar/*.c)
 HEADERS := $(wildcard base/*.h snapshot/*.h snapshot/store/*.h proxy/*.h sidecar/*.h)
 TEST_SOURCES := $(wildcard tests/*/*.c)
@@ -114,16 +117,16 @@ objects: $(OBJECTS) $(TEST_OBJECTS)
 units: $(UNITS) $(REPLAYS)
 
 check: units
-	prove -j $(JOBS) $(UNITS) $(REPLAYS)
+	$(PROVE) -j $(JOBS) $(UNITS) $(REPLAYS)
 
 # The tests find the programs by these names.
 system soak: export TEST_HOLDFAST = $(CURDIR)/$(BUILD)/holdfast
 system soak: export TEST_BACKEND = $(CURDIR)/$(BUILD)/backend
 system: holdfast $(BUILD)/backend
-	prove --exec '' $(or $(TESTS),$(sort $(wildcard tests/system/*.t)))
+	$(PROVE) --exec '' $(or $(TESTS),$(sort $(wildcard tests/system/*.t)))
 
 soak: holdfast $(BUILD)/backend
-	prove --exec '' --verbose $(sort $(wildcard tests/soak/*.t))
+	$(PROVE) --exec '' --verbose $(sort $(wildcard tests/soak/*.t))
 
 demo: holdfast $(BUILD)/backend
 	@sh tests/demo/demo.sh
