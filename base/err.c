@@ -34,6 +34,7 @@ void err_record(struct err *err, enum err_code code, const char *format, ...)
     va_end(args);
     memcpy(err->text, text, sizeof(text));
     err->code = code;
+    err->number = 0;
 }
 
 void err_record_errno(struct err *err, const char *format, ...)
@@ -46,17 +47,20 @@ void err_record_errno(struct err *err, const char *format, ...)
     (void)vsnprintf(what, sizeof(what), format, args);
     va_end(args);
     err_record(err, code_of_errno(number), "%.900s: %s", what, strerrordesc_np(number));
+    err->number = number;
 }
 
 void err_prefix(struct err *err, const char *format, ...)
 {
     char what[sizeof(err->text)];
+    int number = err->number;
     va_list args;
 
     va_start(args, format);
     (void)vsnprintf(what, sizeof(what), format, args);
     va_end(args);
     err_record(err, err->code, "%.320s: %.700s", what, err->text);
+    err->number = number;
 }
 
 const char *err_code_name(enum err_code code)

@@ -27,6 +27,7 @@ enum err_code {
 struct err {
     enum err_code code;
     char text[1024]; /* room for a whole object key and its cause */
+    int number;      /* the errno behind it, 0 if there was none */
 };
 
 #define CHECKED __attribute__((warn_unused_result))
