@@ -1,0 +1,16 @@
+/* Which driver a configuration asks for. */
+#include "snapshot/store/driver.h"
+
+bool store_open(const struct store_config *config, const atomic_bool *canceled,
+                const struct store_observer *observer, struct store **ret_store, struct err *err)
+{
+    struct store *store = NULL;
+
+    if (config->kind != STORE_DIRECTORY)
+        return err_set(err, ERR_CONFIG, "HOLDFAST_STORE: only file:// stores are built in");
+    if (!dir_open(config, canceled, &store, err))
+        return false;
+    store->observer = observer;
+    *ret_store = store;
+    return true;
+}
