@@ -1,8 +1,8 @@
 /* A record: one immutable object of the log (docs/FORMAT.md, Record).
  *
- * The header says everything that a claimant must know, so that it needs no record but the head. Encoding is deterministic: the same
- * struct gives the same bytes, and the bytes are kept, never encoded again, once they were sent (the frozen-bytes rule of the log).
- * Pure functions; any thread. */
+ * The header says everything that a claimant must know, so that it needs no record but the head. Encoding is
+ * deterministic: the same struct gives the same bytes, and the bytes are kept, never encoded again, once they
+ * were sent (the frozen-bytes rule of the log). Pure functions; any thread. */
 #ifndef SNAPSHOT_RECORD_H
 #define SNAPSHOT_RECORD_H
 
@@ -17,7 +17,7 @@ enum record_kind {
     RECORD_PIN = 6,
 };
 
-enum { RECORD_OPENS = 4, RECORD_SIZE_MAX = 16 << 20, FORMAT_VERSION = 1 };
+enum { RECORD_OPENS = 4, RECORD_SIZE_MAX = 16 << 20 };
 
 /* The newest announced base as every record repeats it. All zero: none. */
 struct base_reference {
@@ -51,12 +51,15 @@ struct record {
     struct digest hash;
 };
 
-/* Appends the whole object to *bytes and gives its hash. body_size at most RECORD_SIZE_MAX - 4096 (asserted). */
+/* Appends the whole object to *bytes and gives its hash. body_size at most RECORD_SIZE_MAX - 4096 (asserted).
+ * A header that record_decode() would refuse, or a buf without room, aborts: what was written could never be
+ * read. */
 void record_encode(const struct record_header *header, const void *body, size_t body_size, struct buf *bytes,
                    struct digest *ret_hash);
 
-/* Checks magic, version, lengths, hash and the header's own rules (kind known, epoch ≤ position, an open's epoch is its position, base fields all zero or
- * all set, announced ≤ position …). ERR_CORRUPT otherwise; a higher version says so and names the remedy (a newer holdfast). */
+/* Checks magic, version, lengths, hash and the header's own rules (kind known, epoch ≤ position, an open's
+ * epoch is its position, base fields all zero or all set, announced ≤ position …). ERR_CORRUPT otherwise; a
+ * higher version says so and names the remedy (a newer holdfast). */
 bool record_decode(const void *bytes, size_t size, struct record *ret_record, struct err *err) CHECKED;
 
 /* "open", "data", … Static. */
@@ -95,6 +98,10 @@ void base_body_encode(const struct base_body *body, struct buf *bytes);
 /* ERR_CORRUPT. The caller clears *ret_body. */
 bool base_body_decode(const void *bytes, size_t size, struct base_body *ret_body, struct err *err) CHECKED;
 void base_body_clear(struct base_body *body);
+/* Decodes the body of a base record (asserted) and checks that it and the header say the same: base, key,
+ * hash and horizon, and that it changes data exactly if it restarts. ERR_CORRUPT. The caller clears
+ * *ret_body. */
+bool record_base_body(const struct record *record, struct base_body *ret_body, struct err *err) CHECKED;
 
 struct open_body {
     char version[64];

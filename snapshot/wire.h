@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ID_SIZE = 16, HASH_SIZE = 32 };
+enum { FORMAT_VERSION = 1, ID_SIZE = 16, HASH_SIZE = 32 };
 
 struct id {
     uint8_t bytes[ID_SIZE];
