@@ -152,7 +152,9 @@ coverage:
 	$(MAKE) CC=gcc COVERAGE=1 check
 	@tests/coverage.sh build/gcc-coverage
 
+# First whether the rules still bite, then whether anything breaks them.
 lint:
+	@prove --quiet --exec sh tests/lint_test.sh
 	@tests/lint.sh
 
 analyze: tidy
