@@ -164,7 +164,7 @@ tidy:
 	    clang-tidy --quiet --header-filter='(^|/)(base|snapshot|proxy|sidecar)/[^/]*h$$' {} -- $(LANGUAGE) $(WARNINGS)
 
 format:
-	clang-format -i $(SOURCES) $(HEADERS) $(TEST_SOURCES) $(wildcard tests/*.h tests/*/*.h)
+	@clang-format -i $(SOURCES) $(HEADERS) $(TEST_SOURCES) $(wildcard tests/*.h tests/*/*.h)
 
 install: holdfast
 	install -D -m 755 holdfast $(DESTDIR)$(PREFIX)/bin/holdfast

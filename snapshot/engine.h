@@ -1,12 +1,14 @@
 /* The engine: one data directory kept in one store, for the life of one process.
  *
- * It runs in a thread of its own. The sidecar tells it what happened in the world (the backend answered, a stop was asked for, the child is gone) and
- * reads its status; it learns of changes through event_fd. The engine knows nothing of HTTP, of PID 1 or of the environment.
+ * It runs in a thread of its own. The sidecar tells it what happened in the world (the backend answered, a
+ * stop was asked for, the child is gone) and reads its status; it learns of changes through event_fd. The
+ * engine knows nothing of HTTP, of PID 1 or of the environment.
  *
  *   STARTING → RESTORED → SERVING → FLUSHING → DONE        and FAILED or FENCED from anywhere
  *
- * STARTING is the start sequence of docs/DESIGN.md: probe, head, takeover, local or remote, fetch, verify, put in place, WAL mode. In RESTORED the child may
- * be started; databases that appear are attached, nothing is published. SERVING ships. */
+ * STARTING is the start sequence of docs/DESIGN.md: probe, head, takeover, local or remote, fetch, verify,
+ * put in place, WAL mode. In RESTORED the child may be started; databases that appear are attached, nothing
+ * is published. SERVING ships. */
 #ifndef SNAPSHOT_ENGINE_H
 #define SNAPSHOT_ENGINE_H
 
@@ -32,17 +34,26 @@ struct engine_config {
     enum engine_adopt adopt;
     enum engine_predecessor predecessor;
     bool unsafe_no_fencing;
-    bool durable_before_gate; /* sync: SERVING is reported `published` only when the first base is announced */
+    bool
+        durable_before_gate; /* sync: SERVING is reported `published` only when the first base is announced */
 };
 
-enum engine_phase { ENGINE_STARTING, ENGINE_RESTORED, ENGINE_SERVING, ENGINE_FLUSHING, ENGINE_DONE, ENGINE_FAILED, ENGINE_FENCED };
+enum engine_phase {
+    ENGINE_STARTING,
+    ENGINE_RESTORED,
+    ENGINE_SERVING,
+    ENGINE_FLUSHING,
+    ENGINE_DONE,
+    ENGINE_FAILED,
+    ENGINE_FENCED
+};
 
 enum { ENGINE_WARNINGS_MAX = 16 };
 
 struct engine_status {
     enum engine_phase phase;
-    double progress;      /* of STARTING, 0 to 1, by bytes */
-    uint64_t bytes_done;  /* of the restore */
+    double progress;     /* of STARTING, 0 to 1, by bytes */
+    uint64_t bytes_done; /* of the restore */
     uint64_t bytes_total;
     uint64_t position;         /* changes seen; read fresh by engine_status() */
     uint64_t durable_position; /* changes that are in the store */
@@ -52,21 +63,23 @@ struct engine_status {
     uint64_t restore_ms;
     uint64_t epoch;
     char owner[33];
-    char step[128];     /* what it is doing, for humans: "fetching 3 databases, 1.2 GB" */
-    bool published;     /* a base is announced in this lineage */
-    bool degraded;      /* the store refuses or can't be reached */
-    bool has_changes;   /* something is not shipped */
+    char step[128];        /* what it is doing, for humans: "fetching 3 databases, 1.2 GB" */
+    bool published;        /* a base is announced in this lineage */
+    bool degraded;         /* the store refuses or can't be reached */
+    bool has_changes;      /* something is not shipped */
     uint64_t unshipped_ms; /* FAILED or DONE: age of the oldest change that was not shipped */
-    struct err err;     /* FAILED, FENCED, or why it is degraded */
+    struct err err;        /* FAILED, FENCED, or why it is degraded */
     char warnings[ENGINE_WARNINGS_MAX][256];
     size_t warnings_count;
 };
 
 struct engine;
 
-/* Checks the data directory (creates it if its parent is there), takes its lock and starts the thread. ERR_CONFIG: unwritable, locked by another
- * holdfast, … in one sentence with the remedy. *canceled stops all work soon, without flushing. */
-bool engine_open(const struct engine_config *config, const atomic_bool *canceled, struct engine **ret_engine, struct err *err) CHECKED;
+/* Checks the data directory (creates it if its parent is there), takes its lock and starts the thread.
+ * ERR_CONFIG: unwritable, locked by another holdfast, … in one sentence with the remedy. *canceled stops all
+ * work soon, without flushing. */
+bool engine_open(const struct engine_config *config, const atomic_bool *canceled, struct engine **ret_engine,
+                 struct err *err) CHECKED;
 /* Joins the thread. NULL is fine. */
 void engine_free(struct engine *engine);
 DEFINE_CLEANUP(struct engine *, engine_free, engine_freep)
@@ -75,17 +88,21 @@ DEFINE_CLEANUP(struct engine *, engine_free, engine_freep)
 int engine_event_fd(const struct engine *engine);
 /* A copy. Any thread. */
 void engine_status(struct engine *engine, struct engine_status *ret_status);
-/* The position of every change committed so far: moves with each commit and file event. Any thread, no store request, no SQL. The seam of `sync`. */
+/* The position of every change committed so far: moves with each commit and file event. Any thread, no store
+ * request, no SQL. The seam of `sync`. */
 uint64_t engine_position_now(void *engine);
-/* The same for what is in the store; monotone. Any thread. `watch_fd`, if not -1, is raised whenever it moves. */
+/* The same for what is in the store; monotone. Any thread. `watch_fd`, if not -1, is raised whenever it
+ * moves. */
 uint64_t engine_durable_position(void *engine);
 void engine_watch_durable(struct engine *engine, int watch_fd);
 
 /* The backend has answered for the first time in this run: publishing may begin. */
 void engine_answered(struct engine *engine);
-/* A stop was asked for: the drain record is appended at once; shipping no longer waits for the interval. budget_ms: how long it may take in all. */
+/* A stop was asked for: the drain record is appended at once; shipping no longer waits for the interval.
+ * budget_ms: how long it may take in all. */
 void engine_drain(struct engine *engine, uint64_t budget_ms);
-/* The child is gone, the state is final: ship it within budget_ms and append close; then DONE, FAILED (not everything shipped) or FENCED. A run whose backend never answered publishes nothing but its close. */
+/* The child is gone, the state is final: ship it within budget_ms and append close; then DONE, FAILED (not
+ * everything shipped) or FENCED. A run whose backend never answered publishes nothing but its close. */
 void engine_flush(struct engine *engine, uint64_t budget_ms);
 
 #endif

@@ -67,11 +67,13 @@ void manifest_add_part(struct manifest *manifest, const struct manifest_part *pa
 struct manifest_database *manifest_add_database(struct manifest *manifest, const char *path);
 
 /* Appends the object. ERR_SYSTEM if compression fails, ERR_CONFIG above MANIFEST_SIZE_MAX. */
-bool manifest_encode(const struct manifest *manifest, struct buf *bytes, struct digest *ret_hash, struct err *err) CHECKED;
+bool manifest_encode(const struct manifest *manifest, struct buf *bytes, struct digest *ret_hash,
+                     struct err *err) CHECKED;
 
-/* Checks everything that FORMAT.md demands: hash, order, paths (databases and entries together), frame ranges, sizes that add up (a database's frames hold
- * exactly pages * page size; inline content lies within its frame; pieces add up to the file's size; a parent that is listed is a directory).
- * ERR_CORRUPT; a higher version names the remedy. */
+/* Checks everything that FORMAT.md demands: hash, order, paths (databases and entries together), frame
+ * ranges, sizes that add up (a database's frames hold exactly pages * page size; inline content lies within
+ * its frame; pieces add up to the file's size; a parent that is listed is a directory). ERR_CORRUPT; a higher
+ * version names the remedy. */
 bool manifest_decode(const void *bytes, size_t size, struct manifest *ret_manifest, struct err *err) CHECKED;
 
 /* Bytes of all databases and files, uncompressed. */

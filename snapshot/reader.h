@@ -1,7 +1,8 @@
 /* Looking at a store without owning it: list, verify, restore elsewhere. Needs no lock and fences nobody.
  *
- * A reader has no open record behind which nothing can change, so it checks at the end that what it read still held: it lists again and starts over if the
- * horizon passed the base it used (protocol.md: H7, P7, P8). */
+ * A reader has no open record behind which nothing can change, so it checks at the end that what it read
+ * still held: it lists again and starts over if the horizon passed the base it used (protocol.md: H7, P7,
+ * P8). */
 #ifndef SNAPSHOT_READER_H
 #define SNAPSHOT_READER_H
 
@@ -15,10 +16,13 @@ struct reader_point {
     uint64_t bytes; /* of the state there, uncompressed */
 };
 
-/* Visits what can be restored, newest first, from the head down to the horizon. false from the visitor stops without error. */
-bool reader_list(struct store *store, bool (*visit)(void *context, const struct reader_point *point), void *context, struct err *err) CHECKED;
+/* Visits what can be restored, newest first, from the head down to the horizon. false from the visitor stops
+ * without error. */
+bool reader_list(struct store *store, bool (*visit)(void *context, const struct reader_point *point),
+                 void *context, struct err *err) CHECKED;
 
-/* Progress of long work: called about ten times a second at most, from the calling thread or a worker, one at a time. */
+/* Progress of long work: called about ten times a second at most, from the calling thread or a worker, one at
+ * a time. */
 struct reader_progress {
     void (*report)(void *context, uint64_t bytes_done, uint64_t bytes_total);
     void *context;
@@ -35,13 +39,17 @@ struct reader_result {
 
 enum { READER_LATEST = 0 };
 
-/* Restores into directory, which must be absent or empty (ERR_CONFIG). at: a record number or READER_LATEST. Never touches a live data directory. */
-bool reader_restore(struct store *store, const char *directory, uint64_t at, const struct reader_progress *progress, const atomic_bool *canceled,
+/* Restores into directory, which must be absent or empty (ERR_CONFIG). at: a record number or READER_LATEST.
+ * Never touches a live data directory. */
+bool reader_restore(struct store *store, const char *directory, uint64_t at,
+                    const struct reader_progress *progress, const atomic_bool *canceled,
                     struct reader_result *ret_result, struct err *err) CHECKED;
 
-/* Reads everything back that is needed for every point from the horizon on and proves it: hashes, chain, frames, rolling hashes, blobs. Damaged objects are
- * reported to `damaged` (key and reason) and the work goes on; ERR_CORRUPT at the end if there was one. */
-bool reader_verify(struct store *store, void (*damaged)(void *context, const char *key, const char *reason), const struct reader_progress *progress,
-                   const atomic_bool *canceled, struct reader_result *ret_result, struct err *err) CHECKED;
+/* Reads everything back that is needed for every point from the horizon on and proves it: hashes, chain,
+ * frames, rolling hashes, blobs. Damaged objects are reported to `damaged` (key and reason) and the work goes
+ * on; ERR_CORRUPT at the end if there was one. */
+bool reader_verify(struct store *store, void (*damaged)(void *context, const char *key, const char *reason),
+                   const struct reader_progress *progress, const atomic_bool *canceled,
+                   struct reader_result *ret_result, struct err *err) CHECKED;
 
 #endif

@@ -1,8 +1,10 @@
-/* The tree of files at one moment, compact: about 60 bytes for each entry beside its path, so that 100,000 files fit in 15 MB.
+/* The tree of files at one moment, compact: about 60 bytes for each entry beside its path, so that 100,000
+ * files fit in 15 MB.
  *
- * The same structure is what a scan of the disk gives, what a manifest says, and what is compared to find changes. Entries are in ascending byte
- * order of path, each path once. Strings and pieces live in arenas of the tree. Databases and their side files are not in here.
- * Not thread-safe; reading from several threads is fine while nobody changes it. */
+ * The same structure is what a scan of the disk gives, what a manifest says, and what is compared to find
+ * changes. Entries are in ascending byte order of path, each path once. Strings and pieces live in arenas of
+ * the tree. Databases and their side files are not in here. Not thread-safe; reading from several threads is
+ * fine while nobody changes it. */
 #ifndef SNAPSHOT_TREE_H
 #define SNAPSHOT_TREE_H
 
@@ -31,7 +33,8 @@ struct tree_piece {
 
 struct tree_entry {
     uint32_t path;   /* offset of the NUL-terminated text in the arena: tree_path() */
-    uint32_t target; /* symlink: offset of its target; inline file: frame number; pieces: index of the first piece */
+    uint32_t target; /* symlink: offset of its target; inline file: frame number; pieces: index of the first
+                        piece */
     uint32_t extra;  /* inline file: offset in the raw frame; pieces: their count */
     uint32_t uid;
     uint32_t gid;
@@ -40,7 +43,8 @@ struct tree_entry {
     uint8_t content; /* enum content_kind; CONTENT_NONE for a scanned file whose content was not read yet */
     uint64_t size;
     int64_t mtime_ns;
-    /* Identity on this disk, from a scan; zero in a tree that came from a manifest. They prove "unchanged", a name alone doesn't. */
+    /* Identity on this disk, from a scan; zero in a tree that came from a manifest. They prove "unchanged", a
+     * name alone doesn't. */
     uint64_t inode;
     int64_t ctime_ns;
 };
@@ -59,18 +63,21 @@ const char *tree_path(const struct tree *tree, const struct tree_entry *entry);
 const char *tree_target(const struct tree *tree, const struct tree_entry *entry);
 const struct tree_piece *tree_pieces(const struct tree *tree, const struct tree_entry *entry);
 
-/* Appends an entry (its path, and for a symlink its target, are copied into the arena); the order is restored by tree_sort().
- * The pointer is valid until the next addition. */
-struct tree_entry *tree_add(struct tree *tree, const char *path, size_t path_size, const char *target, size_t target_size);
+/* Appends an entry (its path, and for a symlink its target, are copied into the arena); the order is restored
+ * by tree_sort(). The pointer is valid until the next addition. */
+struct tree_entry *tree_add(struct tree *tree, const char *path, size_t path_size, const char *target,
+                            size_t target_size);
 /* Gives the entry its content; pieces are copied. */
-void tree_set_pieces(struct tree *tree, struct tree_entry *entry, const struct tree_piece *pieces, uint32_t count);
+void tree_set_pieces(struct tree *tree, struct tree_entry *entry, const struct tree_piece *pieces,
+                     uint32_t count);
 void tree_set_inline(struct tree_entry *entry, uint32_t frame, uint32_t offset);
 /* Sorts by path. False if a path occurs twice. */
 bool tree_sort(struct tree *tree);
 /* By path, in O(log n); NULL if absent. */
 struct tree_entry *tree_find(struct tree *tree, const char *path);
 
-/* The rules of docs/FORMAT.md for a path that comes from outside: relative, no empty, "." or ".." component, not below .holdfast, length. */
+/* The rules of docs/FORMAT.md for a path that comes from outside: relative, no empty, "." or ".." component,
+ * not below .holdfast, length. */
 bool tree_path_is_safe(const char *path, size_t size);
 
 #endif

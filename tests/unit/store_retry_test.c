@@ -239,10 +239,12 @@ struct visits {
 static bool visit(void *context, const struct store_entry *entry, struct err *err)
 {
     struct visits *visits = context;
+    size_t used;
 
     if (visits->refuse && strcmp(visits->refuse, entry->key) == 0)
         return err_set(err, ERR_TRANSIENT, "the visitor has had enough");
-    strcat(strcat(visits->keys, entry->key), " ");
+    used = strlen(visits->keys);
+    (void)snprintf(visits->keys + used, sizeof(visits->keys) - used, "%s ", entry->key);
     return true;
 }
 
