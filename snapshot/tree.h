@@ -41,7 +41,7 @@ struct tree_entry {
     uint16_t mode;   /* the 12 permission bits */
     uint8_t kind;    /* enum entry_kind */
     uint8_t content; /* enum content_kind; CONTENT_NONE for a scanned file whose content was not read yet */
-    uint64_t size;
+    uint64_t size;   /* of a file's content or a symlink's target; no meaning in a directory */
     int64_t mtime_ns;
     /* Identity on this disk, from a scan; zero in a tree that came from a manifest. They prove "unchanged", a
      * name alone doesn't. */
@@ -63,18 +63,22 @@ const char *tree_path(const struct tree *tree, const struct tree_entry *entry);
 const char *tree_target(const struct tree *tree, const struct tree_entry *entry);
 const struct tree_piece *tree_pieces(const struct tree *tree, const struct tree_entry *entry);
 
-/* Appends an entry (its path, and for a symlink its target, are copied into the arena); the order is restored
- * by tree_sort(). The pointer is valid until the next addition. */
+/* Appends an entry, zeroed but for its path and, for a symlink, its target (else NULL), which are copied into
+ * the arena and may not lie in this tree's own; the order is restored by tree_sort(). The pointer is valid
+ * until the next addition or sort. Aborts above 4 GiB of text. */
 struct tree_entry *tree_add(struct tree *tree, const char *path, size_t path_size, const char *target,
                             size_t target_size);
-/* Gives the entry its content; pieces are copied. */
+/* Gives the entry its content; pieces (at least one) are copied. */
 void tree_set_pieces(struct tree *tree, struct tree_entry *entry, const struct tree_piece *pieces,
                      uint32_t count);
 void tree_set_inline(struct tree_entry *entry, uint32_t frame, uint32_t offset);
-/* Sorts by path. False if a path occurs twice. */
-bool tree_sort(struct tree *tree);
-/* By path, in O(log n); NULL if absent. */
+/* Sorts by path; no work if it was filled in order. False if a path occurs twice, and then nothing can be
+ * found. */
+bool tree_sort(struct tree *tree) CHECKED;
+/* By path, in O(log n); NULL if absent. The tree is in order (asserted). */
 struct tree_entry *tree_find(struct tree *tree, const char *path);
+/* Gives back what growing has taken in advance: for a tree that is complete and will be kept. */
+void tree_trim(struct tree *tree);
 
 /* The rules of docs/FORMAT.md for a path that comes from outside: relative, no empty, "." or ".." component,
  * not below .holdfast, length. */

@@ -1,0 +1,217 @@
+/* The compact tree.
+ *
+ * Three arrays that grow by doubling: entries of fixed size, all texts one after the other, all pieces.
+ * Entries name texts and pieces by offset, so growing moves everything at once and invalidates no entry, and
+ * a tree of 100,000 files is three allocations instead of 200,000. What a changed entry no longer uses stays
+ * in the arrays until the tree is freed; a scan or a manifest makes a new one. */
+#include "snapshot/tree.h"
+
+#include "base/buf.h"
+
+#include <assert.h>
+#include <string.h>
+
+struct tree {
+    struct tree_entry *entries;
+    size_t entries_count, entries_capacity;
+    char *text;
+    size_t text_size, text_capacity;
+    struct tree_piece *pieces;
+    size_t pieces_count, pieces_capacity;
+    bool ascending; /* each path is above the one before */
+};
+
+struct tree *tree_new(void)
+{
+    struct tree *tree = xcalloc(1, sizeof(*tree));
+
+    tree->ascending = true;
+    return tree;
+}
+
+void tree_free(struct tree *tree)
+{
+    if (!tree)
+        return;
+    free(tree->entries);
+    free(tree->text);
+    free(tree->pieces);
+    free(tree);
+}
+
+/* Room for `count` elements, at least twice what there was. */
+static void *grow(void *array, size_t *capacity, size_t count, size_t element_size)
+{
+    size_t wanted = *capacity < 8 ? 16 : 2 * *capacity;
+
+    if (count <= *capacity)
+        return array;
+    if (wanted < count)
+        wanted = count;
+    *capacity = wanted;
+    return xrealloc(array, wanted * element_size);
+}
+
+static uint32_t add_text(struct tree *tree, const char *text, size_t size)
+{
+    size_t offset = tree->text_size;
+
+    assert(size < UINT32_MAX - offset);
+    tree->text = grow(tree->text, &tree->text_capacity, offset + size + 1, 1);
+    memcpy(tree->text + offset, text, size);
+    tree->text[offset + size] = '\0';
+    tree->text_size += size + 1;
+    return (uint32_t)offset;
+}
+
+size_t tree_count(const struct tree *tree)
+{
+    return tree->entries_count;
+}
+
+uint64_t tree_bytes(const struct tree *tree)
+{
+    uint64_t bytes = 0;
+
+    for (size_t at = 0; at < tree->entries_count; at++)
+        if (tree->entries[at].kind == ENTRY_FILE)
+            bytes += tree->entries[at].size;
+    return bytes;
+}
+
+struct tree_entry *tree_at(struct tree *tree, size_t index)
+{
+    assert(index < tree->entries_count);
+    return &tree->entries[index];
+}
+
+const char *tree_path(const struct tree *tree, const struct tree_entry *entry)
+{
+    return tree->text + entry->path;
+}
+
+const char *tree_target(const struct tree *tree, const struct tree_entry *entry)
+{
+    assert(entry->kind == ENTRY_SYMLINK);
+    return tree->text + entry->target;
+}
+
+const struct tree_piece *tree_pieces(const struct tree *tree, const struct tree_entry *entry)
+{
+    assert(entry->content == CONTENT_PIECES);
+    return tree->pieces + entry->target;
+}
+
+struct tree_entry *tree_add(struct tree *tree, const char *path, size_t path_size, const char *target,
+                            size_t target_size)
+{
+    struct tree_entry entry = {0};
+    const struct tree_entry *last = tree->entries_count > 0 ? &tree->entries[tree->entries_count - 1] : NULL;
+
+    assert(path_size > 0 && path_size <= TREE_PATH_MAX);
+    entry.path = add_text(tree, path, path_size);
+    if (target)
+        entry.target = add_text(tree, target, target_size);
+    if (last && strcmp(tree_path(tree, last), tree_path(tree, &entry)) >= 0)
+        tree->ascending = false;
+    tree->entries = grow(tree->entries, &tree->entries_capacity, tree->entries_count + 1, sizeof(entry));
+    tree->entries[tree->entries_count] = entry;
+    return &tree->entries[tree->entries_count++];
+}
+
+void tree_set_pieces(struct tree *tree, struct tree_entry *entry, const struct tree_piece *pieces,
+                     uint32_t count)
+{
+    assert(count > 0 && count < UINT32_MAX - tree->pieces_count);
+    tree->pieces = grow(tree->pieces, &tree->pieces_capacity, tree->pieces_count + count, sizeof(*pieces));
+    memcpy(tree->pieces + tree->pieces_count, pieces, count * sizeof(*pieces));
+    entry->content = CONTENT_PIECES;
+    entry->target = (uint32_t)tree->pieces_count;
+    entry->extra = count;
+    tree->pieces_count += count;
+}
+
+void tree_set_inline(struct tree_entry *entry, uint32_t frame, uint32_t offset)
+{
+    entry->content = CONTENT_INLINE;
+    entry->target = frame;
+    entry->extra = offset;
+}
+
+static int compare_entries(const void *left, const void *right, void *context)
+{
+    const struct tree *tree = context;
+
+    return strcmp(tree_path(tree, left), tree_path(tree, right));
+}
+
+bool tree_sort(struct tree *tree)
+{
+    if (tree->ascending)
+        return true;
+    qsort_r(tree->entries, tree->entries_count, sizeof(*tree->entries), compare_entries, tree);
+    for (size_t at = 1; at < tree->entries_count; at++)
+        if (compare_entries(&tree->entries[at - 1], &tree->entries[at], tree) == 0)
+            return false;
+    tree->ascending = true;
+    return true;
+}
+
+struct tree_entry *tree_find(struct tree *tree, const char *path)
+{
+    size_t low = 0, high = tree->entries_count;
+
+    assert(tree->ascending);
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(tree_path(tree, &tree->entries[middle]), path);
+        if (order == 0)
+            return &tree->entries[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+static void *fit(void *array, size_t *capacity, size_t count, size_t element_size)
+{
+    if (count == *capacity)
+        return array;
+    *capacity = count;
+    return xrealloc(array, count * element_size);
+}
+
+void tree_trim(struct tree *tree)
+{
+    tree->entries = fit(tree->entries, &tree->entries_capacity, tree->entries_count, sizeof(*tree->entries));
+    tree->text = fit(tree->text, &tree->text_capacity, tree->text_size, 1);
+    tree->pieces = fit(tree->pieces, &tree->pieces_capacity, tree->pieces_count, sizeof(*tree->pieces));
+}
+
+static bool component_is_safe(const char *name, size_t size, bool is_first)
+{
+    static const char ours[] = ".holdfast";
+
+    if (size == 0 || (size == 1 && name[0] == '.') || (size == 2 && name[0] == '.' && name[1] == '.'))
+        return false;
+    return !is_first || size != sizeof(ours) - 1 || memcmp(name, ours, size) != 0;
+}
+
+bool tree_path_is_safe(const char *path, size_t size)
+{
+    const char *end = path + size, *name = path;
+
+    if (size == 0 || size > TREE_PATH_MAX || memchr(path, '\0', size))
+        return false;
+    for (;;) {
+        const char *slash = memchr(name, '/', (size_t)(end - name));
+        const char *name_end = slash ? slash : end;
+        if (!component_is_safe(name, (size_t)(name_end - name), name == path))
+            return false;
+        if (!slash)
+            return true;
+        name = slash + 1;
+    }
+}

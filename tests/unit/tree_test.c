@@ -1,0 +1,231 @@
+#include "snapshot/tree.h"
+
+#include "base/buf.h"
+#include "tests/tap.h"
+
+static struct tree_entry *add_file(struct tree *tree, const char *path, uint64_t size)
+{
+    struct tree_entry *entry = tree_add(tree, path, strlen(path), NULL, 0);
+
+    entry->kind = ENTRY_FILE;
+    entry->size = size;
+    return entry;
+}
+
+TEST(an_empty_tree_is_in_order_and_has_nothing)
+{
+    CLEANUP(tree_freep) struct tree *tree = tree_new();
+
+    EXPECT(tree_sort(tree));
+    EXPECT_INT(tree_count(tree), 0);
+    EXPECT(tree_bytes(tree) == 0);
+    EXPECT(!tree_find(tree, "a"));
+    tree_trim(tree);
+    tree_free(NULL);
+}
+
+/* Byte order: '-' < '.' < '/' < '0' < 'a' < 0xff, and a prefix before what it begins. */
+static const char *const in_order[] = {"a",  "a-b", "a.b", "a/b",      "a/b/c",
+                                       "a0", "aa",  "b",   "\xc3\xa9", "\xff"};
+
+enum { IN_ORDER = sizeof(in_order) / sizeof(in_order[0]) };
+
+TEST(entries_are_sorted_by_the_bytes_of_their_paths)
+{
+    CLEANUP(tree_freep) struct tree *tree = tree_new();
+
+    for (size_t at = 0; at < IN_ORDER; at++)
+        (void)add_file(tree, in_order[(at * 7 + 3) % IN_ORDER], at);
+    REQUIRE(tree_sort(tree));
+    REQUIRE(tree_count(tree) == IN_ORDER);
+    for (size_t at = 0; at < IN_ORDER; at++)
+        EXPECT_STR(tree_path(tree, tree_at(tree, at)), in_order[at]);
+}
+
+TEST(every_path_is_found_and_no_other)
+{
+    static const char *const absent[] = {"",      "A",  "a/", "a/a",  "a/b/",
+                                         "a/b/b", "ab", "c",  "\xc3", "\xff\xff"};
+    CLEANUP(tree_freep) struct tree *tree = tree_new();
+
+    for (size_t count = 0; count < IN_ORDER; count++) {
+        (void)add_file(tree, in_order[count], count);
+        for (size_t at = 0; at <= count; at++)
+            EXPECT(tree_find(tree, in_order[at]) == tree_at(tree, at));
+        for (size_t at = 0; at < sizeof(absent) / sizeof(absent[0]); at++)
+            EXPECT(!tree_find(tree, absent[at]));
+    }
+}
+
+TEST(a_path_that_occurs_twice_is_noticed)
+{
+    CLEANUP(tree_freep) struct tree *adjacent = tree_new(), *apart = tree_new();
+
+    (void)add_file(adjacent, "a", 1);
+    (void)add_file(adjacent, "a", 2);
+    EXPECT(!tree_sort(adjacent));
+    (void)add_file(apart, "b", 1);
+    (void)add_file(apart, "c", 2);
+    (void)add_file(apart, "a", 3);
+    (void)add_file(apart, "c", 4);
+    EXPECT(!tree_sort(apart));
+}
+
+TEST(a_path_is_copied_up_to_its_size)
+{
+    CLEANUP(tree_freep) struct tree *tree = tree_new();
+    char path[] = "folder/file and more";
+
+    (void)tree_add(tree, path, 11, NULL, 0);
+    memset(path, 'x', sizeof(path) - 1);
+    EXPECT_STR(tree_path(tree, tree_at(tree, 0)), "folder/file");
+}
+
+TEST(a_symlink_has_a_target)
+{
+    CLEANUP(tree_freep) struct tree *tree = tree_new();
+    struct tree_entry *entry = tree_add(tree, "link", 4, "../target!", 9);
+
+    entry->kind = ENTRY_SYMLINK;
+    EXPECT_STR(tree_target(tree, entry), "../target");
+    EXPECT_STR(tree_path(tree, entry), "link");
+}
+
+TEST(only_files_count_as_bytes)
+{
+    CLEANUP(tree_freep) struct tree *tree = tree_new();
+
+    (void)add_file(tree, "one", 1000);
+    (void)add_file(tree, "two", UINT64_C(1) << 40);
+    add_file(tree, "folder", 4096)->kind = ENTRY_DIRECTORY;
+    add_file(tree, "link", 7)->kind = ENTRY_SYMLINK;
+    EXPECT(tree_bytes(tree) == 1000 + (UINT64_C(1) << 40));
+}
+
+TEST(pieces_belong_to_their_entry)
+{
+    CLEANUP(tree_freep) struct tree *tree = tree_new();
+    struct tree_piece pieces[3] = {{.tag = 1, .raw_bytes = TREE_PIECE_SIZE},
+                                   {.tag = 0, .raw_bytes = TREE_PIECE_SIZE},
+                                   {.tag = 3, .raw_bytes = 5}};
+    struct tree_entry *entry = NULL;
+
+    pieces[2].content = digest_of("tail", 4);
+    for (uint32_t file = 0; file < 100; file++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "%03u", 99 - file);
+        pieces[0].tag = file + 10;
+        tree_set_pieces(tree, add_file(tree, name, 2 * TREE_PIECE_SIZE + 5), pieces, 3);
+    }
+    REQUIRE(tree_sort(tree));
+    tree_trim(tree);
+    for (size_t at = 0; at < 100; at++) {
+        const struct tree_piece *found;
+        entry = tree_at(tree, at);
+        EXPECT(entry->content == CONTENT_PIECES && entry->extra == 3);
+        found = tree_pieces(tree, entry);
+        EXPECT_INT(found[0].tag, 99 - at + 10);
+        EXPECT(found[1].tag == 0 && found[2].raw_bytes == 5);
+        EXPECT(digest_equal(&found[2].content, &pieces[2].content));
+    }
+}
+
+TEST(inline_content_is_a_place_in_a_frame)
+{
+    CLEANUP(tree_freep) struct tree *tree = tree_new();
+    struct tree_entry *entry = add_file(tree, "small", 10);
+
+    EXPECT_INT(entry->content, CONTENT_NONE);
+    tree_set_inline(entry, 7, 4096);
+    EXPECT(entry->content == CONTENT_INLINE && entry->target == 7 && entry->extra == 4096);
+}
+
+TEST(a_hundred_thousand_entries_are_sorted_and_found)
+{
+    enum { COUNT = 100000 };
+    CLEANUP(tree_freep) struct tree *tree = tree_new();
+    uint32_t state = 1;
+
+    for (uint32_t at = 0; at < COUNT; at++) {
+        char path[64];
+        state = state * 1664525 + 1013904223; /* a permutation of 2^32: no value comes twice */
+        (void)snprintf(path, sizeof(path), "files/%02x/%08x", state >> 24, state);
+        (void)add_file(tree, path, state);
+    }
+    REQUIRE(tree_sort(tree));
+    tree_trim(tree);
+    state = 1;
+    for (uint32_t at = 0; at < COUNT; at++) {
+        char path[64];
+        const struct tree_entry *entry;
+        state = state * 1664525 + 1013904223;
+        (void)snprintf(path, sizeof(path), "files/%02x/%08x", state >> 24, state);
+        entry = tree_find(tree, path);
+        REQUIRE(entry && entry->size == state);
+    }
+}
+
+TEST(a_trimmed_tree_can_grow_again)
+{
+    CLEANUP(tree_freep) struct tree *tree = tree_new();
+
+    for (size_t at = 0; at < IN_ORDER; at++) {
+        (void)add_file(tree, in_order[at], at);
+        tree_trim(tree);
+    }
+    EXPECT(tree_find(tree, "aa") == tree_at(tree, 6));
+}
+
+static bool is_safe(const char *path)
+{
+    return tree_path_is_safe(path, strlen(path));
+}
+
+TEST(paths_that_stay_inside_are_safe)
+{
+    static const char *const paths[] = {"a",           "a/b/c",     "...",       "a/...",      "..a",
+                                        "a..",         ".a",        "a b\n\xff", ".holdfasts", ".holdfas",
+                                        "a/.holdfast", ".HOLDFAST", "a/b.-/c",   "-",          "~"};
+
+    for (size_t at = 0; at < sizeof(paths) / sizeof(paths[0]); at++)
+        if (!EXPECT(is_safe(paths[at])))
+            printf("#   \"%s\"\n", paths[at]);
+}
+
+TEST(paths_that_leave_or_touch_what_is_ours_are_not)
+{
+    static const char *const paths[] = {"",
+                                        "/",
+                                        "/a",
+                                        "a/",
+                                        "a//b",
+                                        "//",
+                                        ".",
+                                        "..",
+                                        "./a",
+                                        "../a",
+                                        "a/.",
+                                        "a/..",
+                                        "a/./b",
+                                        "a/../../b",
+                                        "a/b/..",
+                                        ".holdfast",
+                                        ".holdfast/state"};
+
+    for (size_t at = 0; at < sizeof(paths) / sizeof(paths[0]); at++)
+        if (!EXPECT(!is_safe(paths[at])))
+            printf("#   \"%s\"\n", paths[at]);
+    EXPECT(!tree_path_is_safe("a\0b", 3));
+    EXPECT(!tree_path_is_safe("a/..b", 4));
+}
+
+TEST(a_path_has_at_most_4095_bytes)
+{
+    char path[TREE_PATH_MAX + 2];
+
+    memset(path, 'x', sizeof(path));
+    EXPECT(tree_path_is_safe(path, TREE_PATH_MAX));
+    EXPECT(!tree_path_is_safe(path, TREE_PATH_MAX + 1));
+}
+
+TAP_MAIN()
