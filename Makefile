@@ -99,7 +99,7 @@ $(UNITS): %: %.o $(DOUBLES) $(LIBRARY)
 	@$(SAY) link $@
 	$(Q)$(LINK) -o $@ $< $(LIBRARIES)
 
-$(BUILD)/backend: $(filter $(BUILD)/tests/backend/%,$(TEST_OBJECTS))
+$(BUILD)/backend: $(filter $(BUILD)/tests/backend/%,$(TEST_OBJECTS)) $(LIBRARY)
 	@$(SAY) link $@
 	$(Q)$(LINK) -o $@ $^ -lsqlite3 -lcrypto -lpthread
 
