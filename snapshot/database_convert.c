@@ -1,0 +1,135 @@
+/* What a file is, and how it gets into WAL mode.
+ *
+ * WAL mode is a property of the file, so it can be set from outside, once and for all, while the application
+ * is writing: its next transaction finds the log and uses it. SQLite needs the file for itself for that one
+ * transaction. Its own way of waiting (busy_timeout) starves against a writer that commits without a pause
+ * and, once it has its turn, would keep the application waiting as well; one attempt without waiting every
+ * 0.2 ms gets through in some ten milliseconds and is in nobody's way meanwhile. */
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "snapshot/database_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+/* The database header (https://sqlite.org/fileformat.html#the_database_header). */
+enum {
+    HEADER_SIZE = 100,
+    AT_PAGE_SIZE = 16,
+    AT_WRITE_VERSION = 18,
+    AT_READ_VERSION = 19,
+    AT_FRACTIONS = 21, /* three bytes that are always 64, 32, 32 */
+    VERSION_ROLLBACK = 1,
+    VERSION_WAL = 2,
+    PAGE_SIZE_MIN = 512,
+};
+
+enum { FIRST_RETRIES_US = 200, LATER_RETRIES_US = 1000, FIRST_RETRIES = 500 };
+
+static bool is_header(const uint8_t header[HEADER_SIZE], uint64_t file_size)
+{
+    static const uint8_t fractions[] = {64, 32, 32};
+    uint32_t stored = (uint32_t)header[AT_PAGE_SIZE] << 8 | header[AT_PAGE_SIZE + 1];
+    uint32_t page_size = stored == 1 ? 65536 : stored;
+
+    return memcmp(header, "SQLite format 3", 16) == 0 && memcmp(header + AT_FRACTIONS, fractions, 3) == 0 &&
+           page_size >= PAGE_SIZE_MIN && (page_size & (page_size - 1)) == 0 && file_size >= page_size &&
+           (header[AT_WRITE_VERSION] == VERSION_ROLLBACK || header[AT_WRITE_VERSION] == VERSION_WAL) &&
+           (header[AT_READ_VERSION] == VERSION_ROLLBACK || header[AT_READ_VERSION] == VERSION_WAL);
+}
+
+bool database_kind_of(int fd, enum database_kind *ret_kind, struct err *err)
+{
+    uint8_t header[HEADER_SIZE];
+    struct stat status;
+
+    if (fstat(fd, &status) != 0)
+        return err_errno(err, "look at a file");
+    if (status.st_size < HEADER_SIZE) {
+        *ret_kind = status.st_size == 0 ? DATABASE_EMPTY : DATABASE_NONE;
+        return true;
+    }
+    if (!fs_read_at(fd, header, sizeof(header), 0, err))
+        return false;
+    if (!is_header(header, (uint64_t)status.st_size))
+        *ret_kind = DATABASE_NONE;
+    else
+        *ret_kind = header[AT_READ_VERSION] == VERSION_WAL ? DATABASE_WAL : DATABASE_ROLLBACK;
+    return true;
+}
+
+bool database_probe(int directory_fd, const char *path, enum database_kind *ret_kind, struct err *err)
+{
+    CLEANUP(guarded_file_closep) int fd = -1;
+    enum database_kind kind;
+
+    if (!guarded_file_open(directory_fd, path, &fd, err)) {
+        if (err->code != ERR_CONFLICT && err->code != ERR_CONFIG)
+            return false;
+        *ret_kind = err->code == ERR_CONFLICT ? DATABASE_WAL : DATABASE_NONE;
+        return true;
+    }
+    if (!database_kind_of(fd, &kind, err))
+        return err_wrap(err, "%s", path);
+    if ((kind == DATABASE_WAL || kind == DATABASE_ROLLBACK) &&
+        faccessat(directory_fd, path, W_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) != 0)
+        kind = DATABASE_READ_ONLY;
+    *ret_kind = kind;
+    return true;
+}
+
+static bool try_convert(const char *path, struct err *err)
+{
+    CLEANUP(sqlite_closep) struct sqlite *sqlite = NULL;
+    bool is_wal = false;
+
+    if (!sqlite_open(path, &sqlite, err) || !sqlite_set_wal(sqlite, &is_wal, err))
+        return false;
+    if (!is_wal)
+        return err_set(err, ERR_CONFLICT, "SQLite keeps another journal mode");
+    return true;
+}
+
+/* Claims the file, which must be there and not empty: SQLite would write a header into an empty one, and an
+ * application that decides by the file whether this is its first start would take that for its own. */
+static bool claim_filled(const char *path, struct guarded_claim *ret_claim, struct err *err)
+{
+    if (!guarded_file_claim(AT_FDCWD, path, ret_claim, err))
+        return false;
+    if (ret_claim->status.st_size > 0)
+        return true;
+    guarded_file_release(ret_claim);
+    return err_set(err, ERR_NOT_FOUND, "%s is still empty", path);
+}
+
+static bool convert_claimed(const char *path, uint64_t deadline_ms, const atomic_bool *canceled,
+                            struct err *err)
+{
+    for (unsigned attempt = 0; !try_convert(path, err); attempt++) {
+        if (err->code != ERR_TRANSIENT)
+            return false;
+        if (!database_pause(attempt < FIRST_RETRIES ? FIRST_RETRIES_US : LATER_RETRIES_US, deadline_ms,
+                            canceled, err)) {
+            if (err->code == ERR_TRANSIENT)
+                err_record(err, ERR_CONFLICT, "the application keeps it locked: %.300s", err->text);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool database_convert(const char *path, uint64_t deadline_ms, const atomic_bool *canceled, struct err *err)
+{
+    struct guarded_claim claim = GUARDED_CLAIM_INIT;
+    bool converted;
+
+    assert(path[0] == '/');
+    if (!claim_filled(path, &claim, err))
+        return err_wrap(err, "set WAL mode");
+    converted = convert_claimed(path, deadline_ms, canceled, err);
+    guarded_file_release(&claim);
+    return converted || err_wrap(err, "set WAL mode of %s", path);
+}

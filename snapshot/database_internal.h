@@ -1,0 +1,102 @@
+/* What the files of the database module share. Nobody else includes this. */
+#ifndef SNAPSHOT_DATABASE_INTERNAL_H
+#define SNAPSHOT_DATABASE_INTERNAL_H
+
+#include "base/thread.h"
+#include "snapshot/database.h"
+#include "snapshot/guarded_file.h"
+#include "snapshot/sqlite.h"
+#include "snapshot/wal_index.h"
+
+enum {
+    CHECKPOINT_FRAMES = 800,  /* before the application's own 1000, so that it never pays for a checkpoint */
+    FRAMES_HARD_MAX = 6000,   /* above this, and only then, tending takes the write lock */
+    LOG_BYTES_MAX = 32 << 20, /* a longer -wal file is cut when nothing in it is needed */
+    TORN_US = 5000,           /* a wal-index torn for longer has lost its writer */
+};
+
+/* Two connections take turns in holding the mark: the one that does not is free to take the next one, or to
+ * checkpoint. The writer takes the write lock, rarely. The anchor holds READ(0) by hand and runs no SQL after
+ * its first read. */
+struct database {
+    char *path;
+    char *log_path;                   /* path-wal */
+    char *index_path;                 /* path-shm */
+    struct guarded_claim claim;       /* the database file */
+    struct guarded_claim index_claim; /* the -shm file */
+    struct stat log_status;           /* the -wal file, which has no locks */
+    int fd; /* reads the database file; closed after the connections, since closing it drops their locks */
+
+    struct sqlite *turns[2];
+    unsigned holder; /* which of the two has the mark */
+    struct sqlite *writer;
+    struct sqlite *anchor;
+    const uint32_t *index; /* the mapped wal-index */
+
+    bool has_mark;
+    bool has_write;
+    bool has_file;                    /* READ(0) */
+    struct wal_index_header marked;   /* has_mark: as it was just before the mark was taken */
+    struct wal_index_header anchored; /* has_file: the header whose state the file holds */
+
+    bool is_frozen;
+    struct database_frozen frozen;
+    struct database_mark mark;
+    uint64_t contested_ms; /* since when the application waits for us to go; 0: it does not */
+
+    pthread_mutex_t position_mutex; /* guards the three below */
+    uint64_t position;
+    struct wal_index_header seen; /* at the last look that found one */
+    bool is_torn;                 /* the last look found none */
+};
+
+/* database_hold.c: the only functions that take and release locks. Each keeps the invariant of the module at
+ * every instant, failed or not: where one fails, what was held before is still held. */
+
+/* Reads the wal-index, and repairs it if its writer died in the middle. */
+bool database_look(struct database *database, struct wal_index *ret_index, struct err *err) CHECKED;
+/* Takes the first lock. ERR_TRANSIENT: the application checkpoints. */
+bool database_hold_first(struct database *database, struct err *err) CHECKED;
+/* Takes a mark at what is committed now, and lets go of the one before. */
+bool database_hold_mark(struct database *database, struct err *err) CHECKED;
+/* Gives up the mark, which is not the last lock. Fine without one. */
+void database_drop_mark(struct database *database);
+/* Takes READ(0) if the file holds everything that is committed; ERR_TRANSIENT if not. The mark stays. */
+bool database_hold_file(struct database *database, struct err *err) CHECKED;
+/* Gives up READ(0), which is not the last lock. Fine without it. */
+void database_drop_file(struct database *database);
+/* Whether the file under READ(0) still is the whole state. Takes over the header of a log that was only
+ * restarted. */
+bool database_is_anchored(struct database *database, const struct wal_index *index);
+/* One attempt at the write lock: from then on nobody can commit. Never for long. */
+bool database_hold_write(struct database *database, struct err *err) CHECKED;
+void database_drop_write(struct database *database);
+/* Copies what the mark allows from the log into the file. */
+bool database_checkpoint(struct database *database, struct err *err) CHECKED;
+/* Makes the -wal file empty, in HANDOFF; ERR_TRANSIENT if something was committed. */
+bool database_truncate_log(struct database *database, struct err *err) CHECKED;
+/* HANDOFF → TAIL, once something was committed. */
+bool database_leave_file(struct database *database, struct err *err) CHECKED;
+/* Gives up everything, before closing. */
+void database_drop_all(struct database *database);
+
+/* database_position.c */
+
+/* Once, when the wal-index is mapped. */
+void database_position_begin(struct database *database);
+/* The position and the header it stands for, as one; the header has been read within the call. False if it is
+ * torn. */
+bool database_position_at(struct database *database, struct wal_index_header *ret_header,
+                          uint64_t *ret_position) CHECKED;
+
+/* database_mark.c: notes what has just been frozen. */
+void database_mark_set(struct database *database);
+
+/* database_convert.c: what an open file is. */
+bool database_kind_of(int fd, enum database_kind *ret_kind, struct err *err) CHECKED;
+
+/* database.c: waits for delay_us. ERR_CANCELED, or *err as it is (what was waited for) after the deadline. */
+bool database_pause(uint64_t delay_us, uint64_t deadline_ms, const atomic_bool *canceled,
+                    struct err *err) CHECKED;
+
+#endif

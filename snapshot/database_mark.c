@@ -1,0 +1,107 @@
+/* What shows, after a crash, that the local database contains a state that was shipped.
+ *
+ * The marked state M was frozen: log generation S, wholly in the file up to frame F, whose checksum C covers
+ * all frames before it and the salts. Both salts are compared; the second is random for each generation.
+ *
+ *   PROVEN            the log is of generation S and still has frame F with checksum C: the state is M and
+ * what the log has after F. PROVEN            the log is of generation T, which we have seen to follow M
+ * while we held a lock all the time: a log restarts only when everything before it is in the file, so the
+ * file contains M. PROVABLE_BY_HASH  any other log, or none. If the database file itself hashes to M's value
+ * it is M, and whatever the log holds was committed on top. That also covers a crash after the restart and
+ * before T was saved. UNPROVEN          the file is smaller than M or has another page size.
+ *
+ * What does not prove anything: salts whose first half has counted on from S. A database that was set back to
+ * before M (a disk snapshot, a copy put back by hand) and went on from there counts the same way. And a log
+ * proves nothing for another database file: the inode must be the same for the first two. An old copy written
+ * into the very same inode beside the newest log is not noticed here, just as it is not noticed by SQLite. */
+#include "base/fs.h"
+#include "snapshot/database_internal.h"
+#include "snapshot/wal_file.h"
+
+#include <assert.h>
+#include <fcntl.h>
+
+void database_mark_set(struct database *database)
+{
+    const struct wal_index_header *header = &database->anchored;
+
+    assert(database->is_frozen);
+    database->mark = (struct database_mark){
+        .inode = database->claim.status.st_ino,
+        .page_size = database->frozen.page_size,
+        .page_count = database->frozen.page_count,
+        .salt = {header->salt[0], header->salt[1]},
+        .frame = header->frames,
+        .frame_checksum = {header->frame_checksum[0], header->frame_checksum[1]},
+        .tail_salt = {header->salt[0], header->salt[1]},
+    };
+}
+
+void database_mark(struct database *database, struct database_mark *ret_mark)
+{
+    struct wal_index index;
+    struct err torn = {0};
+
+    /* Since the freeze a lock was held at every instant, so whatever log is there now follows the marked
+     * state. */
+    if (database->mark.inode != 0 && wal_index_read(database->index, TORN_US, &index, &torn)) {
+        database->mark.tail_salt[0] = index.header.salt[0];
+        database->mark.tail_salt[1] = index.header.salt[1];
+    }
+    *ret_mark = database->mark;
+}
+
+static bool salts_match(const uint32_t one[2], const uint32_t other[2])
+{
+    return one[0] == other[0] && one[1] == other[1] && (one[0] != 0 || one[1] != 0);
+}
+
+/* Whether the log still has the marked frame. A lock of ours keeps it from being overwritten while we look; a
+ * log that restarts under READ(0) shows in the salts. */
+static bool has_frame(const struct database *database, const struct database_mark *mark, struct err *err)
+{
+    CLEANUP(close_fdp) int fd = open(database->log_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    uint8_t bytes[WAL_FRAME_HEADER_SIZE];
+    struct wal_frame_header frame;
+
+    if (fd < 0)
+        return err_errno(err, "open %s", database->log_path);
+    if (!fs_read_at(fd, bytes, sizeof(bytes), wal_file_frame_offset(mark->frame, mark->page_size), err))
+        return false;
+    wal_file_parse_frame(bytes, &frame);
+    return salts_match(frame.salt, mark->salt) && frame.checksum[0] == mark->frame_checksum[0] &&
+           frame.checksum[1] == mark->frame_checksum[1];
+}
+
+static bool log_proves(const struct database *database, const struct database_mark *mark,
+                       const struct wal_index_header *header)
+{
+    struct err unreadable = {0};
+
+    if (database->claim.status.st_ino != mark->inode)
+        return false;
+    if (salts_match(header->salt, mark->salt))
+        return header->frames >= mark->frame && (mark->frame == 0 || has_frame(database, mark, &unreadable));
+    return salts_match(header->salt, mark->tail_salt);
+}
+
+bool database_prove(struct database *database, const struct database_mark *mark,
+                    enum database_proof *ret_proof, struct err *err)
+{
+    struct wal_index index;
+    struct stat status;
+
+    if (!database_look(database, &index, err))
+        return err_wrap(err, "%s", database->path);
+    if (fstat(database->fd, &status) != 0)
+        return err_errno(err, "look at %s", database->path);
+    if (mark->page_size == 0 || (index.header.page_size != 0 && index.header.page_size != mark->page_size))
+        *ret_proof = DATABASE_UNPROVEN;
+    else if (log_proves(database, mark, &index.header))
+        *ret_proof = DATABASE_PROVEN;
+    else if ((uint64_t)status.st_size == (uint64_t)mark->page_count * mark->page_size)
+        *ret_proof = DATABASE_PROVABLE_BY_HASH;
+    else
+        *ret_proof = DATABASE_UNPROVEN;
+    return true;
+}

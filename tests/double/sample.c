@@ -1,0 +1,167 @@
+#include "tests/double/sample.h"
+
+#include "base/buf.h"
+#include "base/fs.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+enum { PIECE_BYTES = 65536 };
+
+static char directory[SAMPLE_PATH_MAX / 2];
+static pid_t directory_owner;
+
+static void remove_directory(void)
+{
+    struct err err = {0};
+
+    if (directory_owner == getpid() && !fs_remove_tree(AT_FDCWD, directory, &err))
+        (void)fprintf(stderr, "# %s\n", err.text);
+}
+
+const char *sample_directory(void)
+{
+    if (!directory[0]) {
+        (void)snprintf(directory, sizeof(directory), "/tmp/holdfast-test-XXXXXX");
+        if (!mkdtemp(directory))
+            abort();
+        directory_owner = getpid();
+        (void)atexit(remove_directory);
+    }
+    return directory;
+}
+
+const char *sample_path(const char *name)
+{
+    static char paths[8][SAMPLE_PATH_MAX];
+    static unsigned next;
+    char *path = paths[next++ % 8];
+
+    (void)snprintf(path, SAMPLE_PATH_MAX, "%s/%.60s", sample_directory(), name);
+    return path;
+}
+
+static int64_t number_of(sqlite3 *connection, const char *sql)
+{
+    sqlite3_stmt *select = NULL;
+    int64_t number = -1;
+
+    if (sqlite3_prepare_v2(connection, sql, -1, &select, NULL) == SQLITE_OK &&
+        sqlite3_step(select) == SQLITE_ROW)
+        number = sqlite3_column_int64(select, 0);
+    (void)sqlite3_finalize(select);
+    return number;
+}
+
+static bool check_integrity(sqlite3 *connection, struct sample_state *state)
+{
+    sqlite3_stmt *check = NULL;
+    bool is_sound = false;
+
+    (void)snprintf(state->complaint, sizeof(state->complaint), "%s", sqlite3_errmsg(connection));
+    if (sqlite3_prepare_v2(connection, "PRAGMA integrity_check", -1, &check, NULL) == SQLITE_OK &&
+        sqlite3_step(check) == SQLITE_ROW) {
+        const char *text = (const char *)sqlite3_column_text(check, 0);
+        (void)snprintf(state->complaint, sizeof(state->complaint), "%s", text);
+        is_sound = strcmp(text, "ok") == 0;
+    }
+    (void)sqlite3_finalize(check);
+    return is_sound;
+}
+
+struct sample_state sample_read(const char *path)
+{
+    struct sample_state state = {0};
+    sqlite3 *connection = NULL;
+
+    if (sqlite3_open_v2(path, &connection, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK) {
+        state.is_sound = check_integrity(connection, &state);
+        state.a = number_of(connection, "SELECT a FROM pair");
+        state.b = number_of(connection, "SELECT b FROM pair");
+        state.rows = number_of(connection, "SELECT count(*) FROM entry");
+    }
+    (void)sqlite3_close(connection);
+    return state;
+}
+
+int64_t sample_value(const char *path)
+{
+    struct sample_state state = sample_read(path);
+
+    if (state.is_sound && state.a == state.b && state.a == state.rows)
+        return state.a;
+    printf("#   %s: %s, a %lld, b %lld, rows %lld\n", path, state.complaint, (long long)state.a,
+           (long long)state.b, (long long)state.rows);
+    return -1;
+}
+
+/* Calls visit for each piece of a frozen file. */
+static bool visit_frozen(struct database *database,
+                         bool (*visit)(void *, const void *, size_t, uint64_t, struct err *), void *context,
+                         struct err *err)
+{
+    const struct database_frozen *frozen = database_frozen(database);
+    uint64_t size = (uint64_t)frozen->page_count * frozen->page_size;
+    static uint8_t piece[PIECE_BYTES];
+
+    for (uint64_t offset = 0; offset < size; offset += sizeof(piece)) {
+        size_t wanted = size - offset < sizeof(piece) ? (size_t)(size - offset) : sizeof(piece);
+        if (!database_read_frozen(database, offset, piece, wanted, err) ||
+            !visit(context, piece, wanted, offset, err))
+            return false;
+    }
+    return true;
+}
+
+static bool write_piece(void *context, const void *bytes, size_t size, uint64_t offset, struct err *err)
+{
+    const int *fd = context;
+
+    return fs_write_at(*fd, bytes, size, offset, err);
+}
+
+bool sample_copy_frozen(struct database *database, const char *target, struct err *err)
+{
+    CLEANUP(close_fdp) int fd = open(target, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return err_errno(err, "create %s", target);
+    return visit_frozen(database, write_piece, &fd, err);
+}
+
+static bool hash_piece(void *context, const void *bytes, size_t size, uint64_t offset, struct err *err)
+{
+    uint64_t *hash = context;
+
+    (void)err;
+    *hash ^= XXH3_64bits_withSeed(bytes, size, offset);
+    return true;
+}
+
+uint64_t sample_hash_frozen(struct database *database)
+{
+    uint64_t hash = 0;
+    struct err err = {0};
+
+    if (!visit_frozen(database, hash_piece, &hash, &err))
+        abort();
+    return hash;
+}
+
+uint64_t sample_size(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 ? (uint64_t)status.st_size : 0;
+}
+
+bool sample_exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}

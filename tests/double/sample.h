@@ -1,0 +1,37 @@
+/* Directories, copies and judgements for tests with the writer's databases. */
+#ifndef TESTS_DOUBLE_SAMPLE_H
+#define TESTS_DOUBLE_SAMPLE_H
+
+#include "snapshot/database.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { SAMPLE_PATH_MAX = 160 };
+
+/* A fresh directory of the test, removed with all in it when the process ends normally. */
+const char *sample_directory(void);
+/* directory/name, in one of a few static buffers. */
+const char *sample_path(const char *name);
+
+/* What SQLite says of a database file that nobody else uses. */
+struct sample_state {
+    bool is_sound; /* it can be opened and PRAGMA integrity_check says ok */
+    int64_t a, b;  /* of the row of `pair` */
+    int64_t rows;  /* of `entry` */
+    char complaint[200];
+};
+
+struct sample_state sample_read(const char *path);
+/* Sound, and a, b and rows agree: the value, or -1 after printing what is wrong. */
+int64_t sample_value(const char *path);
+
+/* Writes a frozen database into a new file, in pieces. */
+bool sample_copy_frozen(struct database *database, const char *target, struct err *err);
+/* XXH3 of a frozen database's bytes. */
+uint64_t sample_hash_frozen(struct database *database);
+
+uint64_t sample_size(const char *path);
+bool sample_exists(const char *path);
+
+#endif
