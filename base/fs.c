@@ -1,9 +1,9 @@
 #include "base/fs.h"
 
 #include "base/cleanup.h"
+#include "base/walk.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -126,7 +126,8 @@ bool fs_open_directory(int directory_fd, const char *path, int *ret_fd, struct e
     return true;
 }
 
-bool fs_open_beneath(int directory_fd, const char *path, int flags, mode_t mode, int *ret_fd, struct err *err)
+/* A descriptor, or -1 with errno. */
+static int open_beneath(int directory_fd, const char *path, int flags, mode_t mode)
 {
     struct open_how how = {
         .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
@@ -138,11 +139,30 @@ bool fs_open_beneath(int directory_fd, const char *path, int flags, mode_t mode,
     do
         fd = syscall(SYS_openat2, directory_fd, path, &how, sizeof(how));
     while (fd < 0 && (errno == EINTR || errno == EAGAIN)); /* EAGAIN: a rename raced with the resolution */
+    return (int)fd;
+}
+
+bool fs_open_beneath(int directory_fd, const char *path, int flags, mode_t mode, int *ret_fd, struct err *err)
+{
+    int fd = open_beneath(directory_fd, path, flags, mode);
+
     if (fd < 0 && (errno == EXDEV || errno == ELOOP))
         return err_set(err, ERR_CORRUPT, "the name %s leads out of the directory", path);
     if (fd < 0)
         return err_errno(err, "open %s", path);
-    *ret_fd = (int)fd;
+    *ret_fd = fd;
+    return true;
+}
+
+bool fs_open_directory_beneath(int directory_fd, const char *path, int *ret_fd, struct err *err)
+{
+    int fd = open_beneath(directory_fd, path, O_RDONLY | O_DIRECTORY, 0);
+
+    if (fd < 0 && (errno == EXDEV || errno == ELOOP || errno == ENOTDIR))
+        return err_set(err, ERR_NOT_FOUND, "there is no directory %s", path);
+    if (fd < 0)
+        return err_errno(err, "open the directory %s", path);
+    *ret_fd = fd;
     return true;
 }
 
@@ -185,28 +205,6 @@ bool fs_open_parent(int directory_fd, const char *path, int *ret_fd, const char 
     return true;
 }
 
-static bool remove_entries(int directory_fd, struct err *err)
-{
-    int fd = dup(directory_fd);
-    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
-    const struct dirent *entry;
-    bool removed = true;
-
-    if (!directory) {
-        if (fd >= 0)
-            (void)close(fd);
-        return err_errno(err, "list a directory");
-    }
-    rewinddir(directory);
-    while (removed && (entry = readdir(directory))) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        removed = fs_remove_tree(directory_fd, entry->d_name, err);
-    }
-    (void)closedir(directory);
-    return removed;
-}
-
 bool fs_remove_tree(int directory_fd, const char *path, struct err *err)
 {
     CLEANUP(close_fdp) int fd = -1;
@@ -218,7 +216,7 @@ bool fs_remove_tree(int directory_fd, const char *path, struct err *err)
     fd = openat(directory_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return err_errno(err, "remove %s", path);
-    if (!remove_entries(fd, err))
+    if (!walk_remove(fd, NULL, NULL, err))
         return err_wrap(err, "%s", path);
     if (unlinkat(directory_fd, path, AT_REMOVEDIR) != 0 && errno != ENOENT)
         return err_errno(err, "remove the directory %s", path);

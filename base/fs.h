@@ -37,6 +37,10 @@ bool fs_open_directory(int directory_fd, const char *path, int *ret_fd, struct e
 bool fs_open_beneath(int directory_fd, const char *path, int flags, mode_t mode, int *ret_fd,
                      struct err *err) CHECKED;
 
+/* The same for a directory, opened for reading. ERR_NOT_FOUND if there is none of that name, whatever else is
+ * there: nothing, a file, or a symlink at the name or on the way to it. */
+bool fs_open_directory_beneath(int directory_fd, const char *path, int *ret_fd, struct err *err) CHECKED;
+
 /* Like mkdir -p beneath directory_fd. An existing directory is fine; anything else in the way is an error. */
 bool fs_make_directories(int directory_fd, const char *path, mode_t mode, struct err *err) CHECKED;
 
@@ -44,7 +48,8 @@ bool fs_make_directories(int directory_fd, const char *path, mode_t mode, struct
 bool fs_open_parent(int directory_fd, const char *path, int *ret_fd, const char **ret_name,
                     struct err *err) CHECKED;
 
-/* Removes path and all below it, never following a symlink; absent is success. */
+/* Removes path and all below it, never following a symlink; absent is success. Uses two descriptors however
+ * deep it is. */
 bool fs_remove_tree(int directory_fd, const char *path, struct err *err) CHECKED;
 
 /* fsync of a directory, which makes its entries durable. */
