@@ -1,0 +1,245 @@
+/* Taking over.
+ *
+ * One PUT makes a claimant the owner, but not every PUT that succeeds does: a claimant that stalled between
+ * LIST and PUT may put its open into a hole that packing left behind, and believe that it owns a log that has
+ * long moved on (protocol.md, H2). So an open counts only when a LIST that was begun after the PUT shows it
+ * as the newest record; since the newest record is never deleted, a stale claimant always finds something
+ * newer. A record at our position + 1 tells the rest: if it names our open as the one before it, another took
+ * over from us; if not, ours is in a hole and void. */
+#include "snapshot/start.h"
+
+#include "base/clock.h"
+#include "snapshot/survey.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { WAIT_POLL_MS = 250 };
+
+void start_init(struct start *start)
+{
+    struct id none = {{0}};
+
+    log_init(&start->log, start->config->store, start->store, &none);
+    manifest_init(&start->manifest);
+}
+
+void start_clear(struct start *start)
+{
+    log_clear(&start->log);
+    manifest_clear(&start->manifest);
+}
+
+bool survey_take_manifest(struct start *start, const struct buf *bytes, struct err *err)
+{
+    const struct base_reference *base = &start->log.newest.base;
+    struct manifest manifest;
+    struct digest hash;
+
+    if (bytes->size < HASH_SIZE)
+        return err_set(err, ERR_CORRUPT, "%s is cut off", base->key.text);
+    memcpy(hash.bytes, bytes->bytes + bytes->size - HASH_SIZE, HASH_SIZE);
+    if (memcmp(hash.bytes, base->manifest.bytes, HASH_SIZE) != 0)
+        return err_set(err, ERR_CORRUPT, "%s is not the manifest that the log announced", base->key.text);
+    if (!manifest_decode(bytes->bytes, bytes->size, &manifest, err))
+        return err_wrap(err, "%s", base->key.text);
+    if (!id_equal(&manifest.lineage, &start->lineage) || manifest.position != base->position) {
+        manifest_clear(&manifest);
+        return err_set(err, ERR_CORRUPT, "%s belongs to another lineage or position than the log says",
+                       base->key.text);
+    }
+    manifest_clear(&start->manifest);
+    start->manifest = manifest;
+    start->has_manifest = true;
+    return true;
+}
+
+bool start_load_manifest(struct start *start, struct err *err)
+{
+    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(MANIFEST_SIZE_MAX);
+    const struct base_reference *base = &start->log.newest.base;
+
+    if (base->announced == 0)
+        return err_set(err, ERR_NOT_FOUND, "no base is announced");
+    if (start->has_manifest && start->manifest.position == base->position)
+        return true;
+    if (!store_get(start->store, base->key.text, &bytes, err)) {
+        /* The head names it, and what the head names is never pruned. */
+        if (err->code == ERR_NOT_FOUND)
+            err->code = ERR_CORRUPT;
+        return err_wrap(err, "the newest base is unreadable");
+    }
+    return survey_take_manifest(start, &bytes, err);
+}
+
+static bool visit_newest(void *context, const struct store_entry *entry, struct err *err)
+{
+    uint64_t *newest = context;
+
+    if (!key_parse_log(entry->key, newest))
+        return err_set(err, ERR_CORRUPT, "%s is not a record of holdfast", entry->key);
+    return true;
+}
+
+static bool list_newest(struct start *start, uint64_t *ret_newest, struct err *err)
+{
+    uint64_t newest = 0;
+
+    if (!store_list(start->store, "log/", NULL, 1, visit_newest, &newest, err))
+        return err_wrap(err, "look for the newest record");
+    *ret_newest = newest;
+    return true;
+}
+
+/* How long this claimant should wait for the predecessor's close, in store time and from now. */
+static uint64_t wait_of(const struct start *start)
+{
+    const struct record_header *head = &start->log.newest;
+    uint64_t now_ns = store_unix_ns(start->store);
+    uint64_t announced_ms;
+
+    if (head->position == 0 || head->kind == RECORD_CLOSE || start->config->predecessor == PREDECESSOR_GONE)
+        return 0;
+    if (head->draining_until_ns == 0)
+        return start->config->predecessor == PREDECESSOR_ALIVE ? start->config->takeover_wait_ms : 0;
+    announced_ms = head->draining_until_ns > now_ns ? (head->draining_until_ns - now_ns) / NS_PER_MS : 0;
+    return announced_ms < start->config->takeover_wait_ms ? announced_ms : start->config->takeover_wait_ms;
+}
+
+bool start_wait(struct start *start, bool *ret_moved, struct err *err)
+{
+    uint64_t span_ms = wait_of(start);
+    uint64_t begun_ms = clock_monotonic_ms();
+    uint64_t newest = start->log.newest.position;
+
+    while (newest == start->log.newest.position && clock_monotonic_ms() - begun_ms < span_ms) {
+        struct timespec pause = {.tv_nsec = WAIT_POLL_MS * 1000 * 1000};
+        start->step(start->step_context, "waiting for the container before this one to finish");
+        if (start->canceled && atomic_load(start->canceled))
+            return err_set(err, ERR_CANCELED, "stopped while waiting for the predecessor");
+        (void)nanosleep(&pause, NULL);
+        if (!list_newest(start, &newest, err))
+            return false;
+    }
+    *ret_moved = newest != start->log.newest.position;
+    return true;
+}
+
+/* Somebody was faster by one: its record, if it continues our head, is what our open follows now. */
+static bool go_behind(struct start *start, struct err *err)
+{
+    struct record record;
+    uint64_t position = start->log.newest.position + 1;
+
+    if (start->log.met.size == 0)
+        return err_set(err, ERR_NOT_FOUND, "record %" PRIu64 " was reported to exist and is absent",
+                       position);
+    if (!record_decode(start->log.met.bytes, start->log.met.size, &record, err))
+        return err_wrap(err, "record %" PRIu64, position);
+    if (record.header.position != position || !id_equal(&record.header.lineage, &start->lineage))
+        return err_set(err, ERR_CORRUPT, "record %" PRIu64 " belongs to another lineage or position",
+                       position);
+    if (memcmp(record.header.previous.bytes, start->log.newest_hash.bytes, HASH_SIZE) != 0)
+        return err_set(err, ERR_NOT_FOUND, "record %" PRIu64 " does not follow the head that was read",
+                       position);
+    log_follow(&start->log, &record.header, &record.hash);
+    return true;
+}
+
+bool start_claim(struct start *start, struct err *err)
+{
+    CLEANUP(buf_clearp) struct buf body = BUF_INIT(4096);
+    char host[256] = "";
+
+    (void)gethostname(host, sizeof(host) - 1);
+    open_body_encode(start->config->version, host, &body);
+    for (;;) {
+        struct log_change open = {.kind = RECORD_OPEN, .body = body.bytes, .body_size = body.size};
+        start->head = start->log.newest.position;
+        log_freeze(&start->log, &start->owner, &open);
+        if (log_send(&start->log, err))
+            return true;
+        if (err->code != ERR_CONFLICT)
+            return err_wrap(err, "take over");
+        if (!go_behind(start, err))
+            return false;
+    }
+}
+
+struct confirmation {
+    struct start *start;
+    uint64_t newest;
+    struct buf open;
+};
+
+static bool look_for_newest(void *context, struct err *err)
+{
+    struct confirmation *confirmation = context;
+
+    return list_newest(confirmation->start, &confirmation->newest, err);
+}
+
+/* Nothing at append time can prove that a store's conditional write is atomic; two winners would at least be
+ * seen here (protocol.md, H24). */
+static bool look_at_own_open(void *context, struct err *err)
+{
+    struct confirmation *confirmation = context;
+    struct start *start = confirmation->start;
+    struct record record;
+
+    if (!log_read(start->store, &start->lineage, start->log.newest.position, &confirmation->open, &record,
+                  err))
+        return false;
+    if (memcmp(record.hash.bytes, start->log.newest_hash.bytes, HASH_SIZE) != 0)
+        return err_set(err, ERR_FENCED,
+                       "record %" PRIu64
+                       " was ours and is another's now: the store's conditional writes are not atomic",
+                       start->log.newest.position);
+    return true;
+}
+
+static bool judge_newer(struct start *start, enum start_verdict *ret_verdict, struct err *err)
+{
+    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
+    uint64_t next = start->log.newest.position + 1;
+    struct record record;
+    struct err read = {0};
+
+    if (!log_read(start->store, &start->lineage, next, &bytes, &record, &read)) {
+        if (read.code == ERR_NOT_FOUND) {
+            *ret_verdict = START_VOID;
+            return true;
+        }
+        *err = read;
+        return false;
+    }
+    if (memcmp(record.header.previous.bytes, start->log.newest_hash.bytes, HASH_SIZE) == 0)
+        return err_set(
+            err, ERR_FENCED,
+            "another container took over while this one was starting; two containers share this prefix");
+    *ret_verdict = START_VOID;
+    return true;
+}
+
+bool start_confirm(struct start *start, enum start_verdict *ret_verdict, struct err *err)
+{
+    struct confirmation confirmation = {.start = start, .open = BUF_INIT(RECORD_SIZE_MAX)};
+    struct task_group group;
+    bool answered;
+
+    group_init(&group, start->pool, 8);
+    group_submit(&group, look_for_newest, &confirmation);
+    group_submit(&group, look_at_own_open, &confirmation);
+    answered = group_wait(&group, err);
+    buf_clear(&confirmation.open);
+    if (!answered)
+        return err_wrap(err, "confirm the takeover");
+    if (confirmation.newest == start->log.newest.position) {
+        *ret_verdict = START_OWNER;
+        return true;
+    }
+    return judge_newer(start, ret_verdict, err);
+}
