@@ -183,6 +183,16 @@ static void *fit(void *array, size_t *capacity, size_t count, size_t element_siz
     return xrealloc(array, count * element_size);
 }
 
+void tree_compact(struct tree *tree)
+{
+    size_t kept = 0;
+
+    for (size_t at = 0; at < tree->entries_count; at++)
+        if (tree->entries[at].kind != 0)
+            tree->entries[kept++] = tree->entries[at];
+    tree->entries_count = kept;
+}
+
 void tree_trim(struct tree *tree)
 {
     tree->entries = fit(tree->entries, &tree->entries_capacity, tree->entries_count, sizeof(*tree->entries));

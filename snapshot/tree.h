@@ -77,6 +77,8 @@ void tree_set_inline(struct tree_entry *entry, uint32_t frame, uint32_t offset);
 bool tree_sort(struct tree *tree) CHECKED;
 /* By path, in O(log n); NULL if absent. The tree is in order (asserted). */
 struct tree_entry *tree_find(struct tree *tree, const char *path);
+/* Removes the entries whose kind was set to 0, keeping the order of the others. */
+void tree_compact(struct tree *tree);
 /* Gives back what growing has taken in advance: for a tree that is complete and will be kept. */
 void tree_trim(struct tree *tree);
 

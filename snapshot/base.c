@@ -1,0 +1,178 @@
+/* A base is read from files that stand still: every database is frozen (READ(0) is held on it) while it is
+ * read straight from its file, so the application never waits and no backup API copies pages behind a moving
+ * writer. Databases are cut into ranges of frames, files into frames of small ones and pieces of large ones;
+ * each is a task of its own. */
+#include "snapshot/base.h"
+
+#include "base/clock.h"
+#include "snapshot/base_files.h"
+#include "snapshot/pagehash.h"
+#include "snapshot/part_writer.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { RANGE_FRAMES = 4, RANGES_PENDING = 4 };
+
+/* One task: some frames of one database. */
+struct range {
+    const struct base_request *request;
+    struct database *database;
+    uint32_t page_size;
+    uint64_t offset;
+    uint64_t end;
+    uint64_t rolling_hash;
+    struct part_list list;
+};
+
+static bool add_frames(struct range *range, struct part_writer *writer, uint8_t *raw, struct err *err)
+{
+    for (uint64_t at = range->offset; at < range->end; at += FRAME_RAW_BYTES) {
+        size_t size = range->end - at < FRAME_RAW_BYTES ? (size_t)(range->end - at) : FRAME_RAW_BYTES;
+        if (!database_read_frozen(range->database, at, raw, size, err))
+            return err_wrap(err, "read %s", database_path(range->database));
+        range->rolling_hash ^= pagehash_of(raw, size, range->page_size, at / range->page_size + 1);
+        if (!part_writer_add(writer, raw, size, err))
+            return false;
+    }
+    return part_writer_finish(writer, err);
+}
+
+static bool cut_range(void *context, struct err *err)
+{
+    struct range *range = context;
+    CLEANUP(freep) uint8_t *raw = xmalloc(FRAME_RAW_BYTES);
+    struct part_writer writer;
+    bool cut;
+
+    part_writer_open(&writer, range->request, &range->list);
+    cut = add_frames(range, &writer, raw, err);
+    part_writer_close(&writer);
+    return cut;
+}
+
+static struct range *ranges_of(const struct base_request *request, const struct base_database *source,
+                               size_t *ret_count)
+{
+    const struct database_frozen *frozen = database_frozen(source->database);
+    uint64_t bytes = (uint64_t)frozen->page_count * frozen->page_size;
+    uint64_t step = (uint64_t)RANGE_FRAMES * FRAME_RAW_BYTES;
+    size_t count = (size_t)((bytes + step - 1) / step);
+    struct range *ranges = xcalloc(count, sizeof(*ranges));
+
+    for (size_t at = 0; at < count; at++)
+        ranges[at] = (struct range){
+            .request = request,
+            .database = source->database,
+            .page_size = frozen->page_size,
+            .offset = at * step,
+            .end = (at + 1) * step < bytes ? (at + 1) * step : bytes,
+        };
+    *ret_count = count;
+    return ranges;
+}
+
+static bool describe_database(const struct base_request *request, const struct base_database *source,
+                              struct manifest_database *entry, struct err *err)
+{
+    const struct database_frozen *frozen = database_frozen(source->database);
+    struct stat status;
+
+    /* fstatat opens nothing, so no lock is dropped. */
+    if (fstatat(request->directory_fd, source->path, &status, AT_SYMLINK_NOFOLLOW) != 0)
+        return err_errno(err, "look at %s", source->path);
+    entry->incarnation = source->incarnation;
+    entry->position = request->log->newest.position;
+    entry->page_size = frozen->page_size;
+    entry->pages = frozen->page_count;
+    entry->mode = status.st_mode & 07777;
+    entry->uid = status.st_uid;
+    entry->gid = status.st_gid;
+    entry->mtime_ns = (int64_t)status.st_mtim.tv_sec * (int64_t)NS_PER_SECOND + status.st_mtim.tv_nsec;
+    return true;
+}
+
+static bool cut_database(const struct base_request *request, const struct base_database *source,
+                         struct manifest *manifest, struct err *err)
+{
+    struct manifest_database *entry = manifest_add_database(manifest, source->path);
+    size_t count = 0;
+    struct range *ranges;
+    struct task_group group;
+    uint32_t first = 0;
+    bool cut;
+
+    if (!describe_database(request, source, entry, err))
+        return false;
+    ranges = ranges_of(request, source, &count);
+    group_init(&group, request->pool, RANGES_PENDING);
+    for (size_t at = 0; at < count && !group_failed(&group); at++)
+        group_submit(&group, cut_range, &ranges[at]);
+    cut = group_wait(&group, err);
+    entry->first_frame = (uint32_t)manifest->frames_count;
+    for (size_t at = 0; at < count; at++) {
+        entry->rolling_hash ^= ranges[at].rolling_hash;
+        part_list_append(&ranges[at].list, manifest, &first);
+    }
+    entry->frames = (uint32_t)manifest->frames_count - entry->first_frame;
+    free(ranges);
+    return cut;
+}
+
+static bool store_manifest(const struct base_request *request, struct base_result *result, struct err *err)
+{
+    struct manifest *manifest = &result->manifest;
+    CLEANUP(buf_clearp) struct buf object = BUF_INIT(MANIFEST_SIZE_MAX);
+
+    manifest->n = atomic_fetch_add(request->next_n, 1);
+    result->reference = (struct base_reference){
+        .position = manifest->position,
+        .key = key_base(manifest->position, &manifest->owner, manifest->n),
+    };
+    if (!manifest_encode(manifest, &object, &result->reference.manifest, err))
+        return false;
+    result->manifest_bytes = object.size;
+    if (!store_put(request->store, result->reference.key.text, object.bytes, object.size, err))
+        return err_wrap(err, "upload %s", result->reference.key.text);
+    return true;
+}
+
+static bool fill(struct base_request *request, struct base_result *result, struct err *err)
+{
+    for (size_t at = 0; at < request->databases_count; at++)
+        if (!cut_database(request, &request->databases[at], &result->manifest, err))
+            return false;
+    if (!base_files_cut(request, result, err))
+        return false;
+    return store_manifest(request, result, err);
+}
+
+bool base_cut(struct base_request *request, struct base_result *ret_result, struct err *err)
+{
+    const struct record_header *newest = &request->log->newest;
+    struct base_result result = {0};
+    bool cut;
+
+    manifest_init(&result.manifest);
+    result.manifest.lineage = newest->lineage;
+    result.manifest.owner = *request->owner;
+    result.manifest.epoch = newest->epoch;
+    result.manifest.position = newest->position;
+    result.manifest.lowest_position = newest->position;
+    result.manifest.time_ns = newest->time_ns;
+    result.manifest.record = request->log->newest_hash;
+    tree_free(result.manifest.tree);
+    result.manifest.tree = MOVE(request->tree);
+    cut = fill(request, &result, err);
+    /* Megabytes of buffers were used and won't be for a while: an idle holdfast is small. */
+    (void)malloc_trim(0);
+    if (!cut) {
+        manifest_clear(&result.manifest);
+        return err_wrap(err, "cut a base");
+    }
+    *ret_result = result;
+    return true;
+}

@@ -1,0 +1,47 @@
+/* Cutting a base: the frozen databases and the tree of files become parts, blobs and a manifest in the store.
+ *
+ * Nothing of it exists for anybody until the caller has appended a base record that names the manifest's key
+ * and hash. A cut that fails or is cut off leaves objects that nobody names; their keys are never used again.
+ */
+#ifndef SNAPSHOT_BASE_H
+#define SNAPSHOT_BASE_H
+
+#include "base/thread.h"
+#include "snapshot/database.h"
+#include "snapshot/log.h"
+#include "snapshot/manifest.h"
+
+/* One of the databases that go in, frozen by the caller. */
+struct base_database {
+    const char *path; /* relative to the data directory */
+    struct database *database;
+    uint64_t incarnation;
+};
+
+struct base_request {
+    struct store *store; /* with retry */
+    struct pool *pool;   /* its workers compress and upload */
+    const atomic_bool *canceled;
+    int directory_fd;
+    const struct log *log; /* the base stands at its newest record */
+    const struct id *owner;
+    _Atomic uint64_t *next_n; /* counted over the life of the process; never used twice */
+    const struct base_database *databases;
+    size_t databases_count;
+    struct tree *tree; /* as scanned after the freeze, without contents; given to the manifest (taken) */
+    /* The newest announced base, from which unchanged pieces are named again and vanished small files are
+     * read; NULL: none. */
+    const struct manifest *previous;
+};
+
+struct base_result {
+    struct manifest manifest; /* the caller clears it */
+    struct base_reference reference;
+    uint64_t manifest_bytes;
+    uint64_t blobs_uploaded;
+};
+
+/* Blocks until everything is stored. ERR_TRANSIENT: try again later, with a new scan. */
+bool base_cut(struct base_request *request, struct base_result *ret_result, struct err *err) CHECKED;
+
+#endif

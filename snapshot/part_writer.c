@@ -1,0 +1,103 @@
+#include "snapshot/part_writer.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum { PART_HEADER_BYTES = 16, LEVEL = 3 };
+
+void part_list_clear(struct part_list *list)
+{
+    free(list->parts);
+    free(list->frames);
+    *list = (struct part_list){0};
+}
+
+void part_list_append(struct part_list *list, struct manifest *manifest, uint32_t *ret_first_frame)
+{
+    uint32_t base = (uint32_t)manifest->frames_count;
+
+    for (size_t at = 0; at < list->frames_count; at++)
+        manifest_add_frame(manifest, list->frames[at].stored_bytes, list->frames[at].raw_bytes);
+    for (size_t at = 0; at < list->parts_count; at++) {
+        struct manifest_part part = list->parts[at];
+        part.first_frame += base;
+        manifest_add_part(manifest, &part);
+    }
+    *ret_first_frame = base;
+    part_list_clear(list);
+}
+
+void part_writer_open(struct part_writer *writer, const struct base_request *request, struct part_list *list)
+{
+    *writer = (struct part_writer){
+        .request = request,
+        .list = list,
+        .codec = codec_new(),
+        .object = BUF_INIT(PART_HEADER_BYTES + PART_TARGET_BYTES + codec_bound(FRAME_RAW_BYTES)),
+    };
+}
+
+void part_writer_close(struct part_writer *writer)
+{
+    codec_free(writer->codec);
+    buf_clear(&writer->object);
+}
+
+static void begin_part(struct part_writer *writer)
+{
+    buf_add_text(&writer->object, "HFPART01");
+    wire_add_u32(&writer->object, 0); /* the count of frames, filled in when the part is closed */
+    wire_add_u32(&writer->object, 0);
+}
+
+static void note_frame(struct part_list *list, size_t stored, size_t raw)
+{
+    list->frames = xrealloc(list->frames, (list->frames_count + 1) * sizeof(list->frames[0]));
+    list->frames[list->frames_count++] = (struct manifest_frame){(uint32_t)stored, (uint32_t)raw};
+}
+
+static bool close_part(struct part_writer *writer, struct err *err)
+{
+    const struct base_request *request = writer->request;
+    struct part_list *list = writer->list;
+    struct manifest_part part = {
+        .n = atomic_fetch_add(request->next_n, 1),
+        .bytes = writer->object.size,
+        .first_frame = (uint32_t)list->frames_count - writer->frames,
+        .frames = writer->frames,
+    };
+    struct key key = key_part(request->log->newest.position, request->owner, part.n);
+
+    for (int byte = 0; byte < 4; byte++)
+        writer->object.bytes[8 + byte] = (uint8_t)(writer->frames >> (8 * byte));
+    part.hash = digest_of(writer->object.bytes, writer->object.size);
+    if (!store_put(request->store, key.text, writer->object.bytes, writer->object.size, err))
+        return err_wrap(err, "upload %s", key.text);
+    list->parts = xrealloc(list->parts, (list->parts_count + 1) * sizeof(list->parts[0]));
+    list->parts[list->parts_count++] = part;
+    buf_reset(&writer->object);
+    writer->frames = 0;
+    return true;
+}
+
+bool part_writer_add(struct part_writer *writer, const void *raw, size_t raw_size, struct err *err)
+{
+    size_t before;
+
+    assert(raw_size > 0 && raw_size <= FRAME_RAW_BYTES);
+    if (writer->request->canceled && atomic_load(writer->request->canceled))
+        return err_set(err, ERR_CANCELED, "the snapshot was stopped");
+    if (writer->frames == 0)
+        begin_part(writer);
+    before = writer->object.size;
+    if (!codec_compress(writer->codec, LEVEL, raw, raw_size, &writer->object, err))
+        return false;
+    note_frame(writer->list, writer->object.size - before, raw_size);
+    writer->frames++;
+    return writer->object.size < PART_TARGET_BYTES || close_part(writer, err);
+}
+
+bool part_writer_finish(struct part_writer *writer, struct err *err)
+{
+    return writer->frames == 0 || close_part(writer, err);
+}
