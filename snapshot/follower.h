@@ -1,0 +1,66 @@
+/* Everything in the data directory that is followed: the attached databases and the watch on files, as one
+ * position.
+ *
+ * The position is one number for the whole directory: it grows whenever a commit or a file event was seen, in
+ * whatever database or folder, also when databases come and go. Equal numbers mean that nothing has happened
+ * in between. */
+#ifndef SNAPSHOT_FOLLOWER_H
+#define SNAPSHOT_FOLLOWER_H
+
+#include "snapshot/base.h"
+#include "snapshot/scan.h"
+#include "snapshot/watch.h"
+
+struct follower_config {
+    int directory_fd;           /* borrowed */
+    const char *directory_path; /* absolute: SQLite opens by path */
+    const struct globs *exclude;
+    const struct globs *databases;
+    const atomic_bool *canceled;
+    /* Called once for each thing that an operator should know, from the engine's thread. */
+    void (*warn)(void *context, const char *text);
+    void *warn_context;
+};
+
+struct follower;
+
+/* Puts every database that is there into WAL mode and attaches it. Call when nobody else has them open, or be
+ * ready for the application to be in the way. */
+bool follower_open(const struct follower_config *config, struct follower **ret_follower,
+                   struct err *err) CHECKED;
+void follower_free(struct follower *follower); /* NULL is fine */
+
+/* Any thread, as long as the follower lives: one mutex, no SQL, no disk. */
+uint64_t follower_position(struct follower *follower);
+/* The part of it that commits make. */
+uint64_t follower_commits(struct follower *follower);
+/* Readable when a file event waits. */
+int follower_watch_fd(const struct follower *follower);
+/* Whether files can only be found by scanning on a timer. */
+bool follower_is_partial(const struct follower *follower);
+
+/* Looks at the tree again if something moved (or always): attaches databases that appeared, lets go of those
+ * that vanished or that can't be shared. before: an earlier scan (may be NULL), which saves reading what
+ * hasn't changed. ret_tree, if not NULL, gets the tree that was scanned, or nothing if there was no need; the
+ * caller frees it. *ret_steady: nothing was attached or let go. */
+bool follower_refresh(struct follower *follower, bool always, struct tree *before, struct tree **ret_tree,
+                      bool *ret_steady, struct err *err) CHECKED;
+
+/* What each attached database needs now and again; every 100 ms while there are commits. */
+void follower_tend(struct follower *follower);
+
+/* Freezes all databases at one instant. *ret_position: what the frozen state contains; file events count as
+ * seen up to now, so scan afterwards. */
+bool follower_freeze(struct follower *follower, uint64_t deadline_ms, uint64_t *ret_position,
+                     struct err *err) CHECKED;
+void follower_thaw(struct follower *follower);
+
+/* The attached databases in ascending order of path; valid until the next refresh or tend. incarnation is 0
+ * for one that has none yet. */
+struct base_database *follower_databases(struct follower *follower, size_t *ret_count);
+/* Gives the database at path its incarnation. Fine for one that isn't attached. */
+void follower_set_incarnation(struct follower *follower, const char *path, uint64_t incarnation);
+/* Databases that can't be followed: at most 64. They count as "not durable" in sync. */
+size_t follower_let_go(const struct follower *follower);
+
+#endif

@@ -1,0 +1,65 @@
+/* The owner's hand on the log: what is committed in the data directory goes into the store, one record after
+ * the other.
+ *
+ * In this release a change is shipped as a base of its own, which restarts the state (docs/FORMAT.md). All
+ * calls are the engine thread's; shipper_durable() any thread's. */
+#ifndef SNAPSHOT_SHIPPER_H
+#define SNAPSHOT_SHIPPER_H
+
+#include "snapshot/deletions.h"
+#include "snapshot/engine.h"
+#include "snapshot/follower.h"
+#include "snapshot/retain.h"
+#include "snapshot/state.h"
+
+struct shipper {
+    const struct engine_config *config;
+    struct store *store; /* with retry */
+    struct pool *pool;
+    const atomic_bool *canceled;
+    int directory_fd;
+    struct id owner;
+    struct follower *follower; /* owned by the engine */
+    struct log log;            /* taken over from the start */
+    struct state state;
+    struct retain retain;
+    _Atomic uint64_t next_n;
+    struct manifest previous; /* the newest announced base; valid if has_previous */
+    bool has_previous;
+    struct deletions deletions;
+
+    /* A base that is cut and whose record is frozen or in flight. */
+    bool pending;
+    struct manifest pending_manifest;
+    struct retain_base pending_base;
+    uint64_t pending_horizon;
+    uint64_t pending_position;
+
+    _Atomic uint64_t durable; /* the follower's position that is in the store */
+    _Atomic uint64_t sent_record;
+    _Atomic uint64_t confirmed_record;
+};
+
+/* Ready to append behind log (moved in). state is moved in. */
+void shipper_init(struct shipper *shipper, struct log *log, struct state *state);
+void shipper_clear(struct shipper *shipper);
+
+/* Makes manifest (moved) the newest base, as it stands on this disk: tells what is unchanged from what has to
+ * be read. */
+void shipper_set_previous(struct shipper *shipper, struct manifest *manifest);
+
+/* Ships everything committed so far. final: the application is gone, deletions travel too. ERR_TRANSIENT:
+ * nothing is lost, call again. ERR_FENCED. */
+bool shipper_ship(struct shipper *shipper, bool final, struct err *err) CHECKED;
+/* Whether the directory differs from the newest base although no event said so; only for when the application
+ * is gone. */
+bool shipper_differs(struct shipper *shipper, bool *ret_differs, struct err *err) CHECKED;
+bool shipper_drain(struct shipper *shipper, uint64_t budget_ms, struct err *err) CHECKED;
+bool shipper_close(struct shipper *shipper, struct err *err) CHECKED;
+/* Learns older bases and deletes what retention allows; a little at a time. */
+bool shipper_prune(struct shipper *shipper, struct err *err) CHECKED;
+/* Replaces *point by the marks of all attached databases, which are frozen; position and hash stay 0. */
+void shipper_remember_marks(struct shipper *shipper, struct state_point *point);
+bool shipper_save_state(struct shipper *shipper, struct err *err) CHECKED;
+
+#endif
