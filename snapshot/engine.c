@@ -1,0 +1,269 @@
+/* The engine's outside: a thread, a mailbox of orders, and a status that anyone may copy. */
+#include "snapshot/engine_internal.h"
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "snapshot/store/config.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { WORKERS = 8 };
+
+void engine_set_phase(struct engine *engine, enum engine_phase phase)
+{
+    MUTEX_GUARD(&engine->mutex);
+    engine->status.phase = phase;
+    event_raise(engine->event_fd);
+}
+
+void engine_set_step(struct engine *engine, const char *format, ...)
+{
+    va_list args;
+
+    MUTEX_GUARD(&engine->mutex);
+    va_start(args, format);
+    (void)vsnprintf(engine->status.step, sizeof(engine->status.step), format, args);
+    va_end(args);
+    event_raise(engine->event_fd);
+}
+
+void engine_warn(void *context, const char *text)
+{
+    struct engine *engine = context;
+    struct engine_status *status = &engine->status;
+
+    MUTEX_GUARD(&engine->mutex);
+    if (status->warnings_count == ENGINE_WARNINGS_MAX)
+        return;
+    (void)snprintf(status->warnings[status->warnings_count++], sizeof(status->warnings[0]), "%s", text);
+    event_raise(engine->event_fd);
+}
+
+void engine_set_degraded(struct engine *engine, const struct err *why)
+{
+    MUTEX_GUARD(&engine->mutex);
+    if (!why && !engine->status.degraded)
+        return;
+    engine->status.degraded = why != NULL;
+    if (why)
+        engine->status.err = *why;
+    else
+        engine->status.err = (struct err){0};
+    event_raise(engine->event_fd);
+}
+
+struct engine_orders engine_orders(struct engine *engine)
+{
+    MUTEX_GUARD(&engine->mutex);
+    return engine->orders;
+}
+
+int engine_event_fd(const struct engine *engine)
+{
+    return engine->event_fd;
+}
+
+uint64_t engine_position_now(void *context)
+{
+    struct engine *engine = context;
+    struct follower *follower;
+
+    mutex_locked(&engine->mutex);
+    follower = engine->follower;
+    pthread_mutex_unlock(&engine->mutex);
+    return follower ? follower_position(follower) : 0;
+}
+
+uint64_t engine_durable_position(void *context)
+{
+    struct engine *engine = context;
+
+    return atomic_load(&engine->shipper.durable);
+}
+
+void engine_watch_durable(struct engine *engine, int watch_fd)
+{
+    atomic_store(&engine->durable_watch_fd, watch_fd);
+}
+
+void engine_note_durable(struct engine *engine)
+{
+    int fd = atomic_load(&engine->durable_watch_fd);
+    uint64_t position = engine_position_now(engine);
+
+    mutex_locked(&engine->mutex);
+    /* What moved while the last record was made is younger than its beginning; now is the closest that is
+     * known. */
+    engine->oldest_change_ms = position > atomic_load(&engine->shipper.durable) ? clock_monotonic_ms() : 0;
+    engine->status.published = true;
+    pthread_mutex_unlock(&engine->mutex);
+    if (fd >= 0)
+        event_raise(fd);
+    event_raise(engine->event_fd);
+}
+
+/* Position first, durable second: a record that is confirmed between the two readings must not make the
+ * difference negative. */
+static void fill_positions(struct engine *engine, struct engine_status *status, uint64_t position)
+{
+    uint64_t durable = atomic_load(&engine->shipper.durable);
+    uint64_t now_ms = clock_monotonic_ms();
+
+    status->position = position > durable ? position : durable;
+    status->durable_position = durable;
+    status->record = atomic_load(&engine->shipper.sent_record);
+    status->durable_record = atomic_load(&engine->shipper.confirmed_record);
+    if (status->position == durable)
+        engine->oldest_change_ms = 0;
+    else if (engine->oldest_change_ms == 0)
+        engine->oldest_change_ms = now_ms;
+    status->has_changes = status->position != durable;
+    status->lag_ms = status->has_changes ? now_ms - engine->oldest_change_ms : 0;
+    if (status->record < status->durable_record)
+        status->record = status->durable_record;
+}
+
+void engine_status(struct engine *engine, struct engine_status *ret_status)
+{
+    uint64_t position = engine_position_now(engine);
+
+    MUTEX_GUARD(&engine->mutex);
+    if (engine->restore) {
+        restore_progress(engine->restore, &engine->status.bytes_done, &engine->status.bytes_total);
+        if (engine->status.bytes_total > 0)
+            engine->status.progress = (double)engine->status.bytes_done / (double)engine->status.bytes_total;
+    }
+    fill_positions(engine, &engine->status, position);
+    *ret_status = engine->status;
+}
+
+void engine_answered(struct engine *engine)
+{
+    MUTEX_GUARD(&engine->mutex);
+    engine->orders.answered = true;
+    event_raise(engine->order_fd);
+}
+
+void engine_drain(struct engine *engine, uint64_t budget_ms)
+{
+    MUTEX_GUARD(&engine->mutex);
+    engine->orders.drain = true;
+    engine->orders.drain_budget_ms = budget_ms;
+    event_raise(engine->order_fd);
+}
+
+void engine_flush(struct engine *engine, uint64_t budget_ms)
+{
+    MUTEX_GUARD(&engine->mutex);
+    engine->orders.flush = true;
+    engine->orders.flush_budget_ms = budget_ms;
+    event_raise(engine->order_fd);
+}
+
+static void report_end(struct engine *engine, const struct err *err)
+{
+    enum engine_phase phase = !err ? ENGINE_DONE : err->code == ERR_FENCED ? ENGINE_FENCED : ENGINE_FAILED;
+    struct engine_status status;
+
+    engine_status(engine, &status);
+    mutex_locked(&engine->mutex);
+    if (err)
+        engine->status.err = *err;
+    engine->status.unshipped_ms = status.lag_ms;
+    pthread_mutex_unlock(&engine->mutex);
+    engine_set_phase(engine, phase);
+}
+
+static void *engine_run(void *context)
+{
+    struct engine *engine = context;
+    struct err err = {0};
+    bool ran = engine_begin(engine, &err);
+
+    if (ran) {
+        engine_set_phase(engine, ENGINE_RESTORED);
+        ran = engine_serve(engine, &err);
+    }
+    report_end(engine, ran ? NULL : &err);
+    return NULL;
+}
+
+/* A mount point or its parent may be all that exists: one level is made. */
+static bool open_data_directory(struct engine *engine, struct err *err)
+{
+    const char *path = engine->config.data_directory;
+
+    if (mkdir(path, 0755) != 0 && errno != EEXIST) {
+        (void)err_errno(err, "HOLDFAST_DATA_DIR (%s) can't be created; create it or correct the path", path);
+        err->code = ERR_CONFIG;
+        return false;
+    }
+    if (!fs_open_directory(AT_FDCWD, path, &engine->directory_fd, err)) {
+        err->code = ERR_CONFIG;
+        return err_wrap(err, "HOLDFAST_DATA_DIR is not a directory that can be read");
+    }
+    return state_lock(engine->directory_fd, &engine->lock_fd, err);
+}
+
+static bool prepare(struct engine *engine, struct err *err)
+{
+    if (!globs_parse(engine->config.exclude, &engine->exclude, err))
+        return err_wrap(err, "HOLDFAST_EXCLUDE");
+    if (!globs_parse(engine->config.databases, &engine->databases, err))
+        return err_wrap(err, "HOLDFAST_DATABASES");
+    if (!event_open(&engine->event_fd, err) || !event_open(&engine->order_fd, err))
+        return false;
+    if (!open_data_directory(engine, err) || !pool_open(WORKERS, "store", &engine->pool, err))
+        return false;
+    engine->patient = store_retry(engine->config.store, engine->config.start_timeout_ms, engine->canceled);
+    return true;
+}
+
+bool engine_open(const struct engine_config *config, const atomic_bool *canceled, struct engine **ret_engine,
+                 struct err *err)
+{
+    struct engine *engine = xcalloc(1, sizeof(*engine));
+
+    *engine = (struct engine){.config = *config,
+                              .canceled = canceled,
+                              .directory_fd = -1,
+                              .lock_fd = -1,
+                              .event_fd = -1,
+                              .order_fd = -1,
+                              .durable_watch_fd = -1};
+    pthread_mutex_init(&engine->mutex, NULL);
+    if (!prepare(engine, err) || !thread_start(&engine->thread, "engine", engine_run, engine, err)) {
+        engine_free(engine);
+        return false;
+    }
+    engine->started = true;
+    *ret_engine = engine;
+    return true;
+}
+
+void engine_free(struct engine *engine)
+{
+    if (!engine)
+        return;
+    if (engine->started)
+        pthread_join(engine->thread, NULL);
+    if (engine->owns_log)
+        shipper_clear(&engine->shipper);
+    follower_free(engine->follower);
+    pool_free(engine->pool);
+    store_free(engine->patient);
+    globs_free(engine->exclude);
+    globs_free(engine->databases);
+    close_fdp(&engine->lock_fd);
+    close_fdp(&engine->directory_fd);
+    close_fdp(&engine->event_fd);
+    close_fdp(&engine->order_fd);
+    pthread_mutex_destroy(&engine->mutex);
+    free(engine);
+}

@@ -1,0 +1,63 @@
+/* Between the files of the engine: engine.c (thread, mailbox, status), engine_start.c (until the child may be
+ * launched) and engine_serve.c (shipping and flush). */
+#ifndef SNAPSHOT_ENGINE_INTERNAL_H
+#define SNAPSHOT_ENGINE_INTERNAL_H
+
+#include "base/thread.h"
+#include "snapshot/engine.h"
+#include "snapshot/restore.h"
+#include "snapshot/shipper.h"
+
+/* What the sidecar has asked for; each is set once and never taken back. */
+struct engine_orders {
+    bool answered;
+    bool drain;
+    bool flush;
+    uint64_t drain_budget_ms;
+    uint64_t flush_budget_ms;
+};
+
+struct engine {
+    struct engine_config config;
+    const atomic_bool *canceled;
+    int directory_fd;
+    int lock_fd;
+    struct globs *exclude;
+    struct globs *databases;
+    struct store *patient; /* config.store with retry, for the start and for serving */
+    struct pool *pool;
+    int event_fd; /* towards the sidecar */
+    int order_fd; /* towards the engine's thread */
+    _Atomic int durable_watch_fd;
+    pthread_t thread;
+    bool started;
+
+    pthread_mutex_t mutex; /* guards what follows */
+    struct engine_status status;
+    struct engine_orders orders;
+    struct follower *follower; /* set once, before RESTORED */
+    struct restore *restore;   /* while one is under way, for its progress */
+    uint64_t oldest_change_ms; /* when the oldest change that isn't durable was first noticed; 0: none */
+
+    /* The thread's own. */
+    struct shipper shipper;
+    bool owns_log;
+    bool has_changes_at_start; /* adopted or kept: ship even if nothing moves */
+};
+
+/* Reports to the sidecar. Any of the engine's threads. */
+void engine_set_phase(struct engine *engine, enum engine_phase phase);
+void engine_set_step(struct engine *engine, const char *format, ...) PRINTF_LIKE(2, 3);
+void engine_warn(void *engine, const char *text);
+void engine_set_degraded(struct engine *engine, const struct err *why); /* NULL: no longer */
+struct engine_orders engine_orders(struct engine *engine);
+/* Takes over the position that is durable now. */
+void engine_note_durable(struct engine *engine);
+
+/* The start sequence: on success the log is ours, the data directory is right and its databases are attached.
+ */
+bool engine_begin(struct engine *engine, struct err *err) CHECKED;
+/* Ships until the flush was ordered and done. */
+bool engine_serve(struct engine *engine, struct err *err) CHECKED;
+
+#endif
