@@ -66,7 +66,7 @@ static bool reserve(struct buf *buf, size_t size)
 {
     size_t wanted, capacity;
 
-    assert(buf->size <= buf->size_max);
+    assert(buf->size <= buf->size_max && buf->size_max < SIZE_MAX);
     if (size > buf->size_max - buf->size) {
         buf->overflowed = true;
         return false;

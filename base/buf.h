@@ -20,6 +20,7 @@ struct buf {
     bool overflowed;
 };
 
+/* max: below SIZE_MAX, which leaves room for a terminator. */
 #define BUF_INIT(max)     \
     {                     \
         .size_max = (max) \

@@ -115,7 +115,10 @@ bool clock_parse(const char *text, uint64_t *ret_unix_ns, struct err *err)
     if (!parsed || !seconds_of(&utc, &seconds))
         return err_set(err, ERR_CONFIG, "\"%.60s\" is not a time; write it like 2026-11-21T10:00:00.123Z",
                        text);
-    *ret_unix_ns = seconds * NS_PER_SECOND + ns;
+    /* The year 9999 is a way to say "the end": it must not wrap around to the past. */
+    if (__builtin_mul_overflow(seconds, NS_PER_SECOND, &seconds) ||
+        __builtin_add_overflow(seconds, ns, ret_unix_ns))
+        *ret_unix_ns = UINT64_MAX;
     return true;
 }
 
@@ -149,7 +152,7 @@ bool clock_parse_http_date(const char *text, uint64_t *ret_unix_ns)
         strncmp(at, " GMT", 4) != 0)
         return false;
     utc.tm_year -= 1900;
-    if (!seconds_of(&utc, &seconds))
+    if (!seconds_of(&utc, &seconds) || seconds > UINT64_MAX / NS_PER_SECOND)
         return false;
     *ret_unix_ns = seconds * NS_PER_SECOND;
     return true;

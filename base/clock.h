@@ -19,7 +19,8 @@ uint64_t clock_unix_ns(void);
 /* RFC 3339 in UTC with milliseconds, `2026-11-21T10:00:00.123Z`. */
 void clock_format(uint64_t unix_ns, char text[CLOCK_TEXT_SIZE]);
 
-/* RFC 3339 with optional fraction (up to 9 digits) and `Z`; anything else is ERR_CONFIG. */
+/* RFC 3339 with optional fraction (up to 9 digits) and `Z`; anything else is ERR_CONFIG. A time after the
+ * year 2554, which nanoseconds can't count, is UINT64_MAX. */
 bool clock_parse(const char *text, uint64_t *ret_unix_ns, struct err *err) CHECKED;
 
 /* The Date header of HTTP, `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7, the fixed form only). False if

@@ -88,15 +88,27 @@ bool fs_read_file(int directory_fd, const char *path, struct buf *contents, stru
 static bool write_new_file(int directory_fd, const char *path, const void *bytes, size_t size, mode_t mode,
                            struct err *err)
 {
-    CLEANUP(close_fdp)
-    int fd = openat(directory_fd, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+    CLEANUP(close_fdp) int fd = -1;
 
+    /* One that a crash left behind may have another mode or be a link to somewhere. */
+    (void)unlinkat(directory_fd, path, 0);
+    fd = openat(directory_fd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0)
         return err_errno(err, "create %s", path);
     if (!fs_write_all(fd, bytes, size, err))
         return err_wrap(err, "%s", path);
     if (fsync(fd) != 0)
         return err_errno(err, "fsync %s", path);
+    return true;
+}
+
+static bool write_and_rename(int directory_fd, const char *temporary, const char *path, const void *bytes,
+                             size_t size, mode_t mode, struct err *err)
+{
+    if (!write_new_file(directory_fd, temporary, bytes, size, mode, err))
+        return false;
+    if (renameat(directory_fd, temporary, directory_fd, path) != 0)
+        return err_errno(err, "rename %s", temporary);
     return true;
 }
 
@@ -107,10 +119,10 @@ bool fs_replace_file(int directory_fd, const char *path, const void *bytes, size
     CLEANUP(freep) char *parent = xstrdup(path);
     char *slash = strrchr(parent, '/');
 
-    if (!write_new_file(directory_fd, temporary, bytes, size, mode, err))
+    if (!write_and_rename(directory_fd, temporary, path, bytes, size, mode, err)) {
+        (void)unlinkat(directory_fd, temporary, 0); /* a full disk needs the room */
         return false;
-    if (renameat(directory_fd, temporary, directory_fd, path) != 0)
-        return err_errno(err, "rename %s", temporary);
+    }
     if (slash)
         *slash = '\0';
     return fs_sync_directory(directory_fd, slash ? (slash == parent ? "/" : parent) : ".", err);
@@ -170,7 +182,7 @@ static bool make_one_directory(int directory_fd, const char *path, mode_t mode, 
 {
     if (mkdirat(directory_fd, path, mode) != 0 && errno != EEXIST)
         return err_errno(err, "create the directory %s", path);
-    return fs_open_beneath(directory_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, ret_fd, err);
+    return fs_open_beneath(directory_fd, path, O_RDONLY | O_DIRECTORY, 0, ret_fd, err);
 }
 
 bool fs_make_directories(int directory_fd, const char *path, mode_t mode, struct err *err)
@@ -197,7 +209,7 @@ bool fs_make_directories(int directory_fd, const char *path, mode_t mode, struct
 bool fs_open_parent(int directory_fd, const char *path, int *ret_fd, const char **ret_name, struct err *err)
 {
     const char *slash = strrchr(path, '/');
-    CLEANUP(freep) char *parent = slash ? strndup(path, (size_t)(slash - path)) : xstrdup(".");
+    CLEANUP(freep) char *parent = slash ? xasprintf("%.*s", (int)(slash - path), path) : xstrdup(".");
 
     if (!fs_open_beneath(directory_fd, parent, O_RDONLY | O_DIRECTORY, 0, ret_fd, err))
         return false;

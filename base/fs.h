@@ -24,7 +24,8 @@ bool fs_read_at(int fd, void *bytes, size_t size, uint64_t offset, struct err *e
 bool fs_read_file(int directory_fd, const char *path, struct buf *contents, struct err *err) CHECKED;
 
 /* Replaces path by bytes so that after a crash either the old or the new content is there: a temporary beside
- * it, fsync, rename, fsync of the directory. */
+ * it (path with ".new" appended, which no one else may use), fsync, rename, fsync of the directory. A symlink
+ * at path is replaced, not followed. After a failure the old content is there and the temporary is gone. */
 bool fs_replace_file(int directory_fd, const char *path, const void *bytes, size_t size, mode_t mode,
                      struct err *err) CHECKED;
 
