@@ -31,7 +31,8 @@ void lock_watch_start(struct lock_watch *watch, const char *path)
     CLEANUP(freep) char *index = xasprintf("%s-shm", path);
     pid_t owner = getpid();
 
-    watch->counts = mmap(NULL, sizeof(*watch->counts), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    watch->counts =
+        mmap(NULL, sizeof(*watch->counts), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (watch->counts == MAP_FAILED)
         abort();
     watch->pid = fork();

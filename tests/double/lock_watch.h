@@ -1,4 +1,5 @@
-/* Another process that looks all the time whether anybody holds a read mark or READ(0) on a database's wal-index. */
+/* Another process that looks all the time whether anybody holds a read mark or READ(0) on a database's
+ * wal-index. */
 #ifndef TESTS_DOUBLE_LOCK_WATCH_H
 #define TESTS_DOUBLE_LOCK_WATCH_H
 

@@ -43,10 +43,10 @@ static void place_open(struct place *place)
     place->store = open_store(place->directory, NULL);
 }
 
-#define PLACE()                                                     \
-    __attribute__((cleanup(place_close))) struct place place = {0}; \
-    CLEANUP(buf_clearp) struct buf contents = BUF_INIT(1 << 20);    \
-    struct err err = {0};                                           \
+#define PLACE()                                                                          \
+    __attribute__((cleanup(place_close))) struct place place = {0};                      \
+    CLEANUP(buf_clearp) __attribute__((unused)) struct buf contents = BUF_INIT(1 << 20); \
+    struct err err = {0};                                                                \
     place_open(&place)
 
 static bool exists(const struct place *place, const char *name)

@@ -27,10 +27,10 @@ static void stack_close(struct stack *stack)
     store_free(stack->mem);
 }
 
-#define STACK(deadline_ms)                                    \
-    __attribute__((cleanup(stack_close))) struct stack stack; \
-    CLEANUP(buf_clearp) struct buf contents = BUF_INIT(1024); \
-    struct err err = {0};                                     \
+#define STACK(deadline_ms)                                                            \
+    __attribute__((cleanup(stack_close))) struct stack stack;                         \
+    CLEANUP(buf_clearp) __attribute__((unused)) struct buf contents = BUF_INIT(1024); \
+    struct err err = {0};                                                             \
     stack_open(&stack, deadline_ms)
 
 static void fail(struct stack *stack, const char *operation, size_t times, enum fault_kind kind,

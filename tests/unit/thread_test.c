@@ -8,8 +8,6 @@
 #include <poll.h>
 #include <signal.h>
 
-DEFINE_CLEANUP(struct pool *, pool_free, pool_freep)
-
 /* --- threads and locks -------------------------------------------------------------------------------------
  */
 
