@@ -46,7 +46,7 @@ LANGUAGE := -std=gnu17 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -I. $(DEPS_INCLUDE)
 COMPILE = $(CC) $(LANGUAGE) $(WARNINGS) $(HARDENING) $(CFLAGS) $(INSTRUMENTS) $(EXTRA_CFLAGS)
 
 # libs3 runs on our transport: these calls of its static archive are ours (docs/DESIGN.md, Store).
-WRAP := curl_easy_setopt curl_easy_perform curl_multi_add_handle gmtime
+WRAP := curl_easy_setopt curl_easy_getinfo curl_easy_perform curl_multi_add_handle gmtime
 LINK = $(CC) $(CFLAGS) $(INSTRUMENTS) -pie -Wl,-z,relro,-z,now,--as-needed $(WRAP:%=-Wl,--wrap=%) $(LDFLAGS)
 # libs3 calls back into our library (the wrapped calls), hence the group.
 LIBRARIES = -Wl,--start-group $(filter %.a,$^) -l:libs3.a -Wl,--end-group $(DEPS_LIB) \
@@ -64,6 +64,7 @@ MAIN := $(BUILD)/sidecar/main.o
 LIBRARY := $(BUILD)/libholdfast.a
 DOUBLES := $(BUILD)/libdoubles.a
 UNITS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/*/*_test.c))
+STORE_TOOL := $(BUILD)/tests/s3/store_tool
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS := $(FUZZ_TARGETS:%=$(BUILD)/replay/%)
 FUZZERS := $(FUZZ_TARGETS:%=$(BUILD)/fuzzer/%)
@@ -95,7 +96,7 @@ $(BUILD)/%.o: %.c Makefile $(DEPS)
 	@$(SAY) compile $@
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
-$(UNITS): %: %.o $(DOUBLES) $(LIBRARY)
+$(UNITS) $(STORE_TOOL): %: %.o $(DOUBLES) $(LIBRARY)
 	@$(SAY) link $@
 	$(Q)$(LINK) -o $@ $< $(LIBRARIES)
 
@@ -122,7 +123,8 @@ check: units
 # The tests find the programs by these names.
 system soak: export TEST_HOLDFAST = $(CURDIR)/$(BUILD)/holdfast
 system soak: export TEST_BACKEND = $(CURDIR)/$(BUILD)/backend
-system: holdfast $(BUILD)/backend
+system: export TEST_STORE_TOOL = $(CURDIR)/$(STORE_TOOL)
+system: holdfast $(BUILD)/backend $(STORE_TOOL)
 	$(PROVE) --exec '' $(or $(TESTS),$(sort $(wildcard tests/system/*.t)))
 
 soak: holdfast $(BUILD)/backend

@@ -7,5 +7,7 @@
 
 bool dir_open(const struct store_config *config, const atomic_bool *canceled, struct store **ret_store,
               struct err *err) CHECKED;
+bool s3_open(const struct store_config *config, const atomic_bool *canceled, struct store **ret_store,
+             struct err *err) CHECKED;
 
 #endif

@@ -6,9 +6,7 @@ bool store_open(const struct store_config *config, const atomic_bool *canceled,
 {
     struct store *store = NULL;
 
-    if (config->kind != STORE_DIRECTORY)
-        return err_set(err, ERR_CONFIG, "HOLDFAST_STORE: only file:// stores are built in");
-    if (!dir_open(config, canceled, &store, err))
+    if (!(config->kind == STORE_S3 ? s3_open : dir_open)(config, canceled, &store, err))
         return false;
     store->observer = observer;
     *ret_store = store;
