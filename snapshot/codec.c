@@ -33,6 +33,13 @@ size_t codec_bound(size_t size)
     return ZSTD_compressBound(size);
 }
 
+uint64_t codec_raw_max(size_t frame_size)
+{
+    enum { BLOCK_MAX = 128 << 10, BLOCK_STORED_MIN = 4 }; /* one byte, repeated: RFC 8878, 3.1.1.2 */
+
+    return (frame_size / BLOCK_STORED_MIN + 1) * (uint64_t)BLOCK_MAX;
+}
+
 static bool make_compressor(struct codec *codec, int level, struct err *err)
 {
     size_t result;

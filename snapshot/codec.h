@@ -16,6 +16,9 @@ DEFINE_CLEANUP(struct codec *, codec_free, codec_freep)
 
 /* Most bytes that compressing `size` may give. */
 size_t codec_bound(size_t size);
+/* Most bytes that a frame of `frame_size` can decode to: what it claims is held against this before memory is
+ * taken. */
+uint64_t codec_raw_max(size_t frame_size);
 /* Compresses at `level` (3 is the usual one) and appends one frame, with its content size in it. ERR_SYSTEM.
  */
 bool codec_compress(struct codec *codec, int level, const void *raw, size_t raw_size, struct buf *frame,

@@ -6,8 +6,10 @@
 #include "snapshot/tree.h"
 
 enum {
-    FRAME_RAW_BYTES = 4 << 20,   /* of database pages in one frame */
-    PART_TARGET_BYTES = 4 << 20, /* a part is closed when it has reached this */
+    FRAME_RAW_BYTES = 4 << 20,                       /* of database pages in one frame */
+    FRAME_STORED_MAX = FRAME_RAW_BYTES + (64 << 10), /* zstd's worst case is 16 KiB */
+    PART_TARGET_BYTES = 4 << 20,                     /* a part is closed when it has reached this */
+    PART_SIZE_MAX = 16 + PART_TARGET_BYTES + FRAME_STORED_MAX,
     MANIFEST_SIZE_MAX = 512 << 20,
 };
 
@@ -55,18 +57,22 @@ struct manifest {
     size_t frames_count;
     struct manifest_database *databases;
     size_t databases_count;
-    struct tree *tree; /* never NULL in a decoded one */
+    struct tree *tree; /* owned; NULL: no entries. Never NULL in a decoded one */
 };
 
 void manifest_init(struct manifest *manifest);
 void manifest_clear(struct manifest *manifest);
 
-/* Adders used while a base is cut. The database's path is copied. */
+/* Adders used while a base is cut, and the only way that these arrays grow. Parts are added in the
+ * order of their frames, databases in that of their paths, which are copied; manifest_encode() checks both.
+ * Pointers are valid until the next addition. */
 void manifest_add_frame(struct manifest *manifest, uint32_t stored_bytes, uint32_t raw_bytes);
 void manifest_add_part(struct manifest *manifest, const struct manifest_part *part);
 struct manifest_database *manifest_add_database(struct manifest *manifest, const char *path);
 
-/* Appends the object. ERR_SYSTEM if compression fails, ERR_CONFIG above MANIFEST_SIZE_MAX. */
+/* Appends the object. The tree is sorted. ERR_CORRUPT if the manifest breaks a rule that manifest_decode()
+ * checks, so that nothing is written that can't be read; ERR_SYSTEM if compression fails; ERR_CONFIG above
+ * the limits of size. */
 bool manifest_encode(const struct manifest *manifest, struct buf *bytes, struct digest *ret_hash,
                      struct err *err) CHECKED;
 

@@ -122,6 +122,20 @@ TEST(a_frame_that_announces_a_terabyte_costs_nothing)
     EXPECT(!decodes(bomb, sizeof(bomb), 1000));
 }
 
+TEST(no_frame_decodes_to_more_than_the_bound)
+{
+    enum { RAW = 64 << 20 };
+    CLEANUP(codec_freep) struct codec *codec = codec_new();
+    CLEANUP(buf_clearp) struct buf frame = BUF_INIT(1 << 20);
+    CLEANUP(freep) uint8_t *zeros = xcalloc(1, RAW);
+    struct err err = {0};
+
+    REQUIRE_OK(codec_compress(codec, 19, zeros, RAW, &frame, &err), &err);
+    EXPECT(codec_raw_max(frame.size) >= RAW); /* nothing compresses better */
+    EXPECT(codec_raw_max(frame.size) < 4 * (uint64_t)RAW);
+    EXPECT(codec_raw_max(0) < 1 << 20);
+}
+
 TEST(damage_is_an_error_and_never_a_crash)
 {
     static uint8_t raw[300];

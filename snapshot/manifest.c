@@ -1,0 +1,62 @@
+#include "snapshot/manifest.h"
+
+#include <assert.h>
+#include <string.h>
+
+void manifest_init(struct manifest *manifest)
+{
+    *manifest = (struct manifest){0};
+}
+
+void manifest_clear(struct manifest *manifest)
+{
+    for (size_t at = 0; at < manifest->databases_count; at++)
+        free(manifest->databases[at].path);
+    free(manifest->databases);
+    free(manifest->parts);
+    free(manifest->frames);
+    tree_free(manifest->tree);
+    manifest_init(manifest);
+}
+
+/* Room for one element more. The capacity is the power of two at or above the count, so nobody has to store
+ * it. */
+static void *grow(void *array, size_t count, size_t element_size)
+{
+    bool is_full = (count & (count - 1)) == 0;
+
+    return is_full ? xrealloc(array, (count > 0 ? 2 * count : 1) * element_size) : array;
+}
+
+void manifest_add_frame(struct manifest *manifest, uint32_t stored_bytes, uint32_t raw_bytes)
+{
+    assert(manifest->frames_count < UINT32_MAX);
+    manifest->frames = grow(manifest->frames, manifest->frames_count, sizeof(*manifest->frames));
+    manifest->frames[manifest->frames_count++] = (struct manifest_frame){stored_bytes, raw_bytes};
+}
+
+void manifest_add_part(struct manifest *manifest, const struct manifest_part *part)
+{
+    manifest->parts = grow(manifest->parts, manifest->parts_count, sizeof(*manifest->parts));
+    manifest->parts[manifest->parts_count++] = *part;
+}
+
+struct manifest_database *manifest_add_database(struct manifest *manifest, const char *path)
+{
+    struct manifest_database *database;
+
+    assert(path[0] != '\0');
+    manifest->databases = grow(manifest->databases, manifest->databases_count, sizeof(*manifest->databases));
+    database = &manifest->databases[manifest->databases_count++];
+    *database = (struct manifest_database){.path = xstrdup(path)};
+    return database;
+}
+
+uint64_t manifest_state_bytes(const struct manifest *manifest)
+{
+    uint64_t bytes = manifest->tree ? tree_bytes(manifest->tree) : 0;
+
+    for (size_t at = 0; at < manifest->databases_count; at++)
+        bytes += manifest->databases[at].pages * manifest->databases[at].page_size;
+    return bytes;
+}

@@ -1,0 +1,20 @@
+/* Numbers of docs/FORMAT.md, Manifest, that its writer and its reader share. */
+#ifndef SNAPSHOT_MANIFEST_LAYOUT_H
+#define SNAPSHOT_MANIFEST_LAYOUT_H
+
+#include "snapshot/envelope.h"
+
+enum {
+    MANIFEST_KIND = 0,
+    MANIFEST_HEADER_SIZE = 144,
+    MANIFEST_RAW_MAX = 1 << 30,
+    MANIFEST_LEVEL = 3,
+    MODE_MAX = 07777,
+    PART_OVERHEAD = 16, /* of a part object, before its frames */
+    PIECE_BLOB = 0,
+    PIECE_ZEROS = 1,
+};
+
+static const struct envelope_type manifest_type = {"HFMANIFE", "a manifest"};
+
+#endif
