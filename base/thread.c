@@ -215,6 +215,20 @@ bool group_failed(struct task_group *group)
     return atomic_load(&group->failed);
 }
 
+bool group_wait_for(struct task_group *group, uint64_t timeout_ms)
+{
+    uint64_t until_ns =
+        clock_unix_ns() + timeout_ms * NS_PER_MS; /* condition variables wait on the wall clock */
+    struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_SECOND),
+                             .tv_nsec = (long)(until_ns % NS_PER_SECOND)};
+    int late = 0;
+
+    MUTEX_GUARD(&group->mutex);
+    while (group->pending > 0 && !late)
+        late = pthread_cond_timedwait(&group->done, &group->mutex, &until);
+    return group->pending == 0;
+}
+
 bool group_wait(struct task_group *group, struct err *err)
 {
     bool failed;

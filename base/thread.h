@@ -57,6 +57,8 @@ void group_init(struct task_group *group, struct pool *pool, size_t pending_max)
  * it: the task looks at group_failed() first and frees its context. */
 void group_submit(struct task_group *group, bool (*run)(void *context, struct err *err), void *context);
 bool group_failed(struct task_group *group);
+/* Waits at most timeout_ms for all; true if none is left. group_wait() then says how it went. */
+bool group_wait_for(struct task_group *group, uint64_t timeout_ms);
 /* Waits for all; false with the first error if any failed. The group can be used again afterwards or dropped.
  */
 bool group_wait(struct task_group *group, struct err *err) CHECKED;

@@ -45,10 +45,16 @@ bool reader_restore(struct store *store, const char *directory, uint64_t at,
                     const struct reader_progress *progress, const atomic_bool *canceled,
                     struct reader_result *ret_result, struct err *err) CHECKED;
 
+/* Told of each object that is damaged or missing. One call at a time, from any of the workers. */
+struct reader_damage {
+    void (*report)(void *context, const char *key, const char *reason);
+    void *context;
+};
+
 /* Reads everything back that is needed for every point from the horizon on and proves it: hashes, chain,
- * frames, rolling hashes, blobs. Damaged objects are reported to `damaged` (key and reason) and the work goes
+ * frames, rolling hashes, blobs. Damaged objects are reported to `damage` (key and reason) and the work goes
  * on; ERR_CORRUPT at the end if there was one. */
-bool reader_verify(struct store *store, void (*damaged)(void *context, const char *key, const char *reason),
+bool reader_verify(struct store *store, const struct reader_damage *damage,
                    const struct reader_progress *progress, const atomic_bool *canceled,
                    struct reader_result *ret_result, struct err *err) CHECKED;
 

@@ -301,6 +301,11 @@ bool restore_wait(struct restore *restore, struct err *err)
     return true;
 }
 
+bool restore_wait_for(struct restore *restore, uint64_t timeout_ms)
+{
+    return group_wait_for(&restore->group, timeout_ms);
+}
+
 void restore_progress(struct restore *restore, uint64_t *ret_done, uint64_t *ret_total)
 {
     *ret_done = atomic_load(&restore->done_bytes);

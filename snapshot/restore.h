@@ -39,6 +39,9 @@ bool restore_release(struct restore *restore, struct place *place, struct err *e
  * names the object. */
 bool restore_wait(struct restore *restore, struct err *err) CHECKED;
 
+/* Waits at most timeout_ms; true if the fetchers are done and restore_wait() will not block. */
+bool restore_wait_for(struct restore *restore, uint64_t timeout_ms);
+
 /* Uncompressed bytes. Any thread. */
 void restore_progress(struct restore *restore, uint64_t *ret_done, uint64_t *ret_total);
 uint64_t restore_objects(const struct restore *restore);

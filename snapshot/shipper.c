@@ -11,6 +11,7 @@
 #include "snapshot/shipper.h"
 
 #include "base/clock.h"
+#include "snapshot/blob_names.h"
 
 #include <assert.h>
 #include <string.h>
@@ -99,50 +100,18 @@ static bool send_pending(struct shipper *shipper, struct err *err)
     return shipper_save_state(shipper, err);
 }
 
-static int compare_blob(const void *left, const void *right)
-{
-    const struct tree_piece *one = left;
-    const struct tree_piece *other = right;
-
-    if (one->tag != other->tag)
-        return one->tag < other->tag ? -1 : 1;
-    return memcmp(one->content.bytes, other->content.bytes, HASH_SIZE);
-}
-
-/* All pieces that a tree names, each once, in order. */
-static struct tree_piece *names_of(struct tree *tree, size_t *ret_count)
-{
-    struct tree_piece *names = NULL;
-    size_t count = 0, unique = 0;
-
-    for (size_t at = 0; at < tree_count(tree); at++) {
-        const struct tree_entry *entry = tree_at(tree, at);
-        if (entry->content != CONTENT_PIECES)
-            continue;
-        names = xrealloc(names, (count + entry->extra) * sizeof(*names));
-        memcpy(names + count, tree_pieces(tree, entry), entry->extra * sizeof(*names));
-        count += entry->extra;
-    }
-    if (count > 0)
-        qsort(names, count, sizeof(*names), compare_blob);
-    for (size_t at = 0; at < count; at++)
-        if (names[at].tag != 0 && (unique == 0 || compare_blob(&names[at], &names[unique - 1]) != 0))
-            names[unique++] = names[at];
-    *ret_count = unique;
-    return names;
-}
-
 /* The blobs whose last name is gone with the new tree. */
 static void list_dropped(struct tree *before, struct tree *now, struct retain_base *base)
 {
-    size_t before_count = 0, now_count = 0;
-    CLEANUP(freep) struct tree_piece *old = names_of(before, &before_count);
-    CLEANUP(freep) struct tree_piece *new = names_of(now, &now_count);
+    struct blob_names old = blob_names_of(before);
+    struct blob_names new = blob_names_of(now);
 
-    base->dropped = xmalloc(before_count * sizeof(base->dropped[0]));
-    for (size_t at = 0; at < before_count; at++)
-        if (now_count == 0 || !bsearch(&old[at], new, now_count, sizeof(*new), compare_blob))
-            base->dropped[base->dropped_count++] = (struct blob_name){old[at].tag, old[at].content};
+    base->dropped = xmalloc(old.count * sizeof(base->dropped[0]));
+    for (size_t at = 0; at < old.count; at++)
+        if (!blob_names_has(&new, &old.list[at]))
+            base->dropped[base->dropped_count++] = old.list[at];
+    blob_names_clear(&old);
+    blob_names_clear(&new);
 }
 
 void shipper_remember_marks(struct shipper *shipper, struct state_point *point)

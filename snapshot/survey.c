@@ -8,16 +8,16 @@
 #include "snapshot/start.h"
 
 #include "base/clock.h"
+#include "snapshot/identity.h"
 #include "snapshot/survey.h"
 
 #include <assert.h>
 #include <string.h>
 #include <time.h>
 
-enum { LOG_PAGE = 1000, BASES_LISTED = 2, IDENTITY_SIZE_MAX = 4096, PROBE_PAUSE_MS = 1100, SURVEYS_MAX = 5 };
+enum { LOG_PAGE = 1000, BASES_LISTED = 2, PROBE_PAUSE_MS = 1100, SURVEYS_MAX = 5 };
 
 static const char probe_content[] = "holdfast condition probe\n";
-static const char identity_key[] = "holdfast.json";
 
 /* What trip 1 brings. Each task fills fields of its own. */
 struct findings {
@@ -105,7 +105,7 @@ static bool get_identity(void *context, struct err *err)
     struct findings *findings = context;
     struct err read = {0};
 
-    findings->has_identity = store_get(findings->start->store, identity_key, &findings->identity, &read);
+    findings->has_identity = store_get(findings->start->store, IDENTITY_KEY, &findings->identity, &read);
     if (!findings->has_identity && read.code != ERR_NOT_FOUND) {
         *err = read;
         return false;
@@ -191,26 +191,6 @@ static bool first_trip(struct findings *findings, struct err *err)
     return true;
 }
 
-static bool identity_parse(struct buf *text, struct id *ret_lineage, struct err *err)
-{
-    const char *json = buf_text(text);
-    const char *format = strstr(json, "\"format\"");
-    const char *lineage = strstr(json, "\"lineage\"");
-    char digits[2 * ID_SIZE + 1] = "";
-    unsigned version = 0;
-
-    if (!format || sscanf(format, "\"format\" : %u", &version) != 1 || version == 0)
-        return err_set(err, ERR_CORRUPT, "holdfast.json is damaged: it names no format");
-    if (version > FORMAT_VERSION)
-        return err_set(err, ERR_CORRUPT,
-                       "holdfast.json says format %u, this release knows %d; use a newer holdfast", version,
-                       FORMAT_VERSION);
-    if (!lineage || sscanf(lineage, "\"lineage\" : \"%32[0-9a-f]", digits) != 1 ||
-        !id_parse(digits, ret_lineage))
-        return err_set(err, ERR_CORRUPT, "holdfast.json is damaged: it names no lineage");
-    return true;
-}
-
 /* First boot: who makes holdfast.json decides the lineage; a 412 means that another container did, at this
  * very moment. */
 static bool put_identity(void *context, struct err *err)
@@ -218,15 +198,10 @@ static bool put_identity(void *context, struct err *err)
     struct findings *findings = context;
     CLEANUP(buf_clearp) struct buf json = BUF_INIT(IDENTITY_SIZE_MAX);
     struct id lineage = id_random();
-    char digits[2 * ID_SIZE + 1];
-    char created[CLOCK_TEXT_SIZE];
     struct err put = {0};
 
-    id_format(&lineage, digits);
-    clock_format(store_unix_ns(findings->start->store), created);
-    buf_printf(&json, "{\"format\":%d,\"lineage\":\"%s\",\"created\":\"%s\"}\n", FORMAT_VERSION, digits,
-               created);
-    if (store_create(findings->start->store, identity_key, json.bytes, json.size, &put)) {
+    identity_write(&lineage, store_unix_ns(findings->start->store), &json);
+    if (store_create(findings->start->store, IDENTITY_KEY, json.bytes, json.size, &put)) {
         findings->start->lineage = lineage;
         return true;
     }
@@ -235,7 +210,7 @@ static bool put_identity(void *context, struct err *err)
         return err_wrap(err, "create holdfast.json");
     }
     buf_reset(&findings->identity);
-    if (!store_get(findings->start->store, identity_key, &findings->identity, err))
+    if (!store_get(findings->start->store, IDENTITY_KEY, &findings->identity, err))
         return false;
     return identity_parse(&findings->identity, &findings->start->lineage, err);
 }

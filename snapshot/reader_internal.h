@@ -1,0 +1,40 @@
+/* Between reader.c (find, list, restore) and reader_verify.c. */
+#ifndef SNAPSHOT_READER_INTERNAL_H
+#define SNAPSHOT_READER_INTERNAL_H
+
+#include "snapshot/manifest.h"
+#include "snapshot/reader.h"
+#include "snapshot/restore.h"
+
+struct reader_head {
+    struct id lineage;
+    struct record_header header;
+    struct digest hash;
+};
+
+/* A base record, header and body. */
+struct reader_base {
+    struct record_header header;
+    struct base_body body;
+};
+
+/* ERR_CONFIG: the store holds nothing of holdfast. */
+bool reader_find_head(struct store *store, struct reader_head *ret_head, struct err *err) CHECKED;
+bool reader_read_base(struct store *store, const struct id *lineage, uint64_t position,
+                      struct reader_base *ret_base, struct err *err) CHECKED;
+void reader_base_clear(struct reader_base *base);
+
+/* Visits the base records from the newest back to the horizon. The visitor returns false to stop: with *err
+ * set that is an error, without it is not. */
+bool reader_walk(struct store *store, const struct reader_head *head,
+                 bool (*visit)(void *context, const struct reader_base *base, struct err *err), void *context,
+                 struct err *err) CHECKED;
+
+bool reader_load_manifest(struct store *store, const struct reader_base *base, struct manifest *ret_manifest,
+                          struct err *err) CHECKED;
+
+/* Waits for a restore that was released, reporting as it goes. total 0: the restore's own. */
+bool reader_run(struct restore *restore, const struct reader_progress *progress, uint64_t done_before,
+                uint64_t total, struct err *err) CHECKED;
+
+#endif
