@@ -5,9 +5,26 @@
 
 #include "snapshot/base.h"
 
+#include <sys/stat.h>
+
 /* Gives every file of result->manifest.tree its content: from the disk, or from the base before where it
  * moved while it was read. An entry that can't be had either way is dropped: it did not exist for the
  * databases' state. */
 bool base_files_cut(struct base_request *request, struct base_result *result, struct err *err) CHECKED;
+
+/* The two halves: entries above and up to TREE_INLINE_MAX. */
+bool base_large_files_cut(struct base_request *request, struct base_result *result, struct err *err) CHECKED;
+bool base_small_files_cut(struct base_request *request, struct manifest *manifest, struct err *err) CHECKED;
+
+/* What reading a file from the disk came to. */
+enum read_outcome { READ_DONE, READ_GONE, READ_MOVING };
+
+/* Nothing about the file moved between the two looks. */
+bool base_same_file(const struct stat *before, const struct stat *after);
+void base_note_status(struct tree_entry *entry, const struct stat *status);
+/* The file at path in the base before; NULL if there is none. */
+struct tree_entry *base_previous_of(const struct base_request *request, const char *path);
+/* Makes the entry what it was: its metadata too, which belong to that content. */
+void base_take_previous(struct tree_entry *entry, const struct tree_entry *previous);
 
 #endif

@@ -1,0 +1,306 @@
+/* Making the data directory what was decided: restored, kept, adopted or set aside. All of it after the
+ * takeover has counted, but for the fetching. */
+#include "snapshot/opening.h"
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "snapshot/local.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { FREEZE_MS = 10000 };
+
+/* Left free for the application when a restore has ended. */
+#define DISK_RESERVE_BYTES (UINT64_C(16) << 20)
+
+static void show_restore(struct opening *opening)
+{
+    MUTEX_GUARD(&opening->engine->mutex);
+    opening->engine->restore = opening->restore;
+}
+
+void opening_end_restore(struct opening *opening)
+{
+    struct restore *restore = MOVE(opening->restore);
+
+    show_restore(opening);
+    restore_free(restore);
+}
+
+bool opening_wants_restore(enum decision decision)
+{
+    return decision == DECIDE_RESTORE || decision == DECIDE_RESTORE_OVER;
+}
+
+static bool check_disk(const struct opening *opening, struct err *err)
+{
+    uint64_t needed = manifest_state_bytes(&opening->start.manifest) + DISK_RESERVE_BYTES;
+    uint64_t available = 0;
+
+    if (!fs_free_bytes(opening->engine->directory_fd, &available, err))
+        return false;
+    if (available >= needed || opening->state.restoring == RESTORING_IN_PLACE)
+        return true;
+    return err_set(err, ERR_CONFIG,
+                   "not enough disk: the restore needs %" PRIu64 " MiB and HOLDFAST_DATA_DIR has %" PRIu64
+                   " MiB free; use a larger disk",
+                   needed >> 20, available >> 20);
+}
+
+/* Fetching may begin: what arrives waits in memory for the takeover. */
+bool opening_begin_restore(struct opening *opening, struct err *err)
+{
+    struct engine *engine = opening->engine;
+
+    if (!start_load_manifest(&opening->start, err) || !check_disk(opening, err) ||
+        !restore_open(opening->start.store, &opening->start.manifest, NULL, NULL, engine->canceled,
+                      &opening->restore, err))
+        return false;
+    show_restore(opening);
+    return true;
+}
+
+static void name_aside(char *name, size_t size)
+{
+    char time[CLOCK_TEXT_SIZE];
+
+    clock_format(clock_unix_ns(), time);
+    for (char *at = time; *at; at++)
+        if (*at == ':')
+            *at = '-';
+    (void)snprintf(name, size, "%s", time);
+}
+
+/* The mark is durable before the first file is touched. */
+static bool mark_restoring(struct opening *opening, enum state_restoring how, struct err *err)
+{
+    struct state *state = &opening->state;
+
+    if (state->restoring == RESTORING_NOT || how == RESTORING_IN_PLACE)
+        state->aside[0] = '\0';
+    state->restoring = how;
+    if (how == RESTORING_ASIDE && !state->aside[0])
+        name_aside(state->aside, sizeof(state->aside));
+    state->lineage = opening->start.lineage;
+    state->answered = true;
+    return state_save(opening->engine->directory_fd, state, err);
+}
+
+static bool finish_place(struct opening *opening, struct place *place, struct manifest *manifest,
+                         struct err *err)
+{
+    CLEANUP(freep) const char **databases = xcalloc(manifest->databases_count, sizeof(databases[0]));
+    size_t set_aside = 0;
+    char text[256];
+
+    for (size_t at = 0; at < manifest->databases_count; at++)
+        databases[at] = manifest->databases[at].path;
+    if (!place_finish(place, manifest->tree, databases, manifest->databases_count, &set_aside, err))
+        return false;
+    if (set_aside > 0) {
+        (void)snprintf(
+            text, sizeof(text),
+            "what was here and is not in the store was set aside in .holdfast/aside/%s (%zu paths)",
+            opening->state.aside, set_aside);
+        engine_warn(opening->engine, text);
+    }
+    return true;
+}
+
+static bool restore_directory(struct opening *opening, struct err *err)
+{
+    struct engine *engine = opening->engine;
+    struct manifest *manifest = &opening->start.manifest;
+    enum state_restoring how =
+        opening->decision == DECIDE_RESTORE && opening->state.restoring != RESTORING_ASIDE
+            ? RESTORING_IN_PLACE
+            : RESTORING_ASIDE;
+    CLEANUP(place_freep) struct place *place = NULL;
+    uint64_t begun_ms = clock_monotonic_ms();
+
+    engine_set_step(engine, "restoring %zu databases and %zu files, %" PRIu64 " MiB, as of record %" PRIu64,
+                    manifest->databases_count, tree_count(manifest->tree),
+                    manifest_state_bytes(manifest) >> 20, opening->start.log.newest.data_position);
+    if (!mark_restoring(opening, how, err) ||
+        !place_begin(engine->directory_fd, how == RESTORING_ASIDE ? opening->state.aside : NULL,
+                     engine->config.exclude, &place, err) ||
+        !restore_release(opening->restore, place, err) || !restore_wait(opening->restore, err) ||
+        !finish_place(opening, place, manifest, err))
+        return err_wrap(err, "restore");
+    opening->state.restoring = RESTORING_NOT;
+    mutex_locked(&engine->mutex);
+    engine->status.restore_ms = clock_monotonic_ms() - begun_ms;
+    engine->status.progress = 1;
+    pthread_mutex_unlock(&engine->mutex);
+    return true;
+}
+
+/* An unfinished first boot, or data that must make way: all of it goes aside. */
+static bool set_all_aside(struct opening *opening, struct err *err)
+{
+    struct manifest nothing;
+    CLEANUP(place_freep) struct place *place = NULL;
+    bool done;
+
+    manifest_init(&nothing);
+    if (!nothing.tree)
+        nothing.tree = tree_new();
+    done = mark_restoring(opening, RESTORING_ASIDE, err) &&
+           place_begin(opening->engine->directory_fd, opening->state.aside, opening->engine->config.exclude,
+                       &place, err) &&
+           finish_place(opening, place, &nothing, err);
+    manifest_clear(&nothing);
+    opening->state.restoring = RESTORING_NOT;
+    opening->state.answered = false;
+    return done;
+}
+
+static bool open_follower(struct opening *opening, struct err *err)
+{
+    struct engine *engine = opening->engine;
+    struct follower *follower = NULL;
+    struct follower_config config = {
+        .directory_fd = engine->directory_fd,
+        .directory_path = engine->config.data_directory,
+        .exclude = engine->exclude,
+        .databases = engine->databases,
+        .canceled = engine->canceled,
+        .warn = engine_warn,
+        .warn_context = engine,
+    };
+
+    engine_set_step(engine, "attaching the databases");
+    if (!follower_open(&config, &follower, err))
+        return false;
+    mutex_locked(&engine->mutex);
+    engine->follower = follower;
+    pthread_mutex_unlock(&engine->mutex);
+    return true;
+}
+
+static void close_follower(struct engine *engine)
+{
+    struct follower *follower = engine->follower;
+
+    mutex_locked(&engine->mutex);
+    engine->follower = NULL;
+    pthread_mutex_unlock(&engine->mutex);
+    follower_free(follower);
+}
+
+/* Keeps what is here if it proves that it contains the newest state; else the store wins after all. */
+static bool keep_if_proved(struct opening *opening, bool *ret_exact, struct err *err)
+{
+    struct engine *engine = opening->engine;
+    const struct state *state = &opening->state;
+    const struct state_point *point = opening->start.log.newest.data_position == state->shipped.position
+                                          ? &state->shipped
+                                          : &state->sending;
+    struct manifest *manifest = &opening->start.manifest;
+    struct local_match match;
+    bool proven = false;
+
+    if (!start_load_manifest(&opening->start, err) ||
+        !local_compare(engine->directory_fd, manifest, &match, err) || !open_follower(opening, err) ||
+        !local_prove(engine->follower, engine->directory_fd, manifest, point, &match, &proven, err))
+        return false;
+    *ret_exact = match.exact;
+    if (proven)
+        return true;
+    engine_warn(
+        engine,
+        "this directory does not prove that it holds the newest state of the store, so the store wins");
+    close_follower(engine);
+    opening->decision = DECIDE_RESTORE_OVER;
+    *ret_exact = true;
+    return opening_begin_restore(opening, err) && restore_directory(opening, err);
+}
+
+/* Brings the directory into the state that was decided. *ret_exact: its databases hold exactly what the store
+ * has. */
+bool opening_act(struct opening *opening, bool *ret_exact, struct err *err)
+{
+    switch (opening->decision) {
+    case DECIDE_FIRST_BOOT:
+        opening->state.answered = false;
+        *ret_exact = true;
+        return true;
+    case DECIDE_NEW_FIRST_BOOT:
+        *ret_exact = true;
+        return set_all_aside(opening, err);
+    case DECIDE_ADOPT:
+    case DECIDE_NEW_LINEAGE:
+    case DECIDE_KEEP:
+        *ret_exact = false;
+        return true;
+    case DECIDE_KEEP_IF_PROVED:
+        return keep_if_proved(opening, ret_exact, err);
+    case DECIDE_RESTORE:
+    case DECIDE_RESTORE_OVER:
+        *ret_exact = true;
+        return restore_directory(opening, err);
+    }
+    return false;
+}
+
+/* Points at the newest data record as shipped, with the marks that the databases have now: they were frozen
+ * for that, for an instant. */
+static bool note_shipped(struct shipper *shipper, struct err *err)
+{
+    uint64_t position = 0;
+
+    if (!follower_freeze(shipper->follower, clock_monotonic_ms() + FREEZE_MS, &position, err))
+        return false;
+    shipper_remember_marks(shipper, &shipper->state.shipped);
+    shipper->state.shipped.position = shipper->log.newest.data_position;
+    follower_thaw(shipper->follower);
+    return true;
+}
+
+static void begin_shipper(struct opening *opening)
+{
+    struct engine *engine = opening->engine;
+    struct shipper *shipper = &engine->shipper;
+
+    shipper->config = &engine->config;
+    shipper->store = engine->patient;
+    shipper->pool = engine->pool;
+    shipper->canceled = engine->canceled;
+    shipper->directory_fd = engine->directory_fd;
+    shipper->follower = engine->follower;
+    shipper_init(shipper, &opening->start.log, &opening->state);
+    engine->owns_log = true;
+}
+
+/* The log, and what is known of the newest base, pass to the shipper. */
+bool opening_hand_over(struct opening *opening, bool exact, struct err *err)
+{
+    struct engine *engine = opening->engine;
+    struct shipper *shipper = &engine->shipper;
+    bool keeps = opening->decision == DECIDE_KEEP_IF_PROVED;
+    bool differs = !exact;
+
+    if (!keeps) {
+        state_point_clear(&opening->state.shipped);
+        state_point_clear(&opening->state.sending);
+    }
+    if (opening_wants_restore(opening->decision) &&
+        !local_identify(engine->directory_fd, engine->exclude, engine->databases, &opening->start.manifest,
+                        err))
+        return false;
+    if (!engine->follower && !open_follower(opening, err))
+        return false;
+    begin_shipper(opening);
+    if (opening->start.has_manifest && (keeps || opening_wants_restore(opening->decision)))
+        shipper_set_previous(shipper, &opening->start.manifest);
+    if (exact && keeps && !shipper_differs(shipper, &differs, err))
+        return false;
+    if (exact && opening_wants_restore(opening->decision) && !note_shipped(shipper, err))
+        return false;
+    engine->has_changes_at_start = differs;
+    atomic_store(&shipper->durable, differs ? 0 : follower_position(engine->follower));
+    return shipper_save_state(shipper, err);
+}

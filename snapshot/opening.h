@@ -1,0 +1,35 @@
+/* One start, from the survey to the hand-over. Between engine_start.c (what is known, and the takeover) and
+ * opening.c (what is done about it). */
+#ifndef SNAPSHOT_OPENING_H
+#define SNAPSHOT_OPENING_H
+
+#include "snapshot/decide.h"
+#include "snapshot/engine_internal.h"
+#include "snapshot/start.h"
+
+/* What the start knows about this disk and what it means to do. */
+struct opening {
+    struct engine *engine;
+    struct start start;
+    struct state state;
+    bool has_state;
+    bool directory_empty;
+    enum decision decision;
+    struct restore *restore;
+};
+
+bool opening_wants_restore(enum decision decision);
+
+/* Begins to fetch the base that the head names; ERR_CONFIG if the disk is too small for it. What arrives
+ * waits in memory. */
+bool opening_begin_restore(struct opening *opening, struct err *err) CHECKED;
+/* Drops what was fetched. Fine if nothing was begun. */
+void opening_end_restore(struct opening *opening);
+
+/* Brings the directory into the state that was decided. *ret_exact: its databases hold exactly what the store
+ * has. */
+bool opening_act(struct opening *opening, bool *ret_exact, struct err *err) CHECKED;
+/* Attaches the databases; the log, and what is known of the newest base, pass to the shipper. */
+bool opening_hand_over(struct opening *opening, bool exact, struct err *err) CHECKED;
+
+#endif
