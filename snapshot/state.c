@@ -51,14 +51,16 @@ static void add_point(struct buf *bytes, const struct state_point *point)
 
 static void add_record(struct buf *bytes, const struct record_header *header)
 {
-    CLEANUP(buf_clearp) struct buf record = BUF_INIT(RECORD_SIZE_MAX);
+    CLEANUP(buf_clearp) struct buf record = BUF_INIT(RECORD_SIZE_MAX), body = BUF_INIT(sizeof(uint64_t));
     struct digest unused;
 
     if (header->position == 0) {
         wire_add_u32(bytes, 0);
         return;
     }
-    record_encode(header, NULL, 0, &record, &unused);
+    if (header->kind == RECORD_DRAIN) /* the one kind whose body its header implies */
+        drain_body_encode(header->draining_until_ns, &body);
+    record_encode(header, body.bytes, body.size, &record, &unused);
     wire_add_u32(bytes, (uint32_t)record.size);
     buf_add(bytes, record.bytes, record.size);
 }
