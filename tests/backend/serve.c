@@ -187,8 +187,8 @@ int serve_command(int count, char **arguments)
 {
     /* Static, as sockets that were upgraded may still use it while the program exits. */
     static struct backend backend;
+    static struct server *server;
     struct settings settings;
-    struct server *server;
     int signal_fd;
     struct err err;
 
