@@ -121,8 +121,8 @@ check: units
 	$(PROVE) -j $(JOBS) $(UNITS) $(REPLAYS)
 
 # The tests find the programs by these names.
-system soak: export TEST_HOLDFAST = $(CURDIR)/$(BUILD)/holdfast
-system soak: export TEST_BACKEND = $(CURDIR)/$(BUILD)/backend
+system soak: export HOLDFAST_BIN = $(CURDIR)/$(BUILD)/holdfast
+system soak: export BACKEND_BIN = $(CURDIR)/$(BUILD)/backend
 system: export TEST_STORE_TOOL = $(CURDIR)/$(STORE_TOOL)
 system: holdfast $(BUILD)/backend $(STORE_TOOL)
 	$(PROVE) --exec '' $(or $(TESTS),$(sort $(wildcard tests/system/*.t)))
