@@ -277,7 +277,7 @@ static bool follow_head(struct findings *findings, struct err *err)
 {
     struct start *start = findings->start;
     struct record record;
-    struct key key = key_log(findings->newest);
+    struct key key;
 
     log_clear(&start->log);
     log_init(&start->log, start->config->store, start->store, &start->lineage);
@@ -287,6 +287,7 @@ static bool follow_head(struct findings *findings, struct err *err)
         log_follow(&start->log, start->remembered, start->remembered_hash);
         return true;
     }
+    key = key_log(findings->newest);
     if (!record_decode(findings->head.bytes, findings->head.size, &record, err))
         return err_wrap(err, "%s", key.text);
     if (record.header.position != findings->newest || !id_equal(&record.header.lineage, &start->lineage))
