@@ -1,11 +1,19 @@
 /* Putting a restored tree onto the disk (docs/DESIGN.md, Restoring onto the disk).
  *
+ *     place_begin(…)                                       aside: NULL in place, else a folder's name
+ *     place_directory, place_symlink, place_file → place_write → place_seal, place_keep     in any order
+ *     place_finish(…)
+ *
  * Into an empty directory: in place. Otherwise everything new is staged under .holdfast/staging/ while the
  * old state stays untouched, and place_finish() exchanges the two: old paths go to .holdfast/aside/<name>/ by
  * rename, then files, then databases move in. The data directory may be a mount point and is never renamed.
  * Names come from a store: every path is opened beneath the directory, through no symlink. The caller has
- * recorded in its state file, before place_begin(), that a restore is under way and how, so that a crash at
- * any instant is repeated from the start. */
+ * recorded in its state file, before place_begin(), that a restore is under way, how, and with which `aside`,
+ * so that a crash at any instant is repeated from the start with the same name: whatever was local is then
+ * either where it was or in the folder of that name.
+ *
+ * What HOLDFAST_EXCLUDE names is not touched. A store may hold such paths all the same (they were excluded
+ * later): they are accepted and dropped, so that the caller needn't know. */
 #ifndef SNAPSHOT_PLACE_H
 #define SNAPSHOT_PLACE_H
 
@@ -15,37 +23,45 @@
 
 struct place;
 
+enum { PLACE_ASIDE_KEPT = 3 };
+
 /* directory_fd: the data directory (borrowed). aside: NULL to restore in place; else the name of the folder
  * for what is set aside. In place, what a former attempt left (everything but .holdfast, lost+found and
- * excluded paths) is removed first. */
+ * excluded paths) is removed first. With `aside` it is checked that the exchange can be made, while nothing
+ * has been changed: ERR_DENIED names a directory that we may not write, ERR_CONFIG a mount inside the data
+ * directory (a rename can't leave it). */
 bool place_begin(int directory_fd, const char *aside, const char *exclude, struct place **ret_place,
                  struct err *err) CHECKED;
 void place_free(struct place *place); /* NULL is fine; does not undo anything */
 DEFINE_CLEANUP(struct place *, place_free, place_freep)
 
-/* Creates a directory with its parents; its own mode and mtime are set by place_finish(). Not thread-safe,
- * like all but place_write(). */
+/* Creates a directory with its parents; its owner, mode and mtime are set by place_finish(). ERR_CORRUPT for
+ * a path that breaks the rules of docs/FORMAT.md, here and below. Not thread-safe, like all but place_write()
+ * and place_seal(). */
 bool place_directory(struct place *place, const char *path, struct err *err) CHECKED;
 bool place_symlink(struct place *place, const char *path, const char *target, struct err *err) CHECKED;
-/* Creates the file (mode 0600 until finished) of `size` bytes, all holes, for writing. */
+/* Creates the file (mode 0600 until sealed) of `size` bytes, all holes, for reading and writing. */
 bool place_file(struct place *place, const char *path, uint64_t size, int *ret_fd, struct err *err) CHECKED;
 /* Writes in pieces of at most 64 KiB (larger ones leave ext4 slower for the application: facts in
- * docs/DESIGN.md) and leaves blocks of zeros as holes. Any thread. */
+ * docs/DESIGN.md). Whole 4 KiB blocks of zeros become holes, whatever was written there before. Any thread.
+ */
 bool place_write(int fd, const void *bytes, size_t size, uint64_t offset, struct err *err) CHECKED;
-/* Sets owner (root only), mode and mtime of a file written through fd, and makes its content durable. Any
- * thread. */
+/* Sets owner (where we may), mode and mtime of a file written through fd. Large files are made durable here,
+ * beside the transfer of others; small ones by place_finish() all at once. Any thread. */
 bool place_seal(int fd, uint32_t mode, uint32_t uid, uint32_t gid, int64_t mtime_ns, struct err *err) CHECKED;
-/* Says that the path in the data directory is already right and stays (only with `aside`). */
+/* Says that this file or symlink in the data directory is already right and stays; each path once, and only
+ * with `aside`. */
 void place_keep(struct place *place, const char *path);
 
 /* Exchanges old and new, sets the metadata of directories and symlinks from tree (which lists everything but
- * databases), makes all durable. databases: their paths; a stale -wal, -shm or -journal of each goes aside
- * first. Afterwards the newest three folders in aside/ remain. *ret_set_aside: how many paths were set aside.
- */
+ * databases), and makes all durable. databases: their paths; they move in last. -wal, -shm and -journal files
+ * go aside before anything else unless place_keep() named them: those of a database that is kept too.
+ * Afterwards the newest PLACE_ASIDE_KEPT folders in aside/ remain, this one among them.
+ * *ret_set_aside: how many paths the folder holds, from former attempts too; 0: there is no folder. */
 bool place_finish(struct place *place, struct tree *tree, const char *const *databases,
                   size_t databases_count, size_t *ret_set_aside, struct err *err) CHECKED;
 
-/* What place_begin() calls empty: nothing but .holdfast, lost+found and excluded paths. */
+/* Whether there is nothing but .holdfast, lost+found and excluded paths. */
 bool place_is_empty(int directory_fd, const char *exclude, bool *ret_empty, struct err *err) CHECKED;
 
 #endif
