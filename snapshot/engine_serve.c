@@ -50,7 +50,7 @@ static void wait_for_work(struct engine *engine, uint64_t wait_ms)
 
 static bool has_changes(struct engine *engine)
 {
-    return engine->has_changes_at_start ||
+    return engine->has_unseen_changes ||
            follower_position(engine->follower) != atomic_load(&engine->shipper.durable);
 }
 
@@ -73,7 +73,7 @@ static void note_success(struct engine *engine, struct pace *pace)
     pace->duration_ms = pace->ended_ms - pace->begun_ms;
     pace->retry_ms = 0;
     pace->backoff_ms = 0;
-    engine->has_changes_at_start = false;
+    engine->has_unseen_changes = false;
     engine_set_degraded(engine, NULL);
     engine_note_durable(engine);
 }
@@ -123,24 +123,35 @@ static bool ship(struct engine *engine, struct pace *pace, struct err *err)
     return true;
 }
 
-static void look(struct engine *engine, struct pace *pace)
+/* Where inotify doesn't reach, only a comparison on a timer finds what has changed. */
+static bool look_by_hand(struct engine *engine, struct pace *pace, struct err *err)
 {
     uint64_t now_ms = clock_monotonic_ms();
-    bool always = follower_is_partial(engine->follower) && now_ms - pace->scanned_ms >= FILES_EVERY_MS;
+    bool differs = false;
+
+    if (!follower_is_partial(engine->follower) || now_ms - pace->scanned_ms < FILES_EVERY_MS)
+        return true;
+    pace->scanned_ms = now_ms;
+    if (!shipper_differs(&engine->shipper, &differs, err))
+        return false;
+    engine->has_unseen_changes = engine->has_unseen_changes || differs;
+    return true;
+}
+
+static void look(struct engine *engine, struct pace *pace)
+{
+    struct tree *before = engine->shipper.has_previous ? engine->shipper.previous.tree : NULL;
     bool steady = true;
     struct err why = {0};
     uint64_t position;
 
-    if (always)
-        pace->scanned_ms = now_ms;
-    if (!follower_refresh(engine->follower, always,
-                          engine->shipper.has_previous ? engine->shipper.previous.tree : NULL, NULL, &steady,
-                          &why))
+    if (!follower_refresh(engine->follower, false, before, NULL, &steady, &why) ||
+        !look_by_hand(engine, pace, &why))
         engine_set_degraded(engine, &why);
     follower_tend(engine->follower);
     position = follower_position(engine->follower);
     if (position != pace->last_position)
-        pace->moved_ms = now_ms;
+        pace->moved_ms = clock_monotonic_ms();
     pace->last_position = position;
 }
 
