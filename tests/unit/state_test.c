@@ -11,7 +11,7 @@ static int open_directory(char path[64])
 {
     int fd;
 
-    (void)strcpy(path, "/tmp/state-test-XXXXXX");
+    (void)snprintf(path, 64, "/tmp/state-test-XXXXXX");
     if (!mkdtemp(path))
         return -1;
     fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
