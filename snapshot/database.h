@@ -130,6 +130,7 @@ enum database_proof {
     DATABASE_PROVABLE_BY_HASH, /* if the database *file* (database_read_frozen) hashes to the marked state's
                                   value, it does */
     DATABASE_PROVEN,           /* the log itself shows it */
+    DATABASE_PROVEN_SAME,      /* … and nothing was committed since: it is the marked state */
 };
 
 /* Whether what is attached contains the marked state. Ask right after attaching, before the application is

@@ -73,16 +73,18 @@ static bool has_frame(const struct database *database, const struct database_mar
            frame.checksum[1] == mark->frame_checksum[1];
 }
 
-static bool log_proves(const struct database *database, const struct database_mark *mark,
-                       const struct wal_index_header *header)
+static enum database_proof proof_of_log(const struct database *database, const struct database_mark *mark,
+                                        const struct wal_index_header *header)
 {
     struct err unreadable = {0};
 
     if (database->claim.status.st_ino != mark->inode)
-        return false;
-    if (salts_match(header->salt, mark->salt))
-        return header->frames >= mark->frame && (mark->frame == 0 || has_frame(database, mark, &unreadable));
-    return salts_match(header->salt, mark->tail_salt);
+        return DATABASE_UNPROVEN;
+    if (!salts_match(header->salt, mark->salt))
+        return salts_match(header->salt, mark->tail_salt) ? DATABASE_PROVEN : DATABASE_UNPROVEN;
+    if (header->frames < mark->frame || (mark->frame > 0 && !has_frame(database, mark, &unreadable)))
+        return DATABASE_UNPROVEN;
+    return header->frames == mark->frame ? DATABASE_PROVEN_SAME : DATABASE_PROVEN;
 }
 
 bool database_prove(struct database *database, const struct database_mark *mark,
@@ -95,13 +97,13 @@ bool database_prove(struct database *database, const struct database_mark *mark,
         return err_wrap(err, "%s", database->path);
     if (fstat(database->fd, &status) != 0)
         return err_errno(err, "look at %s", database->path);
-    if (mark->page_size == 0 || (index.header.page_size != 0 && index.header.page_size != mark->page_size))
+    if (mark->page_size == 0 || (index.header.page_size != 0 && index.header.page_size != mark->page_size)) {
         *ret_proof = DATABASE_UNPROVEN;
-    else if (log_proves(database, mark, &index.header))
-        *ret_proof = DATABASE_PROVEN;
-    else if ((uint64_t)status.st_size == (uint64_t)mark->page_count * mark->page_size)
+        return true;
+    }
+    *ret_proof = proof_of_log(database, mark, &index.header);
+    if (*ret_proof == DATABASE_UNPROVEN &&
+        (uint64_t)status.st_size == (uint64_t)mark->page_count * mark->page_size)
         *ret_proof = DATABASE_PROVABLE_BY_HASH;
-    else
-        *ret_proof = DATABASE_UNPROVEN;
     return true;
 }

@@ -117,19 +117,29 @@ static bool files_are_there(int directory_fd, const struct manifest *manifest)
     return true;
 }
 
+/* In the order of trust. */
+static bool contains(const struct database *database, bool matched, enum database_proof proof)
+{
+    return database && (matched || proof == DATABASE_PROVEN || proof == DATABASE_PROVEN_SAME);
+}
+
 bool local_prove(struct follower *follower, int directory_fd, const struct manifest *manifest,
-                 const struct state_point *point, const struct local_match *match, bool *ret_proven,
+                 const struct state_point *point, struct local_match *match, bool *ret_proven,
                  struct err *err)
 {
+    bool same = true;
+
     *ret_proven = manifest->databases_count > 0 || files_are_there(directory_fd, manifest);
     for (size_t at = 0; *ret_proven && at < manifest->databases_count; at++) {
         struct database *database = attached_at(follower, manifest->databases[at].path);
         const struct database_mark *mark = mark_of(point, manifest->databases[at].path);
         enum database_proof proof = DATABASE_UNPROVEN;
-        if (database && !match->matched[at] && mark && !database_prove(database, mark, &proof, err))
+        if (database && mark && !database_prove(database, mark, &proof, err))
             return false;
-        *ret_proven = database && (match->matched[at] || proof == DATABASE_PROVEN);
+        *ret_proven = contains(database, match->matched[at], proof);
+        same = same && proof == DATABASE_PROVEN_SAME;
     }
+    match->exact = match->exact || (*ret_proven && same);
     return true;
 }
 

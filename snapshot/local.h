@@ -19,9 +19,10 @@ bool local_compare(int directory_fd, const struct manifest *manifest, struct loc
 
 /* Whether what is attached contains the base: by match, or by the marks that were remembered for it (WAL
  * frame and salts). A base without databases is contained when every file of it is there with its size and
- * mtime. Conservative: unsure is false. */
+ * mtime. Conservative: unsure is false. match->exact becomes true
+ * where the logs show that nothing was committed since. */
 bool local_prove(struct follower *follower, int directory_fd, const struct manifest *manifest,
-                 const struct state_point *point, const struct local_match *match, bool *ret_proven,
+                 const struct state_point *point, struct local_match *match, bool *ret_proven,
                  struct err *err) CHECKED;
 
 /* Gives the files of manifest->tree the identity (inode, ctime) that they have on this disk, where size and

@@ -207,9 +207,10 @@ static bool keep_if_proved(struct opening *opening, bool *ret_exact, struct err 
         !local_compare(engine->directory_fd, manifest, &match, err) || !open_follower(opening, err) ||
         !local_prove(engine->follower, engine->directory_fd, manifest, point, &match, &proven, err))
         return false;
-    *ret_exact = match.exact;
-    if (proven)
+    if (proven) {
+        *ret_exact = match.exact;
         return true;
+    }
     engine_warn(
         engine,
         "this directory does not prove that it holds the newest state of the store, so the store wins");
