@@ -42,7 +42,6 @@ struct engine {
     /* The thread's own. */
     struct shipper shipper;
     bool owns_log;
-    bool has_unseen_changes; /* adopted or kept, or found by a comparison: ship even if no event says so */
 };
 
 /* Reports to the sidecar. Any of the engine's threads. */

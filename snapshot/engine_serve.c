@@ -50,8 +50,7 @@ static void wait_for_work(struct engine *engine, uint64_t wait_ms)
 
 static bool has_changes(struct engine *engine)
 {
-    return engine->has_unseen_changes ||
-           follower_position(engine->follower) != atomic_load(&engine->shipper.durable);
+    return follower_position(engine->follower) != atomic_load(&engine->shipper.durable);
 }
 
 static uint64_t due_ms(const struct engine *engine, const struct pace *pace)
@@ -73,7 +72,6 @@ static void note_success(struct engine *engine, struct pace *pace)
     pace->duration_ms = pace->ended_ms - pace->begun_ms;
     pace->retry_ms = 0;
     pace->backoff_ms = 0;
-    engine->has_unseen_changes = false;
     engine_set_degraded(engine, NULL);
     engine_note_durable(engine);
 }
@@ -134,7 +132,8 @@ static bool look_by_hand(struct engine *engine, struct pace *pace, struct err *e
     pace->scanned_ms = now_ms;
     if (!shipper_differs(&engine->shipper, &differs, err))
         return false;
-    engine->has_unseen_changes = engine->has_unseen_changes || differs;
+    if (differs && !has_changes(engine))
+        follower_note_change(engine->follower);
     return true;
 }
 

@@ -77,6 +77,12 @@ uint64_t follower_position(struct follower *follower)
     return watch_drain(follower->watch) + follower_commits(follower);
 }
 
+void follower_note_change(struct follower *follower)
+{
+    MUTEX_GUARD(&follower->mutex);
+    follower->retired++;
+}
+
 int follower_watch_fd(const struct follower *follower)
 {
     return watch_fd(follower->watch);

@@ -34,6 +34,8 @@ void follower_free(struct follower *follower); /* NULL is fine */
 uint64_t follower_position(struct follower *follower);
 /* The part of it that commits make. */
 uint64_t follower_commits(struct follower *follower);
+/* Moves the position for a change that no event told of. */
+void follower_note_change(struct follower *follower);
 /* Readable when a file event waits. */
 int follower_watch_fd(const struct follower *follower);
 /* Whether files can only be found by scanning on a timer. */

@@ -301,7 +301,6 @@ bool opening_hand_over(struct opening *opening, bool exact, struct err *err)
         return false;
     if (exact && opening_wants_restore(opening->decision) && !note_shipped(shipper, err))
         return false;
-    engine->has_unseen_changes = differs;
     atomic_store(&shipper->durable, differs ? 0 : follower_position(engine->follower));
     return shipper_save_state(shipper, err);
 }
