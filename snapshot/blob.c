@@ -59,10 +59,10 @@ static bool decode_content(struct codec *codec, uint32_t encoding, struct wire_r
     return true;
 }
 
-bool blob_decode(struct codec *codec, const void *object, size_t size, const struct digest *content,
+bool blob_decode(struct codec *codec, const struct buf *object, const struct digest *content,
                  uint32_t raw_bytes, struct buf *raw, struct err *err)
 {
-    struct wire_reader reader = wire_reader_of(object, size);
+    struct wire_reader reader = wire_reader_of(object->bytes, object->size);
     const uint8_t *found_magic = wire_bytes(&reader, MAGIC_SIZE);
     uint32_t encoding = wire_u32(&reader), announced = wire_u32(&reader);
     size_t before = raw->size;

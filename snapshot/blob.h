@@ -13,7 +13,7 @@ bool blob_encode(struct codec *codec, const void *raw, size_t raw_size, struct b
                  struct err *err) CHECKED;
 
 /* Checks form, sizes and that the raw bytes have the hash `content`; appends them to *raw. ERR_CORRUPT. */
-bool blob_decode(struct codec *codec, const void *object, size_t size, const struct digest *content,
+bool blob_decode(struct codec *codec, const struct buf *object, const struct digest *content,
                  uint32_t raw_bytes, struct buf *raw, struct err *err) CHECKED;
 
 #endif

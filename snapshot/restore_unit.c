@@ -160,7 +160,7 @@ static bool fetch_piece(struct restore *restore, const struct tree_piece *piece,
     CLEANUP(buf_clearp) struct buf object = BUF_INIT(BLOB_SIZE_MAX);
 
     if (!store_get(restore->store, key.text, &object, err) ||
-        !blob_decode(codec, object.bytes, object.size, &piece->content, piece->raw_bytes, raw, err))
+        !blob_decode(codec, &object, &piece->content, piece->raw_bytes, raw, err))
         return err_wrap(err, "%s", key.text);
     atomic_fetch_add(&restore->objects, 1);
     return true;

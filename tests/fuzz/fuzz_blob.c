@@ -24,7 +24,8 @@ static void check_object(const uint8_t *bytes, size_t size)
 {
     uint32_t raw_bytes = announced_by(bytes, size);
     CLEANUP(buf_clearp) struct buf raw = BUF_INIT(RAW_MAX);
-    CLEANUP(freep) uint8_t *room = NULL;
+    CLEANUP(freep) uint8_t *room = NULL, *copy = xmalloc(size);
+    struct buf object = {.bytes = copy, .size = size};
     struct digest content = digest_of("", 0);
     struct err err = {0};
     bool is_plain = size >= HEADER_SIZE && raw_bytes == size - HEADER_SIZE;
@@ -33,13 +34,15 @@ static void check_object(const uint8_t *bytes, size_t size)
     if (raw_bytes > RAW_MAX) /* too slow, not too dangerous */
         return;
     room = xmalloc(raw_bytes);
+    if (size > 0)
+        memcpy(copy, bytes, size);
     is_frame = size >= HEADER_SIZE &&
                codec_decompress(codec, bytes + HEADER_SIZE, size - HEADER_SIZE, room, raw_bytes, &err);
     if (is_plain)
         content = digest_of(bytes + HEADER_SIZE, raw_bytes);
     if (is_frame && bytes[8] == 1)
         content = digest_of(room, raw_bytes);
-    if (!blob_decode(codec, bytes, size, &content, raw_bytes, &raw, &err)) {
+    if (!blob_decode(codec, &object, &content, raw_bytes, &raw, &err)) {
         assert(raw.size == 0 && err.text[0] != '\0');
         return;
     }
@@ -58,7 +61,7 @@ static void check_content(const uint8_t *bytes, size_t size)
         return;
     held = blob_encode(codec, bytes, size, &object, &err);
     assert(held && object.size <= size + HEADER_SIZE);
-    held = blob_decode(codec, object.bytes, object.size, &content, (uint32_t)size, &raw, &err);
+    held = blob_decode(codec, &object, &content, (uint32_t)size, &raw, &err);
     assert(held && raw.size == size && memcmp(raw.bytes, bytes, size) == 0);
 }
 

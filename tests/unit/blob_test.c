@@ -26,7 +26,7 @@ static bool decode(const struct buf *object, const void *content, size_t size, s
     CLEANUP(codec_freep) struct codec *codec = codec_new();
     struct digest digest = digest_of(content, size);
 
-    return blob_decode(codec, object->bytes, object->size, &digest, (uint32_t)size, raw, err);
+    return blob_decode(codec, object, &digest, (uint32_t)size, raw, err);
 }
 
 TEST(a_blob_that_does_not_compress_is_stored_as_it_is)
@@ -135,14 +135,14 @@ TEST(content_must_have_the_hash_and_the_size_that_its_name_promises)
 
 TEST(a_blob_above_the_limit_is_refused_before_anything_is_allocated)
 {
-    static const uint8_t huge[] = {'H', 'F', 'B', 'L', 'O',  'B',  '0',  '1',
-                                   1,   0,   0,   0,   0xff, 0xff, 0xff, 0xff};
+    static uint8_t huge[] = {'H', 'F', 'B', 'L', 'O', 'B', '0', '1', 1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff};
     CLEANUP(codec_freep) struct codec *codec = codec_new();
     CLEANUP(buf_clearp) struct buf raw = BUF_INIT(SIZE_MAX - 1);
     struct digest content = digest_of("", 0);
     struct err err = {0};
 
-    EXPECT(!blob_decode(codec, huge, sizeof(huge), &content, UINT32_MAX, &raw, &err));
+    EXPECT(!blob_decode(codec, &(struct buf){.bytes = huge, .size = sizeof(huge)}, &content, UINT32_MAX, &raw,
+                        &err));
     EXPECT_INT(err.code, ERR_CORRUPT);
     EXPECT(raw.capacity == 0);
 }
@@ -155,7 +155,7 @@ TEST(a_buffer_that_is_too_small_gets_nothing)
     struct err err = {0};
 
     encode("abc", 3, &object);
-    EXPECT(!blob_decode(codec, object.bytes, object.size, &content, 3, &small, &err));
+    EXPECT(!blob_decode(codec, &object, &content, 3, &small, &err));
     EXPECT_INT(err.code, ERR_CORRUPT);
     EXPECT_INT(small.size, 0);
     EXPECT(!blob_encode(codec, "abc", 3, &tiny, &err));
