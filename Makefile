@@ -69,7 +69,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS := $(FUZZ_TARGETS:%=$(BUILD)/replay/%)
 FUZZERS := $(FUZZ_TARGETS:%=$(BUILD)/fuzzer/%)
 
-.PHONY: all objects units check system soak demo bench fuzz fuzzers coverage lint analyze tidy format install deps clean FORCE
+.PHONY: all product objects units check system soak demo bench fuzz fuzzers coverage lint analyze analyze-gcc tidy format install deps clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: holdfast
@@ -114,21 +114,22 @@ $(FUZZERS): $(BUILD)/fuzzer/%: $(BUILD)/tests/fuzz/%.o $(DOUBLES) $(LIBRARY)
 	@$(SAY) link $@
 	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $< $(LIBRARIES)
 
-objects: $(OBJECTS) $(TEST_OBJECTS)
+product: $(OBJECTS)
+objects: product $(TEST_OBJECTS)
 units: $(UNITS) $(REPLAYS)
 
 check: units
-	$(PROVE) -j $(JOBS) $(UNITS) $(REPLAYS)
+	@$(PROVE) -j $(JOBS) $(UNITS) $(REPLAYS)
 
 # The tests find the programs by these names.
 system soak: export HOLDFAST_BIN = $(CURDIR)/$(BUILD)/holdfast
 system soak: export BACKEND_BIN = $(CURDIR)/$(BUILD)/backend
 system: export TEST_STORE_TOOL = $(CURDIR)/$(STORE_TOOL)
 system: holdfast $(BUILD)/backend $(STORE_TOOL)
-	$(PROVE) --exec '' $(or $(TESTS),$(sort $(wildcard tests/system/*.t)))
+	@$(PROVE) --exec '' $(or $(TESTS),$(sort $(wildcard tests/system/*.t)))
 
 soak: holdfast $(BUILD)/backend
-	$(PROVE) --exec '' --verbose $(sort $(wildcard tests/soak/*.t))
+	@$(PROVE) --exec '' --verbose $(sort $(wildcard tests/soak/*.t))
 
 demo: holdfast $(BUILD)/backend
 	@sh tests/demo/demo.sh
@@ -159,11 +160,15 @@ lint:
 	@prove --quiet --exec sh tests/lint_test.sh
 	@tests/lint.sh
 
-analyze: tidy
-	$(MAKE) CC=gcc WERROR=1 BUILD=build/analyze CFLAGS='-O1 -fanalyzer' objects
+# Two analysers that see different things; with -k the second one runs although the first found something.
+analyze: tidy analyze-gcc
+analyze-gcc:
+	$(MAKE) CC=gcc WERROR=1 BUILD=build/analyze CFLAGS='-O1 -fanalyzer' product
 tidy:
-	printf '%s\n' $(SOURCES) | xargs -P $(JOBS) -I{} \
-	    clang-tidy --quiet --header-filter='(^|/)(base|snapshot|proxy|sidecar)/[^/]*h$$' {} -- $(LANGUAGE) $(WARNINGS)
+	@$(SAY) tidy '$(words $(SOURCES)) files'
+	$(Q)printf '%s\n' $(SOURCES) | xargs -P $(JOBS) -I{} \
+	    clang-tidy --quiet --header-filter='(^|/)(base|snapshot|proxy|sidecar)/[^/]*h$$' {} -- $(LANGUAGE) $(WARNINGS) \
+	    2>/dev/null
 
 format:
 	@clang-format -i $(SOURCES) $(HEADERS) $(TEST_SOURCES) $(wildcard tests/*.h tests/*/*.h)

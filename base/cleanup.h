@@ -17,10 +17,10 @@
 #define CLEANUP(release) __attribute__((cleanup(release)))
 
 /* Defines nounp() for a noun_free() style destructor that accepts NULL. */
-#define DEFINE_CLEANUP(type, release, name) \
-    static inline void name(type *owner)    \
-    {                                       \
-        release(*owner);                    \
+#define DEFINE_CLEANUP(type, release, name)    \
+    static inline void name(type const *owner) \
+    {                                          \
+        release(*owner);                       \
     }
 
 #define MOVE(pointer)                           \
@@ -37,7 +37,7 @@
         given_fd_;            \
     }))
 
-static inline void close_fdp(int *fd)
+static inline void close_fdp(const int *fd)
 {
     if (*fd >= 0)
         (void)close(*fd); /* read-only or already synced: a late error has nobody left to tell */
