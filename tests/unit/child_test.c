@@ -172,8 +172,9 @@ TEST(a_signal_reaches_the_child_alone)
 
     REQUIRE(set_up(&fixture));
     REQUIRE(start_piped(&fixture,
+                        "trap 'echo child; kill -9 $!; exit 3' TERM; "
                         "sh -c 'trap \"echo helper\" TERM; echo ready; while :; do sleep 0.05; done' & "
-                        "trap 'echo child; kill -9 $!; exit 3' TERM; while :; do wait; done",
+                        "while :; do wait; done",
                         no_environment));
     EXPECT_STR(read_line(&fixture), "ready");
     child_signal(&fixture.child, SIGTERM);
