@@ -39,7 +39,7 @@ start() {
     HOLDFAST_SYNC_INTERVAL=200ms \
         "$holdfast" run -- "$backend" --data "$room/disk" --port "$upstream" >"$room/out" 2>"$room/log" &
     container=$!
-    curl --silent --show-error --fail --retry 30 --retry-connrefused --retry-delay 1 --max-time 30 "$url/version" >"$room/version" ||
+    curl --silent --fail --retry 30 --retry-connrefused --retry-delay 1 --max-time 30 "$url/version" >"$room/version" ||
         { cat "$room/log"; exit 1; }
     grep -E 'restored|nothing to fetch|serving' "$room/log" | sed 's/^[^ ]* /  /'
 }
@@ -57,7 +57,7 @@ wait_until_shipped() {
     done
 }
 
-count() { curl --silent --fail "$url/count" | tr -dc '0-9'; }
+count() { curl --silent --fail "$url/count" | sed 's/[^0-9]*\([0-9]*\).*/\1/'; }
 
 expect_count() {
     found=$(count)
