@@ -93,11 +93,13 @@ static const struct row *row_of(const struct s3_call *call)
     return answer->status >= 400 && answer->status <= 499 ? &refused : &failed;
 }
 
-/* "503 SlowDown: please reduce…"; the server's own words go unless they repeat a secret. */
-static void describe(const struct s3_answer *answer, const struct s3_names *names, char *text, size_t size)
+/* "503 SlowDown: please reduce…"; without the server's own words where they could repeat a secret. */
+static void describe(const struct s3_answer *answer, const struct s3_names *names, enum remark remark,
+                     char *text, size_t size)
 {
-    bool tells_secret = *names->access_key_id && strstr(answer->message, names->access_key_id);
-    bool has_message = *answer->message && !tells_secret;
+    bool is_delicate = remark == REMARK_KEY_ID || remark == REMARK_SECRET || remark == REMARK_TOKEN ||
+                       (*names->access_key_id && strstr(answer->message, names->access_key_id));
+    bool has_message = *answer->message && !is_delicate;
 
     (void)snprintf(text, size, "HTTP %d%s%s%s%s", answer->status, *answer->code ? " " : "", answer->code,
                    has_message ? ": " : "", has_message ? answer->message : "");
@@ -108,9 +110,11 @@ static void write_permission(char *text, size_t size, const struct s3_call *call
 {
     bool reads = call->operation == S3_GET || call->operation == S3_STAT;
 
-    (void)snprintf(text, size, "the credentials have no permission to %s objects in the bucket %s%s",
-                   verbs[call->operation], names->bucket,
-                   reads ? " (AWS answers so for an absent object too, if they lack s3:ListBucket)" : "");
+    (void)snprintf(
+        text, size,
+        "the credentials of HOLDFAST_S3_ACCESS_KEY_ID have no permission to %s objects in the bucket %s%s",
+        verbs[call->operation], names->bucket,
+        reads ? " (AWS answers so for an absent object too, if they lack s3:ListBucket)" : "");
 }
 
 static void write_clock(char *text, size_t size, const struct s3_names *names)
@@ -188,7 +192,7 @@ static bool judge_refusal(const struct s3_call *call, const struct s3_names *nam
     char remark[300], said[400];
 
     write_remark(remark, sizeof(remark), row->remark, call, names);
-    describe(&call->answer, names, said, sizeof(said));
+    describe(&call->answer, names, row->remark, said, sizeof(said));
     return err_set(err, row->meaning, "%s %s: %s (%s)", verbs[call->operation], names->key, remark, said);
 }
 

@@ -78,9 +78,10 @@ import time
 import urllib.parse
 import xml.sax.saxutils
 
+from sigv4 import canonical_request, encode, parse_query, signature
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUCKET = "fault-bucket"
-UNRESERVED = "-._~"
 
 
 class Refusal(Exception):
@@ -143,24 +144,6 @@ STATE = State()
 BASE_PATH = ""
 
 
-def encode(text, slash):
-    return urllib.parse.quote(text, safe=UNRESERVED + ("/" if slash else ""))
-
-
-def parse_query(raw):
-    """Sorted pairs; refuses any spelling but the canonical one."""
-    pairs = []
-    for part in raw.split("&") if raw else []:
-        name, equals, value = part.partition("=")
-        for text in (name, value):
-            if encode(urllib.parse.unquote(text, errors="strict"), False) != text:
-                raise Refusal(400, "InvalidURI", "the query is not in canonical form")
-        if not equals:
-            raise Refusal(400, "InvalidURI", "a parameter has no equals sign")
-        pairs.append((name, value))
-    return sorted(pairs)
-
-
 def refuse_signature(why, code="SignatureDoesNotMatch"):
     with STATE.lock:
         STATE.failures.append(why)
@@ -186,7 +169,6 @@ def check_credentials(key_id, headers):
 
 def check_signature(method, target, headers, body):
     """headers: lower-case names."""
-    path, _, query = target.partition("?")
     match = re.fullmatch(
         r"AWS4-HMAC-SHA256 Credential=([^/,]+)/(\d{8})/([^/,]+)/s3/aws4_request, ?SignedHeaders=([a-z0-9;-]+), ?"
         r"Signature=([0-9a-f]{64})",
@@ -194,7 +176,7 @@ def check_signature(method, target, headers, body):
     )
     if not match:
         refuse_signature("Authorization is not AWS4-HMAC-SHA256", "AccessDenied")
-    key_id, day, region, names, signature = match.groups()
+    key_id, day, region, names, given = match.groups()
     check_credentials(key_id, headers)
     if region != STATE.settings["region"]:
         raise Refusal(400, "AuthorizationHeaderMalformed", "wrong region", {"x-amz-bucket-region": STATE.settings["region"]})
@@ -210,19 +192,12 @@ def check_signature(method, target, headers, body):
     payload = headers.get("x-amz-content-sha256", "")
     if payload != hashlib.sha256(body).hexdigest():
         raise Refusal(400, "XAmzContentSHA256Mismatch", "The body is not the one that was signed.")
-    canonical = "\n".join(
-        [method, path, "&".join(f"{n}={v}" for n, v in parse_query(query))]
-        + [f"{name}:{re.sub(' +', ' ', headers[name].strip())}" for name in signed]
-        + ["", names, payload]
-    )
-    text = "\n".join(
-        ["AWS4-HMAC-SHA256", headers["x-amz-date"], f"{day}/{region}/s3/aws4_request"]
-        + [hashlib.sha256(canonical.encode()).hexdigest()]
-    )
-    key = ("AWS4" + STATE.settings["secret_access_key"]).encode()
-    for part in (day, region, "s3", "aws4_request"):
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-    if not hmac.compare_digest(hmac.new(key, text.encode(), hashlib.sha256).hexdigest(), signature):
+    try:
+        canonical = canonical_request(method, target, headers, signed, payload)
+    except ValueError as error:
+        raise Refusal(400, "InvalidURI", str(error)) from None
+    ours = signature(STATE.settings["secret_access_key"], headers["x-amz-date"], region, "s3", canonical)
+    if not hmac.compare_digest(ours, given):
         refuse_signature("the signatures differ; ours is of\n" + canonical)
 
 
