@@ -1,42 +1,7 @@
 /* Listings of the real driver, against a server that pages, cuts, repeats and disorders them. */
 #include "snapshot/store/config.h"
 
-#include "tests/double/fault_server.h"
-#include "tests/tap.h"
-
-struct scene {
-    struct fault_server server;
-    struct store_config config;
-    struct store *store;
-};
-
-static void scene_close(struct scene *scene)
-{
-    store_free(scene->store);
-    store_config_clear(&scene->config);
-    fault_server_stop(&scene->server);
-}
-
-static void scene_open(struct scene *scene)
-{
-    struct err err = {0};
-
-    *scene = (struct scene){0};
-    fault_server_start(&scene->server, NULL);
-    fault_server_configure(&scene->server, &scene->config);
-    EXPECT_OK(store_open(&scene->config, NULL, NULL, &scene->store, &err), &err);
-}
-
-#define SCENE()                                               \
-    __attribute__((cleanup(scene_close))) struct scene scene; \
-    CLEANUP(buf_clearp) struct buf keys = BUF_INIT(1 << 20);  \
-    __attribute__((unused)) struct err err = {0};             \
-    scene_open(&scene)
-
-static void tell(struct scene *scene, const char *command, const char *json)
-{
-    EXPECT_INT(fault_server_tell(&scene->server, command, json, NULL), 200);
-}
+#include "tests/double/fault_scene.h"
 
 /* Past the driver: names that it would not write. */
 static void put_raw(struct scene *scene, const char *encoded_key)
@@ -75,13 +40,7 @@ static const char *listed(struct scene *scene, const char *prefix, const char *a
 
 static size_t requests(struct scene *scene)
 {
-    CLEANUP(buf_clearp) struct buf log = BUF_INIT(1 << 20);
-    size_t count = 0;
-
-    (void)fault_server_tell(&scene->server, "GET log", NULL, &log);
-    for (const char *at = strstr(buf_text(&log), "\"list\""); at; at = strstr(at + 1, "\"list\""))
-        count++;
-    return count;
+    return logged(scene, "\"list\"");
 }
 
 TEST(keys_come_in_order_with_their_sizes)
@@ -92,11 +51,11 @@ TEST(keys_come_in_order_with_their_sizes)
     put_raw(&scene, "p/log-x");
     put_raw(&scene, "p/base/1");
     put_raw(&scene, "other/log/z");
-    EXPECT_STR(listed(&scene, "log/", NULL, 0, &keys), "log/a:5 log/b:5 ");
-    EXPECT_STR(listed(&scene, "", NULL, 0, &keys), "base/1:5 log-x:5 log/a:5 log/b:5 ");
-    EXPECT_STR(listed(&scene, "log/", "log/a", 0, &keys), "log/b:5 ");
-    EXPECT_STR(listed(&scene, "log/", "log/b", 0, &keys), "");
-    EXPECT_STR(listed(&scene, "none/", NULL, 0, &keys), "");
+    EXPECT_STR(listed(&scene, "log/", NULL, 0, &contents), "log/a:5 log/b:5 ");
+    EXPECT_STR(listed(&scene, "", NULL, 0, &contents), "base/1:5 log-x:5 log/a:5 log/b:5 ");
+    EXPECT_STR(listed(&scene, "log/", "log/a", 0, &contents), "log/b:5 ");
+    EXPECT_STR(listed(&scene, "log/", "log/b", 0, &contents), "");
+    EXPECT_STR(listed(&scene, "none/", NULL, 0, &contents), "");
 }
 
 TEST(pages_are_joined_and_a_limit_asks_for_no_more_than_it_needs)
@@ -104,10 +63,10 @@ TEST(pages_are_joined_and_a_limit_asks_for_no_more_than_it_needs)
     SCENE();
     put_numbers(&scene, 10);
     tell(&scene, "POST settings", "{\"page_size\": 3}");
-    EXPECT_STR(listed(&scene, "log/", "log/0001", 7, &keys),
+    EXPECT_STR(listed(&scene, "log/", "log/0001", 7, &contents),
                "log/0002:5 log/0003:5 log/0004:5 log/0005:5 log/0006:5 log/0007:5 log/0008:5 ");
     EXPECT_INT(requests(&scene), 3);
-    EXPECT_STR(listed(&scene, "log/", NULL, 3, &keys), "log/0000:5 log/0001:5 log/0002:5 ");
+    EXPECT_STR(listed(&scene, "log/", NULL, 3, &contents), "log/0000:5 log/0001:5 log/0002:5 ");
     EXPECT_INT(requests(&scene), 4);
 }
 
@@ -121,7 +80,7 @@ TEST(no_number_of_keys_in_a_page_hides_the_next_page)
         size_t count = 0;
         (void)snprintf(json, sizeof(json), "{\"page_size\": %d}", size);
         tell(&scene, "POST settings", json);
-        for (const char *at = listed(&scene, "log/", NULL, 0, &keys); *at; at++)
+        for (const char *at = listed(&scene, "log/", NULL, 0, &contents); *at; at++)
             count += *at == ' ';
         EXPECT_INT(count, 130);
     }
@@ -136,9 +95,9 @@ TEST(what_can_not_be_ours_is_passed_over)
     put_raw(&scene, "p/log/");
     put_raw(&scene, "p/log/%C3%A9");
     put_raw(&scene, "p/log/2");
-    EXPECT_STR(listed(&scene, "log/", NULL, 0, &keys), "log/1:5 log/2:5 ");
-    EXPECT_STR(listed(&scene, "log/", NULL, 1, &keys), "log/1:5 ");
-    EXPECT_STR(listed(&scene, "log/", "log/1", 1, &keys), "log/2:5 ");
+    EXPECT_STR(listed(&scene, "log/", NULL, 0, &contents), "log/1:5 log/2:5 ");
+    EXPECT_STR(listed(&scene, "log/", NULL, 1, &contents), "log/1:5 ");
+    EXPECT_STR(listed(&scene, "log/", "log/1", 1, &contents), "log/2:5 ");
 }
 
 #define PAGE(truncated, contents)                                                                            \
@@ -171,10 +130,10 @@ TEST(a_listing_is_believed_only_as_far_as_it_can_be_checked)
     put_numbers(&scene, 40);
     for (size_t at = 0; at < sizeof(lies) / sizeof(lies[0]); at++) {
         tell(&scene, "POST faults", lies[at].fault);
-        if (!EXPECT(!store_list(scene.store, "log/", "log/0", 0, collect, &keys, &err) &&
+        if (!EXPECT(!store_list(scene.store, "log/", "log/0", 0, collect, &contents, &err) &&
                     err.code == ERR_CORRUPT && strstr(err.text, lies[at].words)))
             printf("#   %s: %s: %s\n", lies[at].fault, err_code_name(err.code), err.text);
-        EXPECT_INT(keys.size, 0);
+        EXPECT_INT(contents.size, 0);
         tell(&scene, "DELETE faults", NULL);
     }
 }
@@ -189,9 +148,9 @@ TEST(a_page_that_is_cut_off_gives_no_key_at_all)
         (void)snprintf(json, sizeof(json), "{\"operation\": \"list\", \"times\": 0, \"kind\": \"%s\"}",
                        kinds[at]);
         tell(&scene, "POST faults", json);
-        EXPECT(!store_list(scene.store, "log/", NULL, 0, collect, &keys, &err));
+        EXPECT(!store_list(scene.store, "log/", NULL, 0, collect, &contents, &err));
         EXPECT_INT(err.code, ERR_TRANSIENT);
-        EXPECT_INT(keys.size, 0);
+        EXPECT_INT(contents.size, 0);
         tell(&scene, "DELETE faults", NULL);
     }
 }
@@ -201,7 +160,7 @@ TEST(a_store_that_lists_in_another_order_is_refused)
     SCENE();
     put_numbers(&scene, 3);
     tell(&scene, "POST settings", "{\"list_reverse\": true}");
-    EXPECT(!store_list(scene.store, "log/", NULL, 0, collect, &keys, &err));
+    EXPECT(!store_list(scene.store, "log/", NULL, 0, collect, &contents, &err));
     EXPECT_INT(err.code, ERR_CORRUPT);
     EXPECT(strstr(err.text, "don't ascend"));
 }
@@ -211,8 +170,8 @@ TEST(a_chunked_page_is_a_page)
     SCENE();
     put_numbers(&scene, 40);
     tell(&scene, "POST faults", "{\"operation\": \"list\", \"kind\": \"chunked\"}");
-    (void)listed(&scene, "log/", NULL, 0, &keys);
-    EXPECT_INT(keys.size, 40 * strlen("log/0000:5 "));
+    (void)listed(&scene, "log/", NULL, 0, &contents);
+    EXPECT_INT(contents.size, 40 * strlen("log/0000:5 "));
 }
 
 static bool refuse(void *context, const struct store_entry *entry, struct err *err)
@@ -229,7 +188,7 @@ TEST(the_visitor_ends_a_listing)
     EXPECT(!store_list(scene.store, "log/", NULL, 0, refuse, NULL, &err));
     EXPECT_STR(err.text, "enough at log/0000");
     EXPECT_INT(requests(&scene), 1);
-    EXPECT_INT(keys.size, 0);
+    EXPECT_INT(contents.size, 0);
 }
 
 TAP_MAIN()
