@@ -8,6 +8,7 @@
 #include "snapshot/reader.h"
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "snapshot/blob_names.h"
 #include "snapshot/identity.h"
 #include "snapshot/log.h"
@@ -258,7 +259,8 @@ static bool write_copy(struct store *store, int directory_fd, const struct manif
     if (!place_begin(directory_fd, NULL, "", &place, err) ||
         !restore_open(store, manifest, NULL, NULL, canceled, &restore, err) ||
         !restore_release(restore, place, err) || !reader_run(restore, progress, 0, 0, err) ||
-        !place_finish(place, manifest->tree, databases, manifest->databases_count, &set_aside, err))
+        !place_finish(place, manifest->tree, databases, manifest->databases_count, &set_aside, err) ||
+        !fs_remove_tree(directory_fd, ".holdfast", err)) /* a copy is nobody's data directory yet */
         return false;
     result->databases = manifest->databases_count;
     result->files = tree_count(manifest->tree);
