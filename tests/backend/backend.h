@@ -26,6 +26,7 @@ bool backend_write(struct backend *backend, const char *value, uint64_t count, i
 void route_write(struct exchange *exchange);
 void route_read(struct exchange *exchange);
 void route_count(struct exchange *exchange);
+void route_stats(struct exchange *exchange);
 void route_list(struct exchange *exchange);
 void route_integrity(struct exchange *exchange);
 void route_hold(struct exchange *exchange);

@@ -10,6 +10,10 @@ static const struct {
     int (*run)(int count, char **arguments);
 } commands[] = {
     {"serve", serve_command},
+    {"load", load_command},
+    {"check", check_command},
+    {"generate", generate_command},
+    {"commit-load", commit_load_command},
 };
 
 int main(int count, char **arguments)

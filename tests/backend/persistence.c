@@ -200,3 +200,17 @@ bool persistence_hold(struct persistence *persistence, unsigned hold_ms, struct 
     sleep_ms(hold_ms);
     return sql_run(persistence->sql, "COMMIT", err);
 }
+
+bool persistence_hurry(struct persistence *persistence, struct err *err)
+{
+    MUTEX_GUARD(&persistence->mutex);
+    return sql_run(persistence->sql, "PRAGMA journal_mode = OFF", err) &&
+           sql_run(persistence->sql, "PRAGMA synchronous = OFF", err) &&
+           sql_run(persistence->sql, "PRAGMA cache_size = -262144", err);
+}
+
+bool persistence_use_wal(struct persistence *persistence, struct err *err)
+{
+    MUTEX_GUARD(&persistence->mutex);
+    return sql_run(persistence->sql, "PRAGMA journal_mode = WAL", err);
+}

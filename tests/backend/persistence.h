@@ -36,4 +36,10 @@ bool persistence_set_global(struct persistence *persistence, const char *key, co
 /* Keeps the write lock for that long, as a long transaction would. */
 bool persistence_hold(struct persistence *persistence, unsigned hold_ms, struct err *err) CHECKED;
 
+/* Gives up durability for speed, for a database that is being generated; the file itself remembers nothing of
+ * it. */
+bool persistence_hurry(struct persistence *persistence, struct err *err) CHECKED;
+/* Sets the journal mode that holdfast would set. */
+bool persistence_use_wal(struct persistence *persistence, struct err *err) CHECKED;
+
 #endif

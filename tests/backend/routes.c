@@ -12,6 +12,7 @@ static const struct {
     {"POST", "/write", route_write},
     {"GET", "/read", route_read},
     {"GET", "/count", route_count},
+    {"GET", "/stats", route_stats},
     {"GET", "/list", route_list},
     {"GET", "/integrity", route_integrity},
     {"POST", "/hold", route_hold},

@@ -96,20 +96,29 @@ void route_read(struct exchange *exchange)
 void route_count(struct exchange *exchange)
 {
     struct backend *backend = exchange->context;
-    struct index_key last;
-    int64_t writes, files;
+    int64_t writes;
     struct err err;
 
-    if (!query_count(backend->persistence, &schema_get()->messages.by_one, &writes, &err) ||
-        !query_count(backend->persistence, &schema_get()->files.by_one, &files, &err) ||
+    if (query_count(backend->persistence, &schema_get()->messages.by_one, &writes, &err))
+        answer_json(exchange, 200, "{\"writes\":%" PRId64 "}", writes);
+    else
+        answer_error(exchange, &err);
+}
+
+void route_stats(struct exchange *exchange)
+{
+    struct backend *backend = exchange->context;
+    struct index_key last;
+    int64_t files;
+    struct err err;
+
+    if (!query_count(backend->persistence, &schema_get()->files.by_one, &files, &err) ||
         !query_last_key(backend->persistence, &schema_get()->messages.by_one, &last, &err)) {
         answer_error(exchange, &err);
         return;
     }
-    answer_json(exchange, 200,
-                "{\"writes\":%" PRId64 ",\"files\":%" PRId64 ",\"last_id\":%" PRIu64 ",\"commits\":%" PRIu64
-                "}",
-                writes, files, last.size ? key_number(&last) : 0, committer_commits(backend->committer));
+    answer_json(exchange, 200, "{\"last_id\":%" PRIu64 ",\"files\":%" PRId64 ",\"commits\":%" PRIu64 "}",
+                last.size ? key_number(&last) : 0, files, committer_commits(backend->committer));
 }
 
 static bool add_write_line(struct backend *backend, struct buf *lines, const struct entry *entry,

@@ -35,6 +35,12 @@ void writer_close(struct writer *writer)
     free(writer);
 }
 
+void writer_pretend(struct writer *writer, int64_t begin_ns, int64_t step_max_ns)
+{
+    writer->last_ts = begin_ns;
+    writer->step_max_ns = step_max_ns;
+}
+
 void writer_begin(struct writer *writer)
 {
     batch_reset(&writer->batch);
@@ -45,6 +51,8 @@ static int64_t next_ts(struct writer *writer)
 {
     int64_t now = (int64_t)clock_unix_ns();
 
+    if (writer->step_max_ns)
+        now = writer->last_ts + 1 + (int64_t)random_below(&writer->random, (uint64_t)writer->step_max_ns);
     writer->last_ts = now > writer->last_ts ? now : writer->last_ts + 1;
     return writer->last_ts;
 }

@@ -20,6 +20,7 @@ struct writer {
     struct random random;
     struct batch batch; /* filled by the functions below */
     int64_t last_number, last_ts;
+    int64_t step_max_ns; /* 0: timestamps are the wall clock's; else each is up to so much after the last */
     struct channel channels[WRITER_CHANNELS_MAX]; /* that can be patched, in no order */
     size_t channel_count;
 };
@@ -29,6 +30,9 @@ bool writer_open(struct persistence *persistence, uint64_t seed, struct writer *
                  struct err *err) CHECKED;
 void writer_close(struct writer *writer);
 DEFINE_CLEANUP(struct writer *, writer_close, writer_closep)
+
+/* From here on timestamps are made up, from begin_ns on and at most step_max_ns apart. */
+void writer_pretend(struct writer *writer, int64_t begin_ns, int64_t step_max_ns);
 
 /* Empties the batch. */
 void writer_begin(struct writer *writer);
