@@ -104,6 +104,16 @@ $(BUILD)/backend: $(filter $(BUILD)/tests/backend/%,$(TEST_OBJECTS)) $(LIBRARY)
 	@$(SAY) link $@
 	$(Q)$(LINK) -o $@ $^ -lsqlite3 -lcrypto -lpthread
 
+# The same with the SQLite that Convex carries, newer than the one that holdfast links. It comes through npm.
+NEW_SQLITE := $(BUILD)/newsqlite/sqlite3.o
+$(NEW_SQLITE): tests/newsqlite/build.sh tests/newsqlite/sqlite.lock
+	@$(SAY) compile $@
+	$(Q)CC=$(CC) $< $(@D)
+
+$(BUILD)/backend-new: $(filter $(BUILD)/tests/backend/%,$(TEST_OBJECTS)) $(LIBRARY) $(NEW_SQLITE)
+	@$(SAY) link $@
+	$(Q)$(LINK) -o $@ $^ -lcrypto -lpthread -ldl -lm
+
 $(REPLAYS): $(BUILD)/replay/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(DOUBLES) $(LIBRARY)
 	@mkdir -p $(@D)
 	@$(SAY) link $@
@@ -124,11 +134,12 @@ check: units
 # The tests find the programs by these names.
 system soak: export HOLDFAST_BIN = $(CURDIR)/$(BUILD)/holdfast
 system soak: export BACKEND_BIN = $(CURDIR)/$(BUILD)/backend
+system soak: export BACKEND_NEW_BIN = $(CURDIR)/$(BUILD)/backend-new
 system: export TEST_STORE_TOOL = $(CURDIR)/$(STORE_TOOL)
-system: holdfast $(BUILD)/backend $(STORE_TOOL)
+system: holdfast $(BUILD)/backend $(BUILD)/backend-new $(STORE_TOOL)
 	@$(PROVE) --exec '' $(or $(TESTS),$(sort $(wildcard tests/system/*.t)))
 
-soak: holdfast $(BUILD)/backend
+soak: holdfast $(BUILD)/backend $(BUILD)/backend-new
 	@$(PROVE) --exec '' --verbose $(sort $(wildcard tests/soak/*.t))
 
 demo: holdfast $(BUILD)/backend
