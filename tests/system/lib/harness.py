@@ -17,14 +17,14 @@
 
     main()
 
-The programs are HOLDFAST_BIN (default ./holdfast) and BACKEND_BIN (default build/gcc/backend). Standard library
-only. Every process started here ends with its test, killed by its pid.
+The programs are HOLDFAST_BIN (default ./holdfast), BACKEND_BIN (default build/gcc/backend) and BACKEND_NEW_BIN
+(build/gcc/backend-new). Standard library only. Every process started here ends with its test, killed by its pid.
 """
 
 from .holdfast import Holdfast
 from .oracle import Listing, Oracle, read_listing
 from .process import Process, become_subreaper, children_of, is_alive
-from .scene import Backend, Deployment, Scene, backend_path, clean_environment, holdfast_path
+from .scene import Backend, Deployment, Scene, backend_new_path, backend_path, clean_environment, holdfast_path
 from .store import DirectoryStore
 from .tap import main, skip, test
 from .waiting import TooLate, stays, wait_until
@@ -36,6 +36,6 @@ become_subreaper()
 __all__ = [
     "BINARY", "Backend", "CLOSE", "Closed", "Connection", "Deployment", "DirectoryStore", "Holdfast", "Listing",
     "Oracle", "PING", "PONG", "Process", "Refused", "Response", "Scene", "TEXT", "TooLate", "WebSocket",
-    "backend_path", "children_of", "clean_environment", "fetch", "holdfast_path", "is_alive", "main",
+    "backend_new_path", "backend_path", "children_of", "clean_environment", "fetch", "holdfast_path", "is_alive", "main",
     "read_listing", "skip", "stays", "test", "wait_until",
 ]

@@ -1,5 +1,6 @@
 """The owner of all that a test makes: folders, ports, processes, in one place and removed at its end."""
 
+import json
 import os
 import shutil
 import tempfile
@@ -22,6 +23,11 @@ def holdfast_path():
 
 def backend_path():
     return os.environ.get("BACKEND_BIN") or os.path.join(ROOT, "build", "gcc", "backend")
+
+
+def backend_new_path():
+    """The same backend with a newer SQLite inside than holdfast's."""
+    return os.environ.get("BACKEND_NEW_BIN") or os.path.join(ROOT, "build", "gcc", "backend-new")
 
 
 def clean_environment(more=None):
@@ -49,8 +55,9 @@ class Backend(Process):
 class Deployment:
     """A data directory, a store and ports that stay the same from one start to the next, as a container's do."""
 
-    def __init__(self, scene, store=None, environment=None):
+    def __init__(self, scene, store=None, environment=None, backend=None):
         self.scene = scene
+        self.backend = backend or backend_path()
         self.data = scene.folder("data")
         self.store = store or DirectoryStore(scene.folder("store"))
         self.port, self.upstream, self.admin = (scene.port() for _ in range(3))
@@ -69,7 +76,7 @@ class Deployment:
             **self.environment, **(more or {})})
 
     def backend_command(self, *arguments):
-        return [backend_path(), "--data", self.data, "--port", self.upstream, "--interface", "127.0.0.1", *arguments]
+        return [self.backend, "--data", self.data, "--port", self.upstream, "--interface", "127.0.0.1", *arguments]
 
     def start(self, *arguments, environment=None, command=None, ready=True):
         """`holdfast run -- backend ARGUMENTS…`; waits until it serves unless ready is false."""
@@ -94,7 +101,7 @@ class Deployment:
 
     def elsewhere(self):
         """The same store with another data directory and other ports: a second container."""
-        return Deployment(self.scene, self.store, self.environment)
+        return Deployment(self.scene, self.store, self.environment, self.backend)
 
 
 class Scene:
@@ -134,6 +141,13 @@ class Scene:
         backend = Backend(port, command, clean_environment(environment))
         self.processes.append(backend)
         return backend.wait_ready() if ready else backend
+
+    def tool(self, *arguments, code=0, timeout_s=60):
+        """A command of the backend's program other than serve; its line of JSON, once it has ended with that code."""
+        process = self.process("backend %s" % arguments[0], [backend_path(), *arguments])
+        process.expect_exit(code, timeout_s)
+        process.out.finish()
+        return json.loads(process.out.lines[-1]) if process.out.lines else None
 
     def deployment(self, **options):
         return Deployment(self, **options)
