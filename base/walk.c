@@ -19,6 +19,13 @@ void walk_begin(struct walk *walk, int top_fd)
     walk->names.size_max = NAMES_SIZE_MAX;
 }
 
+void walk_begin_at(struct walk *walk, int top_fd, const char *path)
+{
+    walk_begin(walk, top_fd);
+    walk->begun = true;
+    walk_enter(walk, path);
+}
+
 void walk_clear(struct walk *walk)
 {
     if (!walk->path)

@@ -40,6 +40,8 @@ struct walk {
 
 /* top_fd is borrowed for the life of the walk. */
 void walk_begin(struct walk *walk, int top_fd);
+/* The same, from the directory of this path on instead of the top. */
+void walk_begin_at(struct walk *walk, int top_fd, const char *path);
 void walk_clear(struct walk *walk); /* zeroed memory is fine */
 
 /* Opens the next directory. One that has gone meanwhile is passed over. False at the end, and with `failed`

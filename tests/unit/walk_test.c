@@ -69,6 +69,22 @@ TEST(an_empty_directory_has_nothing)
     EXPECT_STR(buf_text(&paths), "");
 }
 
+TEST(a_walk_may_begin_below_the_top)
+{
+    CLEANUP(scratch_closep) struct scratch scratch;
+    CLEANUP(walk_clearp) struct walk walk = {0};
+    struct err err;
+
+    scratch_open(&scratch);
+    scratch_write(scratch.fd, "a/b/c", "");
+    walk_begin_at(&walk, scratch.fd, "a/b");
+    REQUIRE(walk_next(&walk, &err));
+    REQUIRE_OK(walk_list(&walk, &err), &err);
+    EXPECT_STR(walk.path, "a/b");
+    EXPECT_STR(walk_join(&walk, walk_name(&walk, 0)), "a/b/c");
+    EXPECT(!walk_next(&walk, &err) && !walk.failed);
+}
+
 TEST(a_symlink_to_a_directory_is_not_a_directory)
 {
     CLEANUP(scratch_closep) struct scratch scratch;
