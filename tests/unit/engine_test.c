@@ -77,7 +77,7 @@ static bool is_ready(const struct engine_status *status)
 
 static bool is_durable(const struct engine_status *status)
 {
-    return status->phase == ENGINE_SERVING && status->published && !status->has_changes;
+    return status->phase == ENGINE_SERVING && status->published && !status->has_changes && !status->degraded;
 }
 
 static bool is_over(const struct engine_status *status)
