@@ -1,6 +1,7 @@
 #include "base/buf.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,17 @@ char *xasprintf(const char *format, ...)
         text = NULL;
     va_end(args);
     return or_abort(text);
+}
+
+void memory_configure(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, 256 * 1024); /* a fixed value also ends glibc's habit of raising it */
+    (void)mallopt(M_ARENA_MAX, 2);
+}
+
+void memory_release(void)
+{
+    (void)malloc_trim(0);
 }
 
 void buf_clear(struct buf *buf)

@@ -52,6 +52,13 @@ void *xrealloc(void *memory, size_t size) __attribute__((returns_nonnull));
 char *xstrdup(const char *text) __attribute__((malloc, returns_nonnull));
 char *xasprintf(const char *format, ...) PRINTF_LIKE(1, 2) __attribute__((malloc, returns_nonnull));
 
+/* Once, before the first thread: large buffers are mapped and unmapped one by one instead of being kept in
+ * heaps, of which glibc makes one for each thread; a program that works in bursts is small in between
+ * (malloc_trim(3), mallopt(3)). */
+void memory_configure(void);
+/* Gives back to the kernel what a burst of work has left behind. Any thread. */
+void memory_release(void);
+
 static inline void buf_clearp(struct buf *buf)
 {
     buf_clear(buf);

@@ -11,7 +11,6 @@
 
 #include <assert.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -168,7 +167,7 @@ bool base_cut(struct base_request *request, struct base_result *ret_result, stru
     result.manifest.tree = MOVE(request->tree);
     cut = fill(request, &result, err);
     /* Megabytes of buffers were used and won't be for a while: an idle holdfast is small. */
-    (void)malloc_trim(0);
+    memory_release();
     if (!cut) {
         manifest_clear(&result.manifest);
         return err_wrap(err, "cut a base");

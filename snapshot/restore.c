@@ -333,4 +333,5 @@ void restore_free(struct restore *restore)
     pthread_cond_destroy(&restore->changed);
     pthread_mutex_destroy(&restore->mutex);
     free(restore);
+    memory_release();
 }
