@@ -1,11 +1,26 @@
 #include "base/fs.h"
 
+#include "base/cleanup.h"
 #include "base/thread.h"
-#include "tests/scratch.h"
+#include "tests/double/scratch.h"
 #include "tests/tap.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+
+#define SCRATCH(name)                            \
+    CLEANUP(scratch_closep) struct scratch name; \
+    scratch_open(&name)
+
+/* Whether the file holds exactly this text. */
+static bool holds(int directory_fd, const char *path, const char *wanted)
+{
+    CLEANUP(freep) char *text = scratch_read(directory_fd, path);
+
+    return text && strcmp(text, wanted) == 0;
+}
 
 static int open_new(const struct scratch *scratch, const char *name)
 {
@@ -24,7 +39,7 @@ TEST(bytes_land_at_their_offset_and_are_read_from_there)
     EXPECT_OK(fs_read_at(fd, text, 5, 3, &err), &err);
     EXPECT_STR(text, "lowor");
     EXPECT_OK(fs_read_at(fd, text, 0, 1000, &err), &err);
-    EXPECT(scratch_holds(&scratch, "a", "helloworld"));
+    EXPECT(holds(scratch.fd, "a", "helloworld"));
 }
 
 TEST(a_file_that_ends_too_early_is_corrupt)
@@ -102,7 +117,7 @@ TEST(a_file_is_read_whole_behind_what_the_buffer_holds)
     buf_add_text(&contents, "before ");
     for (int line = 0; line < 10000; line++)
         buf_add_text(&contents, "0123456789");
-    scratch_write(&scratch, "big", buf_text(&contents));
+    scratch_write(scratch.fd, "big", buf_text(&contents));
     buf_reset(&contents);
     buf_add_text(&contents, "x");
     EXPECT_OK(fs_read_file(scratch.fd, "big", &contents, &err), &err);
@@ -116,8 +131,8 @@ TEST(a_file_above_the_ceiling_is_refused)
     CLEANUP(buf_clearp) struct buf contents = BUF_INIT(4);
     struct err err = {0};
 
-    scratch_write(&scratch, "four", "1234");
-    scratch_write(&scratch, "five", "12345");
+    scratch_write(scratch.fd, "four", "1234");
+    scratch_write(scratch.fd, "five", "12345");
     EXPECT_OK(fs_read_file(scratch.fd, "four", &contents, &err), &err);
     buf_reset(&contents);
     EXPECT(!fs_read_file(scratch.fd, "five", &contents, &err));
@@ -145,12 +160,12 @@ TEST(a_file_is_replaced_and_nothing_else_stays)
 
     (void)umask(022);
     EXPECT_OK(fs_replace_file(scratch.fd, "state", "one", 3, 0600, &err), &err);
-    EXPECT(scratch_holds(&scratch, "state", "one"));
+    EXPECT(holds(scratch.fd, "state", "one"));
     EXPECT_OK(fs_replace_file(scratch.fd, "state", "second", 6, 0640, &err), &err);
-    EXPECT(scratch_holds(&scratch, "state", "second"));
+    EXPECT(holds(scratch.fd, "state", "second"));
     REQUIRE(fstatat(scratch.fd, "state", &info, 0) == 0);
     EXPECT_INT(info.st_mode & 07777, 0640);
-    EXPECT(!scratch_has(&scratch, "state.new"));
+    EXPECT(!scratch_exists(scratch.fd, "state.new"));
 }
 
 TEST(a_file_in_a_folder_is_replaced_too)
@@ -161,9 +176,9 @@ TEST(a_file_in_a_folder_is_replaced_too)
 
     REQUIRE(mkdirat(scratch.fd, "folder", 0755) == 0);
     EXPECT_OK(fs_replace_file(scratch.fd, "folder/a", "x", 1, 0600, &err), &err);
-    EXPECT(scratch_holds(&scratch, "folder/a", "x"));
+    EXPECT(holds(scratch.fd, "folder/a", "x"));
     EXPECT_OK(fs_replace_file(AT_FDCWD, absolute, "y", 1, 0600, &err), &err);
-    EXPECT(scratch_holds(&scratch, "folder/b", "y"));
+    EXPECT(holds(scratch.fd, "folder/b", "y"));
 }
 
 TEST(a_replacement_that_fails_leaves_the_old_and_no_temporary)
@@ -172,10 +187,10 @@ TEST(a_replacement_that_fails_leaves_the_old_and_no_temporary)
     struct err err = {0};
 
     REQUIRE(mkdirat(scratch.fd, "folder", 0755) == 0);
-    scratch_write(&scratch, "folder/kept", "kept");
+    scratch_write(scratch.fd, "folder/kept", "kept");
     EXPECT(!fs_replace_file(scratch.fd, "folder", "x", 1, 0600, &err));
-    EXPECT(scratch_holds(&scratch, "folder/kept", "kept"));
-    EXPECT(!scratch_has(&scratch, "folder.new"));
+    EXPECT(holds(scratch.fd, "folder/kept", "kept"));
+    EXPECT(!scratch_exists(scratch.fd, "folder.new"));
     EXPECT(!fs_replace_file(scratch.fd, "none/a", "x", 1, 0600, &err));
     EXPECT_INT(err.code, ERR_NOT_FOUND);
 }
@@ -187,13 +202,13 @@ TEST(running_out_of_room_leaves_the_old_file_and_no_temporary)
     SCRATCH(scratch);
     struct err err = {0};
 
-    scratch_write(&scratch, "state", "old");
+    scratch_write(scratch.fd, "state", "old");
     REQUIRE(signal(SIGXFSZ, SIG_IGN) != SIG_ERR && setrlimit(RLIMIT_FSIZE, &small) == 0);
     EXPECT(!fs_replace_file(scratch.fd, "state", bytes, sizeof(bytes), 0600, &err));
     EXPECT_INT(err.code, ERR_SYSTEM);
     EXPECT(strstr(err.text, "state.new: write"));
-    EXPECT(scratch_holds(&scratch, "state", "old"));
-    EXPECT(!scratch_has(&scratch, "state.new"));
+    EXPECT(holds(scratch.fd, "state", "old"));
+    EXPECT(!scratch_exists(scratch.fd, "state.new"));
 }
 
 TEST(replacing_never_writes_through_a_link)
@@ -201,12 +216,12 @@ TEST(replacing_never_writes_through_a_link)
     SCRATCH(scratch);
     struct err err = {0};
 
-    scratch_write(&scratch, "target", "untouched");
+    scratch_write(scratch.fd, "target", "untouched");
     REQUIRE(symlinkat("target", scratch.fd, "link") == 0);
     REQUIRE(symlinkat("target", scratch.fd, "link.new") == 0);
     EXPECT_OK(fs_replace_file(scratch.fd, "link", "new", 3, 0600, &err), &err);
-    EXPECT(scratch_holds(&scratch, "target", "untouched"));
-    EXPECT(scratch_holds(&scratch, "link", "new"));
+    EXPECT(holds(scratch.fd, "target", "untouched"));
+    EXPECT(holds(scratch.fd, "link", "new"));
 }
 
 static void expect_outside(const struct scratch *scratch, const char *path, int flags)
@@ -225,7 +240,7 @@ TEST(names_that_lead_out_of_the_directory_are_refused)
     SCRATCH(scratch);
 
     REQUIRE(mkdirat(scratch.fd, "in", 0755) == 0);
-    scratch_write(&scratch, "in/file", "x");
+    scratch_write(scratch.fd, "in/file", "x");
     REQUIRE(symlinkat("/etc/passwd", scratch.fd, "out") == 0);
     REQUIRE(symlinkat("/etc", scratch.fd, "etc") == 0);
     REQUIRE(symlinkat("in", scratch.fd, "inside") == 0);
@@ -263,7 +278,7 @@ TEST(directories_are_made_all_the_way_down_and_again)
     EXPECT_OK(fs_make_directories(scratch.fd, "a/b//c/", 0755, &err), &err);
     EXPECT_OK(fs_make_directories(scratch.fd, "a/b/c/d", 0755, &err), &err);
     EXPECT_OK(fs_make_directories(scratch.fd, "a", 0755, &err), &err);
-    EXPECT(scratch_has(&scratch, "a/b/c/d"));
+    EXPECT(scratch_exists(scratch.fd, "a/b/c/d"));
 }
 
 TEST(making_directories_stays_beneath_and_follows_nothing)
@@ -274,13 +289,13 @@ TEST(making_directories_stays_beneath_and_follows_nothing)
     struct err err = {0};
 
     REQUIRE(symlinkat(outside.path, scratch.fd, "link") == 0);
-    scratch_write(&scratch, "file", "x");
+    scratch_write(scratch.fd, "file", "x");
     EXPECT(!fs_make_directories(scratch.fd, "link/new", 0755, &err));
     EXPECT_INT(err.code, ERR_CORRUPT);
     EXPECT(!fs_make_directories(scratch.fd, "../new", 0755, &err));
     EXPECT(!fs_make_directories(scratch.fd, "file/new", 0755, &err));
     EXPECT_OK(fs_make_directories(scratch.fd, absolute, 0755, &err), &err);
-    EXPECT(!scratch_has(&outside, "new"));
+    EXPECT(!scratch_exists(outside.fd, "new"));
 }
 
 TEST(a_parent_is_opened_and_the_last_name_told)
@@ -295,7 +310,7 @@ TEST(a_parent_is_opened_and_the_last_name_told)
     REQUIRE_OK(fs_open_parent(scratch.fd, "a/b/c", &parent, &name, &err), &err);
     EXPECT_STR(name, "c");
     EXPECT(openat(parent, "c", O_WRONLY | O_CREAT | O_CLOEXEC, 0600) >= 0);
-    EXPECT(scratch_has(&scratch, "a/b/c"));
+    EXPECT(scratch_exists(scratch.fd, "a/b/c"));
     REQUIRE_OK(fs_open_parent(scratch.fd, "top", &itself, &name, &err), &err);
     EXPECT_STR(name, "top");
     EXPECT_INT(faccessat(itself, "a", F_OK, 0), 0);
@@ -325,17 +340,17 @@ TEST(a_tree_is_removed_whole_and_links_are_not_followed)
     SCRATCH(outside);
     struct err err = {0};
 
-    scratch_write(&outside, "kept", "kept");
+    scratch_write(outside.fd, "kept", "kept");
     REQUIRE_OK(fs_make_directories(scratch.fd, "tree/a/b", 0755, &err), &err);
     for (int file = 0; file < 300; file++) {
         CLEANUP(freep) char *name = xasprintf("tree/a/file-%d", file);
-        scratch_write(&scratch, name, "x");
+        scratch_write(scratch.fd, name, "x");
     }
     REQUIRE(symlinkat(outside.path, scratch.fd, "tree/a/b/link") == 0);
     REQUIRE(symlinkat("nowhere", scratch.fd, "tree/dangling") == 0);
     EXPECT_OK(fs_remove_tree(scratch.fd, "tree", &err), &err);
-    EXPECT(!scratch_has(&scratch, "tree"));
-    EXPECT(scratch_holds(&outside, "kept", "kept"));
+    EXPECT(!scratch_exists(scratch.fd, "tree"));
+    EXPECT(holds(outside.fd, "kept", "kept"));
 }
 
 TEST(removing_a_file_a_link_or_nothing_succeeds)
@@ -344,14 +359,14 @@ TEST(removing_a_file_a_link_or_nothing_succeeds)
     SCRATCH(outside);
     struct err err = {0};
 
-    scratch_write(&outside, "kept", "kept");
-    scratch_write(&scratch, "file", "x");
+    scratch_write(outside.fd, "kept", "kept");
+    scratch_write(scratch.fd, "file", "x");
     REQUIRE(symlinkat(outside.path, scratch.fd, "link") == 0);
     EXPECT_OK(fs_remove_tree(scratch.fd, "file", &err), &err);
     EXPECT_OK(fs_remove_tree(scratch.fd, "link", &err), &err);
     EXPECT_OK(fs_remove_tree(scratch.fd, "nothing", &err), &err);
-    EXPECT(!scratch_has(&scratch, "file") && !scratch_has(&scratch, "link"));
-    EXPECT(scratch_holds(&outside, "kept", "kept"));
+    EXPECT(!scratch_exists(scratch.fd, "file") && !scratch_exists(scratch.fd, "link"));
+    EXPECT(holds(outside.fd, "kept", "kept"));
 }
 
 TEST(directories_are_synced_and_measured)
@@ -367,7 +382,7 @@ TEST(directories_are_synced_and_measured)
     EXPECT_OK(fs_open_directory(scratch.fd, ".", &fd, &err), &err);
     EXPECT_OK(fs_free_bytes(fd, &free_bytes, &err), &err);
     EXPECT(free_bytes > 0);
-    scratch_write(&scratch, "file", "x");
+    scratch_write(scratch.fd, "file", "x");
     EXPECT(!fs_open_directory(scratch.fd, "file", &fd, &err));
 }
 
