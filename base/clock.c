@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+enum { PAUSE_SLICE_MS = 20 };
+
 static uint64_t read_clock_ns(clockid_t clock)
 {
     struct timespec now;
@@ -28,6 +30,25 @@ uint64_t clock_monotonic_ms(void)
 uint64_t clock_unix_ns(void)
 {
     return read_clock_ns(CLOCK_REALTIME);
+}
+
+bool clock_pause(uint64_t span_ms, const atomic_bool *canceled)
+{
+    uint64_t until_ms = clock_monotonic_ms() + span_ms;
+
+    for (;;) {
+        uint64_t now_ms = clock_monotonic_ms();
+        uint64_t slice_ms = now_ms >= until_ms ? 0 : until_ms - now_ms;
+        struct timespec slice;
+        if (canceled && atomic_load(canceled))
+            return false;
+        if (slice_ms == 0)
+            return true;
+        if (slice_ms > PAUSE_SLICE_MS)
+            slice_ms = PAUSE_SLICE_MS;
+        slice = (struct timespec){.tv_nsec = (long)(slice_ms * NS_PER_MS)};
+        (void)nanosleep(&slice, NULL);
+    }
 }
 
 void clock_format(uint64_t unix_ns, char text[CLOCK_TEXT_SIZE])

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 enum { CLOCK_TEXT_SIZE = 32 };
@@ -15,6 +16,11 @@ enum { CLOCK_TEXT_SIZE = 32 };
 uint64_t clock_monotonic_ns(void);
 uint64_t clock_monotonic_ms(void);
 uint64_t clock_unix_ns(void);
+
+/* Lets span_ms pass. False as soon as *canceled (NULL: nobody cancels) is seen to be true, which is looked at
+ * first and then every 20 ms. For pauses that no event could end sooner; everything else waits for an event.
+ */
+bool clock_pause(uint64_t span_ms, const atomic_bool *canceled) CHECKED;
 
 /* RFC 3339 in UTC with milliseconds, `2026-11-21T10:00:00.123Z`. */
 void clock_format(uint64_t unix_ns, char text[CLOCK_TEXT_SIZE]);

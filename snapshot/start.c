@@ -14,7 +14,6 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { WAIT_POLL_MS = 250 };
@@ -116,11 +115,9 @@ bool start_wait(struct start *start, bool *ret_moved, struct err *err)
     uint64_t newest = start->log.newest.position;
 
     while (newest == start->log.newest.position && clock_monotonic_ms() - begun_ms < span_ms) {
-        struct timespec pause = {.tv_nsec = WAIT_POLL_MS * 1000 * 1000};
         start->step(start->step_context, "waiting for the container before this one to finish");
-        if (start->canceled && atomic_load(start->canceled))
+        if (!clock_pause(WAIT_POLL_MS, start->canceled))
             return err_set(err, ERR_CANCELED, "stopped while waiting for the predecessor");
-        (void)nanosleep(&pause, NULL);
         if (!list_newest(start, &newest, err))
             return false;
     }

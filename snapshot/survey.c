@@ -13,7 +13,6 @@
 
 #include <assert.h>
 #include <string.h>
-#include <time.h>
 
 enum { LOG_PAGE = 1000, BASES_LISTED = 2, PROBE_PAUSE_MS = 1100, SURVEYS_MAX = 5 };
 
@@ -113,17 +112,6 @@ static bool get_identity(void *context, struct err *err)
     return true;
 }
 
-static bool pause_ms(const struct start *start, uint64_t span_ms, struct err *err)
-{
-    for (uint64_t waited_ms = 0; waited_ms < span_ms; waited_ms += 20) {
-        struct timespec slice = {.tv_nsec = 20 * 1000 * 1000};
-        if (start->canceled && atomic_load(start->canceled))
-            return err_set(err, ERR_CANCELED, "stopped while waiting");
-        (void)nanosleep(&slice, NULL);
-    }
-    return true;
-}
-
 /* One PUT of the probe. The retry decorator would hide what is asked here: the very answer to a PUT that must
  * be refused. */
 static bool put_probe(const struct start *start, bool *ret_refused, struct err *err)
@@ -142,8 +130,8 @@ static bool put_probe(const struct start *start, bool *ret_refused, struct err *
         /* 429: R2 allows one write a second to a key. */
         if (err->code != ERR_TRANSIENT || clock_monotonic_ms() >= deadline_ms)
             return err_wrap(err, "probe the store");
-        if (!pause_ms(start, PROBE_PAUSE_MS, err))
-            return false;
+        if (!clock_pause(PROBE_PAUSE_MS, start->canceled))
+            return err_set(err, ERR_CANCELED, "stopped while waiting");
     }
 }
 

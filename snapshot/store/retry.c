@@ -14,9 +14,8 @@
 #include <assert.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
-enum { BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 5000, CANCEL_SLICE_MS = 20 };
+enum { BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 5000 };
 
 struct retry_store {
     struct store store;
@@ -52,21 +51,9 @@ static uint64_t jittered(uint64_t span_ms)
 
 static bool wait_unless_canceled(const struct retry_store *retry, uint64_t span_ms, struct err *err)
 {
-    uint64_t until_ms = clock_monotonic_ms() + span_ms;
-
-    for (;;) {
-        uint64_t now_ms = clock_monotonic_ms();
-        uint64_t slice_ms = now_ms >= until_ms ? 0 : until_ms - now_ms;
-        struct timespec pause;
-        if (retry->canceled && atomic_load(retry->canceled))
-            return err_set(err, ERR_CANCELED, "canceled after: %s", err->text);
-        if (slice_ms == 0)
-            return true;
-        if (slice_ms > CANCEL_SLICE_MS)
-            slice_ms = CANCEL_SLICE_MS;
-        pause = (struct timespec){.tv_nsec = (long)(slice_ms * NS_PER_MS)};
-        (void)nanosleep(&pause, NULL);
-    }
+    if (!clock_pause(span_ms, retry->canceled))
+        return err_set(err, ERR_CANCELED, "canceled after: %s", err->text);
+    return true;
 }
 
 /* Called after a failed attempt: true if it may be repeated, which is after the due pause; else *err is the

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include "base/thread.h"
 #include "tests/tap.h"
 
 #include <time.h>
@@ -177,6 +178,36 @@ TEST(the_monotonic_clock_never_goes_back)
     }
     EXPECT(clock_monotonic_ms() >= last_ms);
     EXPECT(clock_monotonic_ms() <= clock_monotonic_ns() / NS_PER_MS);
+}
+
+TEST(a_pause_lasts_as_long_as_it_is_told)
+{
+    const atomic_bool canceled = false;
+    uint64_t started_ms = clock_monotonic_ms();
+
+    EXPECT(clock_pause(0, NULL));
+    EXPECT(clock_pause(50, NULL));
+    EXPECT(clock_pause(50, &canceled));
+    EXPECT(clock_monotonic_ms() - started_ms >= 100);
+}
+
+static void *cancel(void *context)
+{
+    atomic_store((atomic_bool *)context, true);
+    return NULL;
+}
+
+TEST(a_canceled_pause_ends_at_once)
+{
+    static atomic_bool canceled;
+    pthread_t thread;
+    struct err err = {0};
+
+    /* An hour: only the cancellation can end this within the time limit of a test. */
+    REQUIRE_OK(thread_start(&thread, "cancel", cancel, &canceled, &err), &err);
+    EXPECT(!clock_pause(3600 * 1000, &canceled));
+    EXPECT(!clock_pause(0, &canceled));
+    pthread_join(thread, NULL);
 }
 
 TEST(the_wall_clock_is_the_one_of_the_machine)
