@@ -18,7 +18,7 @@ enum {
 };
 
 /* The byte that SQLite locks on its way to an exclusive lock (https://sqlite.org/lockingv3.html#locking). */
-static const off_t PENDING_BYTE = 0x40000000;
+enum { PENDING_BYTE = 0x40000000 };
 
 /* Somebody wants the database file for himself: to leave WAL mode, or for locking_mode=EXCLUSIVE. Our own
  * locks never show up in F_GETLK. */

@@ -88,12 +88,12 @@ DEFINE_CLEANUP(struct engine *, engine_free, engine_freep)
 int engine_event_fd(const struct engine *engine);
 /* A copy. Any thread. */
 void engine_status(struct engine *engine, struct engine_status *ret_status);
-/* The position of every change committed so far: moves with each commit and file event. Any thread, no store
- * request, no SQL. The seam of `sync`. */
-uint64_t engine_position_now(void *engine);
+/* context: the engine. The position of every change committed so far: moves with each commit and file event.
+ * Any thread, no store request, no SQL. The seam of `sync`. */
+uint64_t engine_position_now(void *context);
 /* The same for what is in the store; monotone. Any thread. `watch_fd`, if not -1, is raised whenever it
  * moves. */
-uint64_t engine_durable_position(void *engine);
+uint64_t engine_durable_position(void *context);
 void engine_watch_durable(struct engine *engine, int watch_fd);
 
 /* The backend has answered for the first time in this run: publishing may begin. */

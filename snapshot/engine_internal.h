@@ -47,7 +47,7 @@ struct engine {
 /* Reports to the sidecar. Any of the engine's threads. */
 void engine_set_phase(struct engine *engine, enum engine_phase phase);
 void engine_set_step(struct engine *engine, const char *format, ...) PRINTF_LIKE(2, 3);
-void engine_warn(void *engine, const char *text);
+void engine_warn(void *context, const char *text);
 void engine_set_degraded(struct engine *engine, const struct err *why); /* NULL: no longer */
 struct engine_orders engine_orders(struct engine *engine);
 /* Takes over the position that is durable now. */

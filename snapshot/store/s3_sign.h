@@ -37,6 +37,6 @@ struct s3_request {
  * ("name: value\n" each): host, those given, x-amz-content-sha256, x-amz-date, x-amz-security-token and
  * authorization. */
 void s3_sign(const struct s3_request *request, const struct s3_key *key, struct buf *target,
-             struct buf *headers);
+             struct buf *lines);
 
 #endif
