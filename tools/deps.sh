@@ -93,7 +93,8 @@ build_microhttpd() {
 }
 
 build_xml() {
-    configure_and_make . libxml2.la --with-minimum --with-push --with-sax1 --with-threads
+    configure_and_make . libxml2.la --with-minimum --with-push --with-sax1 --with-threads \
+        --without-icu --without-iconv --without-lzma --without-zlib
     mkdir -p "$deps/include/libxml2"
     cp -R "$source/include/libxml" "$deps/include/libxml2/"
     cp "$source/.libs/libxml2.a" "$deps/lib/"
