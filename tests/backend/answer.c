@@ -186,17 +186,30 @@ static int hex_digit(char digit)
     return found ? (int)((found - digits) % 16) : -1;
 }
 
+/* One character of a parameter's value of left characters; how many of them it took. */
+static size_t decode_character(const char *at, size_t left, char *ret_character)
+{
+    int high = left > 2 ? hex_digit(at[1]) : -1, low = left > 2 ? hex_digit(at[2]) : -1;
+
+    if (*at == '%' && high >= 0 && low >= 0) {
+        *ret_character = (char)(unsigned char)(high << 4 | low);
+        return 3;
+    }
+    *ret_character = *at;
+    if (*at == '+')
+        *ret_character = ' ';
+    return 1;
+}
+
 bool query_text_of(const struct exchange *exchange, const char *name, char *text, size_t size)
 {
-    size_t left, written = 0;
+    size_t left = 0, written = 0;
     const char *at = find_parameter(exchange->query, name, &left);
 
     while (at && left > 0 && written + 1 < size) {
-        int high = left > 2 ? hex_digit(at[1]) : -1, low = left > 2 ? hex_digit(at[2]) : -1;
-        bool escaped = *at == '%' && high >= 0 && low >= 0;
-        text[written++] = escaped ? (char)(high * 16 + low) : *at == '+' ? ' ' : *at;
-        at += escaped ? 3 : 1;
-        left -= escaped ? 3 : 1;
+        size_t taken = decode_character(at, left, &text[written++]);
+        at += taken;
+        left -= taken;
     }
     text[written] = '\0';
     return at && left == 0;

@@ -25,7 +25,7 @@ struct verdict {
     uint64_t lost, allowed, first_lost_ms;
 };
 
-static const char help[] =
+const char check_help[] =
     "usage: backend check --url http://HOST:PORT --oracle FILE\n"
     "  --allow-lost-after UNIX_MS   what was acknowledged from then on may be missing\n";
 
@@ -145,8 +145,6 @@ int check_command(int count, char **arguments)
     struct verdict verdict;
     struct err err;
 
-    if (count > 0 && strcmp(arguments[0], "--help") == 0)
-        return fputs(help, stdout) < 0;
     (void)signal(SIGPIPE, SIG_IGN);
     if (!flags_parse(flags, sizeof(flags) / sizeof(flags[0]), count, arguments, &err) ||
         !oracle_read(oracle, &check.entries, &check.count, &err) ||

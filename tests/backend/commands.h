@@ -8,4 +8,7 @@ int check_command(int count, char **arguments);
 int generate_command(int count, char **arguments);
 int commit_load_command(int count, char **arguments);
 
+/* What --help prints. */
+extern const char serve_help[], load_help[], check_help[], generate_help[], commit_load_help[];
+
 #endif

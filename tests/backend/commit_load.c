@@ -4,6 +4,7 @@
 #include "tests/backend/first_boot.h"
 #include "tests/backend/flags.h"
 #include "tests/backend/latency.h"
+#include "tests/backend/pause.h"
 #include "tests/backend/say.h"
 #include "tests/backend/writer.h"
 
@@ -13,11 +14,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 struct commit_settings {
-    const char *data, *rate, *trace;
-    uint64_t seconds, seed, pause_us;
+    const char *data, *trace;
+    uint64_t rate; /* a second; 0: as many as possible */
+    uint64_t seconds, seed;
     bool wal;
 };
 
@@ -30,7 +31,7 @@ struct commit_load {
     uint64_t took_ms;
 };
 
-static const char help[] =
+const char commit_load_help[] =
     "usage: backend commit-load --data DIR\n"
     "  --rate N|max     commits a second (50)\n"
     "  --seconds S      (10)\n"
@@ -42,23 +43,15 @@ static bool settings_read(struct commit_settings *settings, int count, char **ar
 {
     struct flag flags[] = {
         {.name = "data", .kind = FLAG_TEXT, .target = &settings->data, .required = true},
-        {.name = "rate", .kind = FLAG_TEXT, .target = &settings->rate},
+        {.name = "rate", .kind = FLAG_RATE, .target = &settings->rate},
         {.name = "seconds", .kind = FLAG_NUMBER, .target = &settings->seconds},
         {.name = "trace", .kind = FLAG_TEXT, .target = &settings->trace},
         {.name = "seed", .kind = FLAG_NUMBER, .target = &settings->seed},
         {.name = "wal", .kind = FLAG_SWITCH, .target = &settings->wal},
     };
-    uint64_t rate;
 
-    *settings = (struct commit_settings){.rate = "50", .seconds = 10};
-    if (!flags_parse(flags, sizeof(flags) / sizeof(flags[0]), count, arguments, err))
-        return false;
-    if (strcmp(settings->rate, "max") == 0)
-        return true;
-    if (!parse_number(settings->rate, &rate) || rate == 0)
-        return err_set(err, ERR_CONFIG, "--rate %s is neither a number nor max", settings->rate);
-    settings->pause_us = 1000000 / rate;
-    return true;
+    *settings = (struct commit_settings){.rate = 50, .seconds = 10};
+    return flags_parse(flags, sizeof(flags) / sizeof(flags[0]), count, arguments, err);
 }
 
 static bool commit_load_open(struct commit_load *load, struct err *err)
@@ -101,27 +94,14 @@ static bool commit_one(struct commit_load *load, uint64_t number, struct err *er
     return true;
 }
 
-static void sleep_until(uint64_t due_ns)
-{
-    struct timespec due = {.tv_sec = (time_t)(due_ns / NS_PER_SECOND),
-                           .tv_nsec = (long)(due_ns % NS_PER_SECOND)};
-
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) != 0)
-        continue;
-}
-
 static bool run(struct commit_load *load, struct err *err)
 {
-    uint64_t begun_ns = clock_monotonic_ns(), due_ns = begun_ns, number = 0;
+    uint64_t begun_ns = clock_monotonic_ns(), due_ns = 0, number = 0;
     bool held = true;
 
     while (held && clock_monotonic_ns() - begun_ns < load->settings->seconds * NS_PER_SECOND) {
-        uint64_t now_ns = clock_monotonic_ns();
-        if (load->settings->pause_us && now_ns < due_ns)
-            sleep_until(due_ns);
-        else
-            due_ns = now_ns;
-        due_ns += load->settings->pause_us * 1000;
+        if (load->settings->rate)
+            pause_pace(&due_ns, NS_PER_SECOND / load->settings->rate);
         held = commit_one(load, ++number, err);
     }
     load->took_ms = (clock_monotonic_ns() - begun_ns) / NS_PER_MS;
@@ -145,8 +125,6 @@ int commit_load_command(int count, char **arguments)
     struct err err;
     bool held;
 
-    if (count > 0 && strcmp(arguments[0], "--help") == 0)
-        return fputs(help, stdout) < 0;
     if (!settings_read(&settings, count, arguments, &err)) {
         complain("%s", err.text);
         return 2;

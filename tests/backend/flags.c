@@ -50,10 +50,21 @@ static bool parse_size(const char *text, uint64_t *ret_bytes)
     return false;
 }
 
+static bool parse_rate(const char *text, uint64_t *ret_rate)
+{
+    uint64_t rate = 0;
+
+    if (strcmp(text, "max") != 0 && (!parse_number(text, &rate) || rate == 0))
+        return false;
+    *ret_rate = rate;
+    return true;
+}
+
 static bool flag_store(struct flag *flag, const char *value, struct err *err)
 {
     struct flag_list *list = flag->target;
 
+    assert(value || flag->kind == FLAG_SWITCH);
     if (flag->seen && flag->kind != FLAG_LIST)
         return err_set(err, ERR_CONFIG, "the argument '--%s' cannot be used multiple times", flag->name);
     flag->seen = true;
@@ -68,6 +79,10 @@ static bool flag_store(struct flag *flag, const char *value, struct err *err)
     case FLAG_SIZE:
         if (!parse_size(value, flag->target))
             return err_set(err, ERR_CONFIG, "--%s %s is not a size such as 64MiB", flag->name, value);
+        return true;
+    case FLAG_RATE:
+        if (!parse_rate(value, flag->target))
+            return err_set(err, ERR_CONFIG, "--%s %s is neither a number above 0 nor max", flag->name, value);
         return true;
     case FLAG_SWITCH:
         *(bool *)flag->target = true;
@@ -97,26 +112,32 @@ static bool flags_complete(const struct flag *flags, size_t flag_count, struct e
     return true;
 }
 
+/* The flag that argument names, and what follows its equals sign, or NULL. */
+static struct flag *flag_of_argument(struct flag *flags, size_t flag_count, const char *argument,
+                                     const char **ret_value)
+{
+    const char *name = argument + 2, *equals = strchr(argument, '=');
+
+    if (strncmp(argument, "--", 2) != 0)
+        return NULL;
+    *ret_value = equals ? equals + 1 : NULL;
+    return flag_find(flags, flag_count, name, equals ? (size_t)(equals - name) : strlen(name));
+}
+
 bool flags_parse(struct flag *flags, size_t flag_count, int count, char **arguments, struct err *err)
 {
     assert(flag_count > 0);
     for (int at = 0; at < count; at++) {
-        const char *argument = arguments[at], *value;
-        struct flag *flag;
+        const char *value = NULL;
+        struct flag *flag = flag_of_argument(flags, flag_count, arguments[at], &value);
 
-        if (strncmp(argument, "--", 2) != 0)
-            return err_set(err, ERR_CONFIG, "%s is not a flag", argument);
-        value = strchr(argument, '=');
-        flag = flag_find(flags, flag_count, argument + 2,
-                         value ? (size_t)(value - argument) - 2 : strlen(argument) - 2);
         if (!flag)
-            return err_set(err, ERR_CONFIG, "%s is not known", argument);
-        if (value)
-            value++;
-        else if (flag->kind != FLAG_SWITCH)
-            value = ++at < count ? arguments[at] : NULL;
-        if (!value && flag->kind != FLAG_SWITCH)
-            return err_set(err, ERR_CONFIG, "--%s needs a value", flag->name);
+            return err_set(err, ERR_CONFIG, "%s is not known", arguments[at]);
+        if (!value && flag->kind != FLAG_SWITCH) {
+            if (++at == count)
+                return err_set(err, ERR_CONFIG, "--%s needs a value", flag->name);
+            value = arguments[at];
+        }
         if (!flag_store(flag, value, err))
             return false;
     }

@@ -15,6 +15,7 @@ enum flag_kind {
     FLAG_TEXT,   /* const char * */
     FLAG_NUMBER, /* uint64_t */
     FLAG_SIZE,   /* uint64_t: 4096, 64KiB, 1GiB */
+    FLAG_RATE,   /* uint64_t: a number above 0, or "max", which is 0 */
     FLAG_SWITCH, /* bool */
     FLAG_LIST,   /* struct flag_list */
 };

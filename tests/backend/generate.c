@@ -37,7 +37,7 @@ struct generator {
     uint64_t mutations;
 };
 
-static const char help[] =
+const char generate_help[] =
     "usage: backend generate --data DIR --bytes 1GiB\n"
     "  --files N         blobs, each named by the database (0)\n"
     "  --file-bytes B    the size of each (64KiB)\n"
@@ -146,8 +146,6 @@ int generate_command(int count, char **arguments)
     struct err err;
     bool done;
 
-    if (count > 0 && strcmp(arguments[0], "--help") == 0)
-        return fputs(help, stdout) < 0;
     if (!flags_parse(flags, sizeof(flags) / sizeof(flags[0]), count, arguments, &err)) {
         complain("%s", err.text);
         return 2;

@@ -6,6 +6,7 @@
 #include "tests/backend/json.h"
 #include "tests/backend/latency.h"
 #include "tests/backend/oracle.h"
+#include "tests/backend/pause.h"
 #include "tests/backend/random.h"
 #include "tests/backend/say.h"
 
@@ -17,14 +18,13 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum { LANES_MAX = 64, RETRY_PAUSE_MS = 20, TIMEOUT_MS = 60000 };
 
 struct load_settings {
-    const char *url, *oracle, *rate;
+    const char *url, *oracle;
+    uint64_t rate; /* a second, of all lanes together; 0: as many as possible */
     uint64_t seconds, lanes, seed;
-    uint64_t pause_us; /* between two requests of one lane; 0: none */
 };
 
 struct lane {
@@ -38,7 +38,7 @@ struct lane {
     struct err err; /* code is ERR_NONE unless the lane gave up */
 };
 
-static const char help[] =
+const char load_help[] =
     "usage: backend load --url http://HOST:PORT --oracle FILE\n"
     "  --rate N|max     requests a second, of all lanes together (50)\n"
     "  --seconds S      0: until SIGTERM or SIGINT (10)\n"
@@ -51,27 +51,6 @@ static void on_stop(int number)
 {
     (void)number;
     atomic_store(&stopping, true);
-}
-
-static void sleep_us(uint64_t us)
-{
-    struct timespec pause = {.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000};
-
-    (void)nanosleep(&pause, NULL);
-}
-
-/* Waits for this request's turn; one that is late doesn't make the next ones hurry. */
-static void keep_pace(const struct lane *lane, uint64_t *due_ns)
-{
-    uint64_t now_ns = clock_monotonic_ns();
-
-    if (lane->settings->pause_us == 0)
-        return;
-    if (now_ns < *due_ns)
-        sleep_us((*due_ns - now_ns) / 1000);
-    else
-        *due_ns = now_ns;
-    *due_ns += lane->settings->pause_us * 1000;
 }
 
 /* One write; true if it was acknowledged and noted. */
@@ -99,11 +78,12 @@ static bool write_one(struct lane *lane, struct client *client, const char *valu
 
 static void lane_run(struct lane *lane, struct client *client)
 {
-    uint64_t due_ns = clock_monotonic_ns(), last_ms = clock_monotonic_ms();
+    uint64_t due_ns = 0, last_ms = clock_monotonic_ms();
     char value[96];
 
     for (uint64_t count = 1; !atomic_load(&stopping) && clock_monotonic_ms() < lane->until_ms; count++) {
-        keep_pace(lane, &due_ns);
+        if (lane->settings->rate)
+            pause_pace(&due_ns, lane->settings->lanes * NS_PER_SECOND / lane->settings->rate);
         (void)snprintf(value, sizeof(value), "load %" PRIx64 " lane %u value %" PRIu64, lane->settings->seed,
                        lane->number, count);
         if (write_one(lane, client, value)) {
@@ -114,7 +94,7 @@ static void lane_run(struct lane *lane, struct client *client)
         } else if (lane->err.code) {
             return;
         } else {
-            sleep_us(RETRY_PAUSE_MS * 1000);
+            pause_ms(RETRY_PAUSE_MS);
         }
     }
 }
@@ -134,25 +114,19 @@ static bool settings_read(struct load_settings *settings, int count, char **argu
     struct flag flags[] = {
         {.name = "url", .kind = FLAG_TEXT, .target = &settings->url, .required = true},
         {.name = "oracle", .kind = FLAG_TEXT, .target = &settings->oracle, .required = true},
-        {.name = "rate", .kind = FLAG_TEXT, .target = &settings->rate},
+        {.name = "rate", .kind = FLAG_RATE, .target = &settings->rate},
         {.name = "seconds", .kind = FLAG_NUMBER, .target = &settings->seconds},
         {.name = "lanes", .kind = FLAG_NUMBER, .target = &settings->lanes},
         {.name = "seed", .kind = FLAG_NUMBER, .target = &settings->seed},
     };
     struct random random;
-    uint64_t rate;
 
     random_seed_anew(&random);
-    *settings = (struct load_settings){.rate = "50", .seconds = 10, .lanes = 1, .seed = random_next(&random)};
+    *settings = (struct load_settings){.rate = 50, .seconds = 10, .lanes = 1, .seed = random_next(&random)};
     if (!flags_parse(flags, sizeof(flags) / sizeof(flags[0]), count, arguments, err))
         return false;
     if (settings->lanes == 0 || settings->lanes > LANES_MAX)
         return err_set(err, ERR_CONFIG, "--lanes is 1 to %d", LANES_MAX);
-    if (strcmp(settings->rate, "max") == 0)
-        return true;
-    if (!parse_number(settings->rate, &rate) || rate == 0)
-        return err_set(err, ERR_CONFIG, "--rate %s is neither a number nor max", settings->rate);
-    settings->pause_us = 1000000 * settings->lanes / rate;
     return true;
 }
 
@@ -193,8 +167,6 @@ int load_command(int count, char **arguments)
     struct oracle oracle;
     struct err err;
 
-    if (count > 0 && strcmp(arguments[0], "--help") == 0)
-        return fputs(help, stdout) < 0;
     if (!settings_read(&settings, count, arguments, &err) || !oracle_open(settings.oracle, &oracle, &err)) {
         complain("%s", err.text);
         return 2;

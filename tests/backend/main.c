@@ -3,23 +3,36 @@
  */
 #include "tests/backend/commands.h"
 
+#include <stdio.h>
 #include <string.h>
 
-static const struct {
+static const struct command {
     const char *name;
     int (*run)(int count, char **arguments);
+    const char *help;
 } commands[] = {
-    {"serve", serve_command},
-    {"load", load_command},
-    {"check", check_command},
-    {"generate", generate_command},
-    {"commit-load", commit_load_command},
+    {"serve", serve_command, serve_help}, /* also when no command is named */
+    {"load", load_command, load_help},
+    {"check", check_command, check_help},
+    {"generate", generate_command, generate_help},
+    {"commit-load", commit_load_command, commit_load_help},
 };
 
 int main(int count, char **arguments)
 {
-    for (size_t at = 0; count > 1 && at < sizeof(commands) / sizeof(commands[0]); at++)
-        if (strcmp(arguments[1], commands[at].name) == 0)
-            return commands[at].run(count - 2, arguments + 2);
-    return serve_command(count - 1, arguments + 1);
+    const struct command *command = &commands[0];
+
+    count--;
+    arguments++;
+    for (size_t at = 0; count > 0 && at < sizeof(commands) / sizeof(commands[0]); at++) {
+        if (strcmp(arguments[0], commands[at].name) != 0)
+            continue;
+        command = &commands[at];
+        count--;
+        arguments++;
+        break;
+    }
+    if (count > 0 && strcmp(arguments[0], "--help") == 0)
+        return fputs(command->help, stdout) < 0;
+    return command->run(count, arguments);
 }

@@ -1,6 +1,7 @@
 #include "tests/backend/persistence.h"
 
 #include "tests/backend/hooks.h"
+#include "tests/backend/pause.h"
 
 #include "base/buf.h"
 #include "base/thread.h"
@@ -8,7 +9,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Word for word what a Convex database answers to `.schema` (crates/sqlite/src/lib.rs 624-664). */
@@ -40,14 +40,6 @@ static const char schema[] =
 
 static const char second_schema[] =
     "CREATE TABLE IF NOT EXISTS numbers (number INTEGER PRIMARY KEY, ts INTEGER NOT NULL)";
-
-static void sleep_ms(unsigned ms)
-{
-    struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-
-    while (ms > 0 && nanosleep(&pause, &pause) != 0)
-        continue;
-}
 
 bool persistence_open(const char *path, const char *second_path, struct persistence **ret_persistence,
                       struct err *err)
@@ -159,7 +151,7 @@ bool persistence_write(struct persistence *persistence, const struct batch *batc
         !insert_documents(persistence->sql, batch, err) || !insert_indexes(persistence->sql, batch, err))
         return false;
     hook_reach(HOOK_BEFORE_COMMIT);
-    sleep_ms(persistence->commit_delay_ms);
+    pause_ms(persistence->commit_delay_ms);
     if (!sql_run(persistence->sql, "COMMIT", err) || !write_second(persistence, batch, err))
         return false;
     hook_reach(HOOK_AFTER_COMMIT);
@@ -197,7 +189,7 @@ bool persistence_hold(struct persistence *persistence, unsigned hold_ms, struct 
     MUTEX_GUARD(&persistence->mutex);
     if (!sql_run(persistence->sql, "BEGIN IMMEDIATE", err))
         return false;
-    sleep_ms(hold_ms);
+    pause_ms(hold_ms);
     return sql_run(persistence->sql, "COMMIT", err);
 }
 

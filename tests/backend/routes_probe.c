@@ -1,5 +1,6 @@
 #include "tests/backend/backend.h"
 
+#include "tests/backend/pause.h"
 #include "tests/backend/say.h"
 
 #include "base/cleanup.h"
@@ -9,17 +10,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { PIECE = 32 * 1024 };
-
-static void sleep_ms(uint64_t ms)
-{
-    struct timespec pause = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
-
-    while (nanosleep(&pause, &pause) != 0)
-        continue;
-}
 
 static uint64_t number_or(const struct exchange *exchange, const char *name, uint64_t otherwise)
 {
@@ -77,7 +69,7 @@ void route_headers(struct exchange *exchange)
 
 void route_stream(struct exchange *exchange)
 {
-    uint64_t pause_ms = number_or(exchange, "ms", 100), count = number_or(exchange, "n", 10);
+    uint64_t wait_ms = number_or(exchange, "ms", 100), count = number_or(exchange, "n", 10);
     char line[32];
 
     if (!answer_begin(exchange, 200, "text/plain", HTTP_UNKNOWN_LENGTH, ""))
@@ -85,7 +77,7 @@ void route_stream(struct exchange *exchange)
     for (uint64_t at = 1; at <= count; at++) {
         int size = snprintf(line, sizeof(line), "tick %" PRIu64 "\n", at);
         if (at > 1)
-            sleep_ms(pause_ms);
+            pause_ms(wait_ms);
         if (!answer_write(exchange, line, (size_t)size))
             return;
     }
@@ -114,10 +106,10 @@ void route_large(struct exchange *exchange)
 
 void route_sleep(struct exchange *exchange)
 {
-    uint64_t pause_ms = number_or(exchange, "ms", 1000);
+    uint64_t wait_ms = number_or(exchange, "ms", 1000);
 
-    sleep_ms(pause_ms);
-    answer_json(exchange, 200, "{\"slept_ms\":%" PRIu64 "}", pause_ms);
+    pause_ms(wait_ms);
+    answer_json(exchange, 200, "{\"slept_ms\":%" PRIu64 "}", wait_ms);
 }
 
 void route_env(struct exchange *exchange)

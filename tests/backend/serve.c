@@ -7,6 +7,7 @@
 #include "tests/backend/first_boot.h"
 #include "tests/backend/flags.h"
 #include "tests/backend/hooks.h"
+#include "tests/backend/pause.h"
 #include "tests/backend/say.h"
 
 #include "base/cleanup.h"
@@ -18,7 +19,6 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <time.h>
 
 struct settings {
     const char *data, *interface;
@@ -29,7 +29,7 @@ struct settings {
     struct flag_list crash_at;
 };
 
-static const char help[] =
+const char serve_help[] =
     "usage: backend [serve] --data DIR --port N\n"
     "  --interface A            IPv4 address to listen on (0.0.0.0)\n"
     "  --site-proxy-port N      a second port, for HTTP actions\n"
@@ -90,15 +90,6 @@ static bool start_committer(struct backend *backend, const struct settings *sett
     return committer_start(backend->persistence, writer, &options, &backend->committer, err);
 }
 
-static void pretend_to_load(uint64_t delay_ms)
-{
-    struct timespec pause = {.tv_sec = (time_t)(delay_ms / 1000),
-                             .tv_nsec = (long)(delay_ms % 1000) * 1000000};
-
-    while (nanosleep(&pause, &pause) != 0)
-        continue;
-}
-
 static bool open_server(struct backend *backend, const struct settings *settings, struct server **ret_server,
                         struct err *err)
 {
@@ -128,7 +119,7 @@ static bool load(struct backend *backend, const struct settings *settings, struc
         !open_persistence(backend, settings, err) || !blobs_open(settings->data, &backend->files_fd, err) ||
         !start_committer(backend, settings, err))
         return false;
-    pretend_to_load(settings->start_delay_ms);
+    pause_ms(settings->start_delay_ms);
     return true;
 }
 
@@ -192,8 +183,6 @@ int serve_command(int count, char **arguments)
     int signal_fd;
     struct err err;
 
-    if (count > 0 && strcmp(arguments[0], "--help") == 0)
-        return fputs(help, stdout) < 0;
     if (!settings_read(&settings, count, arguments, &err)) {
         complain("%s", err.text);
         return 2; /* clap's */

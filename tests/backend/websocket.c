@@ -155,12 +155,13 @@ bool websocket_write(int fd, enum websocket_opcode opcode, const void *bytes, si
 
 bool websocket_write_close(int fd, unsigned code, const char *reason, struct err *err)
 {
-    uint8_t payload[WEBSOCKET_CONTROL_MAX] = {(uint8_t)(code >> 8), (uint8_t)code};
-    size_t size = strlen(reason);
+    CLEANUP(buf_clearp) struct buf payload = BUF_INIT(WEBSOCKET_CONTROL_MAX);
+    uint8_t bytes[2] = {(uint8_t)(code >> 8), (uint8_t)code};
 
-    assert(size <= sizeof(payload) - 2);
-    memcpy(payload + 2, reason, size);
-    return websocket_write(fd, WEBSOCKET_CLOSE, payload, size + 2, err);
+    buf_add(&payload, bytes, sizeof(bytes));
+    buf_add_text(&payload, reason);
+    return buf_check(&payload, "a close frame", err) &&
+           websocket_write(fd, WEBSOCKET_CLOSE, payload.bytes, payload.size, err);
 }
 
 unsigned websocket_close_code(const struct buf *payload)

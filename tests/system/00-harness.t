@@ -3,6 +3,7 @@
 
 import os
 import signal
+import socket
 import sqlite3
 import sys
 import threading
@@ -363,6 +364,29 @@ def many_writers_share_commits(scene):
     assert fetch(backend.port, "GET", "/count").json == {"writes": 160}
     stats = fetch(backend.port, "GET", "/stats").json
     assert stats["last_id"] == 160 and stats["commits"] < 120, stats
+    oracle.check(backend.port)
+
+
+@test
+def a_long_transaction_holds_up_the_others(scene):
+    data = scene.folder("data")
+    backend, oracle = scene.backend(data), Oracle()
+    other = sqlite3.connect(os.path.join(data, "db.sqlite3"), isolation_level=None, timeout=0)
+
+    def is_held():
+        try:
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            return True
+        return False
+
+    with Connection(backend.port) as holding:
+        holding.send_request("POST", "/hold?ms=600")
+        wait_until(is_held)
+        oracle.write(backend.port)
+        assert holding.socket.recv(1, socket.MSG_PEEK), "the write overtook the transaction"
+        assert holding.read_response().status == 200
     oracle.check(backend.port)
 
 

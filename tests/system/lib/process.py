@@ -100,8 +100,9 @@ class Stream:
                     raise TooLate("no line like /%s/: %s" % (pattern, why))
                 self._changed.wait(left)
 
-    def finish(self):
-        self._thread.join(5)
+    def finish(self, timeout_s=1):
+        """Until its end has come; a process that was left behind may keep it open, so not for ever."""
+        self._thread.join(timeout_s)
 
     def text(self):
         return "\n".join(self.lines)
@@ -167,9 +168,8 @@ class Process:
             code = self._popen.wait(timeout_s)
         except subprocess.TimeoutExpired:
             raise TooLate("%s did not end within %g s" % (self.name, timeout_s)) from None
-        if not children_of(os.getpid()):
-            self.out.finish()
-            self.log.finish()
+        self.out.finish()
+        self.log.finish()
         return code if code >= 0 else 128 - code
 
     def stop(self, number=signal.SIGTERM, timeout_s=30):

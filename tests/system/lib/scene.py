@@ -146,7 +146,6 @@ class Scene:
         """A command of the backend's program other than serve; its line of JSON, once it has ended with that code."""
         process = self.process("backend %s" % arguments[0], [backend_path(), *arguments])
         process.expect_exit(code, timeout_s)
-        process.out.finish()
         return json.loads(process.out.lines[-1]) if process.out.lines else None
 
     def deployment(self, **options):
