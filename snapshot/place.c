@@ -56,6 +56,18 @@ static bool is_mount(int directory_fd, const char *name, bool is_directory, cons
            (status.stx_dev_major != top->stx_dev_major || status.stx_dev_minor != top->stx_dev_minor);
 }
 
+static bool check_mount(const struct walk *walk, const char *name, bool is_directory, const struct statx *top,
+                        struct err *err)
+{
+    if (!is_mount(walk->fd, name, is_directory, top))
+        return true;
+    return err_set(
+        err, ERR_CONFIG,
+        "%s%s%s is a mount inside the data directory, which nothing can be moved out of or into: exclude it "
+        "(HOLDFAST_EXCLUDE), or mount one volume for the whole directory",
+        walk->path, *walk->path ? "/" : "", name);
+}
+
 static bool survey_current(const struct place *place, struct walk *walk, const struct statx *top,
                            struct err *err)
 {
@@ -64,16 +76,15 @@ static bool survey_current(const struct place *place, struct walk *walk, const s
     if (faccessat(walk->fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
         return err_errno(err, "can't set aside what is in the directory %s", here);
     for (size_t at = 0; at < walk->count; at++) {
-        const char *path = walk_join(walk, walk_name(walk, at));
+        const char *name = walk_name(walk, at);
+        const char *path = walk_join(walk, name);
         bool is_directory = walk_is_directory(walk, at);
-        if (place_leaves_alone(place, path))
+        bool ours = strcmp(path, ".holdfast") == 0;
+        if (!ours && place_leaves_alone(place, path))
             continue;
-        if (is_mount(walk->fd, walk_name(walk, at), is_directory, top))
-            return err_set(err, ERR_CONFIG,
-                           "%s is a mount inside the data directory, which can't be set aside: exclude it "
-                           "(HOLDFAST_EXCLUDE), or mount one volume for the whole directory",
-                           path);
-        if (is_directory)
+        if (!check_mount(walk, name, is_directory, top, err))
+            return false;
+        if (is_directory && !ours)
             walk_enter(walk, path);
     }
     return true;

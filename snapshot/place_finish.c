@@ -42,11 +42,9 @@ static bool is_database(const struct arrival *arrival, const char *path)
                                                    sizeof(*arrival->databases), compare_texts) != NULL;
 }
 
-static bool sync_all(const struct place *place, struct err *err)
+static bool sync_file_system(int fd, struct err *err)
 {
-    if (syncfs(place->holdfast_fd) != 0)
-        return err_errno(err, "make the restored files durable");
-    return true;
+    return syncfs(fd) == 0 ? true : err_errno(err, "make the restored files durable");
 }
 
 /* --- moving in --------------------------------------------------------------------------------------- */
@@ -124,6 +122,17 @@ static bool exchange(const struct place *place, const struct arrival *arrival, s
 
 /* --- metadata ---------------------------------------------------------------------------------------- */
 
+/* In place, other volumes may be mounted inside the data directory. Their tops are finished after all that is
+ * below. */
+static bool sync_mounted(int fd, struct err *err)
+{
+    struct stat here, above;
+
+    if (fstat(fd, &here) != 0 || fstatat(fd, "..", &above, 0) != 0)
+        return err_errno(err, "stat");
+    return here.st_dev == above.st_dev || sync_file_system(fd, err);
+}
+
 static bool finish_directory(const struct place *place, const char *path, const struct tree_entry *entry,
                              struct err *err)
 {
@@ -136,7 +145,7 @@ static bool finish_directory(const struct place *place, const char *path, const 
         return false;
     if (futimens(fd, times) != 0)
         return err_errno(err, "set the time");
-    return true;
+    return sync_mounted(fd, err);
 }
 
 static bool finish_symlink(const struct place *place, const char *path, const struct tree_entry *entry,
@@ -198,13 +207,13 @@ bool place_finish(struct place *place, struct tree *tree, const char *const *dat
     sort_databases(&arrival, databases, databases_count);
     unique = tree_sort(place->kept);
     assert(unique);
-    if ((place->aside && !sync_all(place, err)) || !exchange(place, &arrival, err) ||
+    if ((place->aside && !sync_file_system(place->directory_fd, err)) || !exchange(place, &arrival, err) ||
         !finish_metadata(place, tree, err))
         return false;
     if (place->aside &&
         (!fs_remove_tree(place->holdfast_fd, "staging", err) || !place_finish_aside(place, &set_aside, err)))
         return err_wrap(err, "tidy up .holdfast");
-    if (!sync_all(place, err))
+    if (!sync_file_system(place->directory_fd, err))
         return false;
     *ret_set_aside = set_aside;
     return true;

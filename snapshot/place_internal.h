@@ -7,7 +7,7 @@
 
 struct place {
     int directory_fd; /* the data directory; borrowed */
-    int holdfast_fd;  /* .holdfast; opened first, so that syncfs() on it reports every later write error */
+    int holdfast_fd;  /* .holdfast */
     int staging_fd;   /* .holdfast/staging; -1: in place */
     char *aside;      /* NULL: in place */
     struct globs *exclude;

@@ -1,4 +1,5 @@
 /* What restoring refuses, and that it leads nowhere and changes nothing then. */
+#include "base/thread.h"
 #include "tests/double/placing.h"
 #include "tests/double/scratch.h"
 #include "tests/tap.h"
@@ -6,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <sys/mount.h>
 
 TEST(a_file_in_the_place_of_a_directory_with_excluded_paths_is_refused)
@@ -100,6 +102,50 @@ TEST(a_read_only_directory_is_refused_before_anything_changes)
     EXPECT_LISTING(scratch.fd, "a/\nb = old\na/closed/\na/closed/file = old\n");
 }
 
+/* A mount namespace of this test's own, with the scratch directory as the place to be; false if that isn't
+ * allowed. */
+static bool enter_namespace(const struct scratch *scratch)
+{
+    if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+        chdir(scratch->path) == 0)
+        return true;
+    printf("# not allowed to mount here: %s\n", strerror(errno));
+    return false;
+}
+
+static int syncs;
+
+static void count_sync(void)
+{
+    syncs++;
+}
+
+TEST(in_place_a_volume_mounted_inside_is_filled_and_made_durable)
+{
+    static const struct placed state[] = {
+        {"files", NULL, 'd', 0750, 0},
+        {"files/a", "new", 'f', 0600, 0},
+        {"files/deep", NULL, 'd', 0700, 0},
+    };
+    CLEANUP(scratch_closep) struct scratch scratch;
+    CLEANUP(close_fdp) int fd = -1;
+    size_t set_aside;
+    struct err err;
+
+    scratch_open(&scratch);
+    scratch_mkdir(scratch.fd, "files");
+    if (!enter_namespace(&scratch))
+        return;
+    REQUIRE(mount("none", "files", "tmpfs", 0, NULL) == 0);
+    fd = open(".", O_RDONLY | O_DIRECTORY); /* of this namespace */
+    scratch_write(fd, "files/half", "left behind");
+    placing_on_sync = count_sync;
+    REQUIRE_OK(placing_restore(fd, NULL, "", state, COUNT(state), &set_aside, &err), &err);
+    EXPECT_LISTING(fd, "files/\nfiles/a = new\nfiles/deep/\n");
+    EXPECT_INT(syncs, 2);
+    REQUIRE(umount("files") == 0 && chdir("/") == 0);
+}
+
 TEST(a_mount_inside_is_refused_before_anything_changes)
 {
     CLEANUP(scratch_closep) struct scratch scratch;
@@ -111,11 +157,8 @@ TEST(a_mount_inside_is_refused_before_anything_changes)
     scratch_mkdir(scratch.fd, "a/mounted");
     scratch_write(scratch.fd, "bound", "old");
     scratch_write(scratch.fd, "other", "old");
-    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
-        printf("# not allowed to mount here: %s\n", strerror(errno));
+    if (!enter_namespace(&scratch))
         return;
-    }
-    REQUIRE(chdir(scratch.path) == 0);
     fd = open(".", O_RDONLY | O_DIRECTORY); /* of this namespace */
     REQUIRE(mount("none", "a/mounted", "tmpfs", 0, NULL) == 0);
     EXPECT(!place_begin(fd, "2026", "", &place, &err));
@@ -128,7 +171,72 @@ TEST(a_mount_inside_is_refused_before_anything_changes)
     EXPECT(!place_begin(fd, "2026", "", &place, &err));
     EXPECT_INT(err.code, ERR_CONFIG);
     EXPECT(strstr(err.text, "bound") != NULL);
-    REQUIRE(umount("bound") == 0 && chdir("/") == 0);
+    REQUIRE(umount("bound") == 0);
+    REQUIRE(mount("none", ".holdfast", "tmpfs", 0, NULL) == 0);
+    EXPECT(!place_begin(fd, "2026", "", &place, &err));
+    EXPECT(strstr(err.text, ".holdfast") != NULL);
+    REQUIRE(umount(".holdfast") == 0 && chdir("/") == 0);
+}
+
+struct swapper {
+    int directory_fd;
+    const char *outside;
+    atomic_bool stop;
+};
+
+/* Exchanges directories of the data directory for symlinks that lead out, and back. */
+static void *swap_about(void *context)
+{
+    struct swapper *swapper = context;
+    int fd = swapper->directory_fd;
+
+    while (!atomic_load(&swapper->stop)) {
+        if (symlinkat(swapper->outside, fd, "way out") != 0 && errno != EEXIST)
+            abort();
+        (void)renameat2(fd, "files", fd, "way out", RENAME_EXCHANGE);
+        (void)renameat2(fd, "files/deep", fd, "way out", RENAME_EXCHANGE);
+        (void)renameat2(fd, ".holdfast/staging", fd, "way out", RENAME_EXCHANGE);
+        (void)renameat2(fd, ".holdfast/aside", fd, "way out", RENAME_EXCHANGE);
+    }
+    return NULL;
+}
+
+TEST(a_directory_exchanged_for_a_symlink_meanwhile_leads_nowhere)
+{
+    static const struct placed state[] = {
+        {"app.db", "new database", 'b', 0600, 0},   {"files", NULL, 'd', 0700, 0},
+        {"files/deep", NULL, 'd', 0700, 0},         {"files/deep/link", "x", 'l', 0777, 0},
+        {"files/deep/victim", "new", 'f', 0600, 0}, {"files/victim", "new", 'f', 0600, 0},
+        {"files/victims", NULL, 'd', 0700, 0},
+    };
+    CLEANUP(scratch_closep) struct scratch scratch;
+    CLEANUP(scratch_closep) struct scratch outside;
+    struct swapper swapper = {0};
+    pthread_t thread;
+    struct err err;
+    int finished = 0;
+
+    scratch_open(&scratch);
+    scratch_open(&outside);
+    scratch_write(outside.fd, "victim", "untouched");
+    scratch_write(outside.fd, "victims/one", "untouched");
+    swapper.directory_fd = scratch.fd;
+    swapper.outside = outside.path;
+    REQUIRE_OK(thread_start(&thread, "swapper", swap_about, &swapper, &err), &err);
+    for (int round = 0; round < 400; round++) {
+        char aside[32];
+        size_t set_aside;
+        (void)snprintf(aside, sizeof(aside), "%d", round);
+        finished +=
+            placing_restore(scratch.fd, round % 2 ? aside : NULL, "", state, COUNT(state), &set_aside, &err);
+    }
+    atomic_store(&swapper.stop, true);
+    (void)pthread_join(thread, NULL);
+    printf("# %d of 400 came to their end\n", finished);
+    EXPECT_LISTING(outside.fd, "victim = untouched\nvictims/\nvictims/one = untouched\n");
+    EXPECT_INT(scratch_stat(outside.fd, "victim").st_mode & 0777, 0644);
+    EXPECT_INT(scratch_stat(outside.fd, "victims").st_mode & 0777, 0755);
+    EXPECT_INT(scratch_stat(outside.fd, ".").st_mode & 0777, 0700);
 }
 
 TAP_MAIN()
