@@ -115,7 +115,7 @@ static bool put_value(const struct config_variable *variable, const char *text, 
         *(uint64_t *)field = amount;
         return true;
     case KIND_ADDRESS:
-        return value_address(text, field);
+        return address_parse(text, field);
     case KIND_SWITCH:
         return value_switch(text, field);
     case KIND_CHOICE:

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "proxy/address.h"
 #include "sidecar/config_value.h"
 #include "snapshot/store/config.h"
 

@@ -1,6 +1,5 @@
 #include "sidecar/config_value.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
@@ -71,48 +70,6 @@ bool value_duration(const char *text, uint64_t *ret_ms)
 bool value_size(const char *text, uint64_t *ret_bytes)
 {
     return parse_quantity(text, size_units, UINT64_MAX, ret_bytes);
-}
-
-/* The port behind the last colon; *ret_host_size is the length of what stands before it. */
-static bool parse_port(const char *text, size_t *ret_host_size, in_port_t *ret_port)
-{
-    const char *colon = strrchr(text, ':'), *end = NULL;
-    uint64_t port = 0;
-
-    if (!colon || !parse_digits(colon + 1, &end, &port) || *end || port < 1 || port > UINT16_MAX)
-        return false;
-    *ret_host_size = (size_t)(colon - text);
-    *ret_port = htons((uint16_t)port);
-    return true;
-}
-
-bool value_address(const char *text, struct address *ret_address)
-{
-    struct address parsed = {.size = 0};
-    char host[INET6_ADDRSTRLEN + 2];
-    size_t size = 0;
-    in_port_t port = 0;
-
-    if (!parse_port(text, &size, &port) || size >= sizeof(host))
-        return false;
-    memcpy(host, text, size);
-    host[size] = '\0';
-    if (size == 0 || (host[0] == '[' && host[size - 1] == ']')) {
-        parsed.v6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = port};
-        parsed.size = sizeof(parsed.v6);
-        if (size > 0) {
-            host[size - 1] = '\0';
-            if (inet_pton(AF_INET6, host + 1, &parsed.v6.sin6_addr) != 1)
-                return false;
-        }
-    } else {
-        parsed.v4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = port};
-        parsed.size = sizeof(parsed.v4);
-        if (inet_pton(AF_INET, host, &parsed.v4.sin_addr) != 1)
-            return false;
-    }
-    *ret_address = parsed;
-    return true;
 }
 
 /* SIGKILL is left out: a child that can't end its work in order is killed at its deadline anyway. */

@@ -5,29 +5,14 @@
 
 #include "base/err.h"
 
-#include <netinet/in.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
-
-/* An IP address and a port. `[::]` (and an empty host) stands for both families. */
-struct address {
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    };
-    socklen_t size; /* 0: not set */
-};
 
 /* `200ms`, `1s`, `2m`, `24h`, `7d`, a bare `0`; at most 100 years. */
 bool value_duration(const char *text, uint64_t *ret_ms) CHECKED;
 
 /* `512B`, `64KiB`, `64MiB`, `1GiB`, `1TiB`, a bare `0`. */
 bool value_size(const char *text, uint64_t *ret_bytes) CHECKED;
-
-/* `0.0.0.0:3210`, `[::]:3210`, `:3210`: an address of a family of the Internet and a port from 1 to 65535.
- * Names aren't resolved: that can fail at run time, and a listening address has none. */
-bool value_address(const char *text, struct address *ret_address) CHECKED;
 
 /* `TERM`, `SIGTERM`, `15`: a signal that a process can be stopped with. */
 bool value_signal(const char *text, int *ret_signal) CHECKED;

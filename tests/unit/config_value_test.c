@@ -2,7 +2,6 @@
 
 #include "tests/tap.h"
 
-#include <arpa/inet.h>
 #include <signal.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -52,50 +51,6 @@ TEST(a_size_is_binary_and_says_so)
     EXPECT(!value_size("64mib", &bytes));
     EXPECT(!value_size("16777216TiB", &bytes));
     EXPECT(value_size("16777215TiB", &bytes));
-}
-
-TEST(an_address_is_an_ip_address_and_a_port)
-{
-    struct address address;
-
-    REQUIRE(value_address("0.0.0.0:3210", &address));
-    EXPECT_INT(address.any.sa_family, AF_INET);
-    EXPECT_INT(ntohs(address.v4.sin_port), 3210);
-    REQUIRE(value_address("[::1]:1", &address));
-    EXPECT_INT(address.any.sa_family, AF_INET6);
-    EXPECT(IN6_IS_ADDR_LOOPBACK(&address.v6.sin6_addr));
-    REQUIRE(value_address(":65535", &address));
-    EXPECT_INT(address.any.sa_family, AF_INET6);
-    EXPECT(IN6_IS_ADDR_UNSPECIFIED(&address.v6.sin6_addr));
-    EXPECT_INT(ntohs(address.v6.sin6_port), 65535);
-}
-
-TEST(anything_else_is_not_an_address)
-{
-    static const char *const cases[] = {"",
-                                        "3210",
-                                        "127.0.0.1",
-                                        "127.0.0.1:",
-                                        "127.0.0.1:0",
-                                        "1.2.3.4:65536",
-                                        "localhost:80",
-                                        "::1:80",
-                                        "[::1]",
-                                        "[::1:80",
-                                        "[]:80",
-                                        "[1.2.3.4]:80",
-                                        "1.2.3:80",
-                                        "1.2.3.4:80x",
-                                        "1.2.3.4:+80",
-                                        "http://1.2.3.4:80",
-                                        "[fe80::1%eth0]:80"};
-
-    for (size_t at = 0; at < COUNT(cases); at++) {
-        struct address address = {.size = 7};
-        if (!EXPECT(!value_address(cases[at], &address)))
-            printf("#   \"%s\" was taken for one\n", cases[at]);
-        EXPECT_INT(address.size, 7);
-    }
 }
 
 TEST(a_stop_signal_has_a_name_or_a_number)
