@@ -23,8 +23,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What `sh` is given when nobody set PATH (glibc's confstr(_CS_PATH) with the administrator's programs). */
-static const char default_search_path[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+static const char *search_path(char *const *environment)
+{
+    for (; *environment; environment++)
+        if (strncmp(*environment, "PATH=", 5) == 0)
+            return *environment + 5;
+    return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
 
 /* 0, or the errno that says why the file at path can't be executed. */
 static int check_executable(const char *path)
@@ -49,7 +54,7 @@ static bool cannot_execute(const char *name, int number, struct err *err)
     return false;
 }
 
-bool child_find(const char *name, const char *search_path, char **ret_path, struct err *err)
+bool child_find(const char *name, char *const *environment, char **ret_path, struct err *err)
 {
     int worst = ENOENT;
 
@@ -60,7 +65,7 @@ bool child_find(const char *name, const char *search_path, char **ret_path, stru
         *ret_path = xstrdup(name);
         return true;
     }
-    for (const char *at = search_path ? search_path : default_search_path; *name && at;) {
+    for (const char *at = search_path(environment); *name && at;) {
         size_t size = strcspn(at, ":");
         CLEANUP(freep) char *path = xasprintf("%.*s/%s", size ? (int)size : 1, size ? at : ".", name);
         int fault = check_executable(path);

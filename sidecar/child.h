@@ -25,10 +25,10 @@ struct child {
         .pid_fd = -1, .terminal_fd = -1, \
     }
 
-/* Finds the program called `name` as execvp(3) would: as a path if it holds a slash, else in search_path
- * (NULL: the system's default). ERR_NOT_FOUND (127), or ERR_DENIED when it is there but can't be executed
- * (126). The caller frees *ret_path. */
-bool child_find(const char *name, const char *search_path, char **ret_path, struct err *err) CHECKED;
+/* Finds the program called `name` as execvp(3) would: as a path if it holds a slash, else in the PATH of
+ * `environment`. ERR_NOT_FOUND (127), or ERR_DENIED when it is there but can't be executed (126). The caller
+ * frees *ret_path. */
+bool child_find(const char *name, char *const *environment, char **ret_path, struct err *err) CHECKED;
 
 /* The environment without what holdfast keeps to itself: HOLDFAST_* and the AWS_* credentials that it used,
  * except for names in HOLDFAST_CHILD_ENV. The array is the caller's to free, the strings stay those of

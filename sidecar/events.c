@@ -38,7 +38,7 @@ bool events_open(struct events *events, struct err *err)
 {
     sigset_t mask;
 
-    *events = (struct events){.fds = {-1, -1, -1, -1, -1}};
+    *events = (struct events)EVENTS_INIT;
     fill_mask(&mask);
     events->fds[EVENT_SIGNAL] = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
     if (events->fds[EVENT_SIGNAL] < 0)

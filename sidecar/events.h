@@ -25,6 +25,11 @@ struct events {
                              eventfds */
 };
 
+#define EVENTS_INIT                   \
+    {                                 \
+        .fds = { -1, -1, -1, -1, -1 } \
+    }
+
 enum { EVENTS_NO_DEADLINE = UINT64_C(0) };
 
 /* Blocks every signal that isn't a fault of our own, and undoes what the parent may have ignored. First thing

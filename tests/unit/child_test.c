@@ -84,7 +84,7 @@ static bool start_piped(struct fixture *fixture, const char *script, char *const
 }
 
 /* One line that the child wrote. */
-static const char *read_line(struct fixture *fixture)
+static char *read_line(struct fixture *fixture)
 {
     static char line[4096];
     size_t size = 0;
@@ -93,6 +93,11 @@ static const char *read_line(struct fixture *fixture)
         size++;
     line[size] = '\0';
     return line;
+}
+
+static pid_t read_number(struct fixture *fixture)
+{
+    return (pid_t)strtol(read_line(fixture), NULL, 10);
 }
 
 TEST(the_code_of_the_child_is_its_own)
@@ -121,6 +126,7 @@ TEST(the_child_starts_with_a_clean_mask_and_default_dispositions)
 {
     struct fixture fixture;
     uint64_t blocked = 1, ignored = 1;
+    char *line;
 
     REQUIRE(set_up(&fixture));
     (void)signal(SIGUSR1, SIG_IGN);
@@ -131,7 +137,9 @@ TEST(the_child_starts_with_a_clean_mask_and_default_dispositions)
                     "done </proc/$$/status; echo",
                     no_environment));
     /* 32 and 33 are glibc's own and out of anybody's reach. */
-    EXPECT_INT(sscanf(read_line(&fixture), "%" SCNx64 "%" SCNx64, &blocked, &ignored), 2);
+    line = read_line(&fixture);
+    blocked = strtoull(line, &line, 16);
+    ignored = strtoull(line, &line, 16);
     EXPECT_INT(blocked, 0);
     EXPECT_INT(ignored & ~UINT64_C(0x180000000), 0);
     REQUIRE(await_end(&fixture.child, &fixture.events));
@@ -187,11 +195,11 @@ TEST(a_signal_reaches_the_child_alone)
 TEST(the_rest_of_the_group_dies_with_the_child)
 {
     struct fixture fixture;
-    int helper;
+    pid_t helper;
 
     REQUIRE(set_up(&fixture));
     REQUIRE(start_piped(&fixture, "sleep 1000 & echo $!; exit 0", no_environment));
-    helper = atoi(read_line(&fixture)); /* NOLINT: our own digits */
+    helper = read_number(&fixture);
     REQUIRE(helper > 1);
     REQUIRE(await_end(&fixture.child, &fixture.events));
     EXPECT_INT(fixture.child.exit_code, 0);
@@ -203,11 +211,11 @@ TEST(the_rest_of_the_group_dies_with_the_child)
 TEST(whoever_left_the_group_is_swept_and_reaped_too)
 {
     struct fixture fixture;
-    int helper;
+    pid_t helper;
 
     REQUIRE(set_up(&fixture));
     REQUIRE(start_piped(&fixture, "setsid sh -c 'sleep 1000 & echo $!; wait' & wait $!", no_environment));
-    helper = atoi(read_line(&fixture)); /* NOLINT: our own digits */
+    helper = read_number(&fixture);
     REQUIRE(helper > 1);
     child_kill(&fixture.child);
     REQUIRE(await_end(&fixture.child, &fixture.events));
@@ -221,12 +229,12 @@ TEST(an_orphan_is_reaped_while_the_child_runs)
 {
     struct fixture fixture;
     uint64_t deadline_ms = clock_monotonic_ms() + LIMIT_MS;
-    int orphan;
+    pid_t orphan;
 
     REQUIRE(set_up(&fixture));
     REQUIRE(start_piped(&fixture, "(sh -c 'echo $$; exit 0' &); read never <&-; exec sleep 1000",
                         no_environment));
-    orphan = atoi(read_line(&fixture)); /* NOLINT: our own digits */
+    orphan = read_number(&fixture);
     REQUIRE(orphan > 1);
     while (kill(orphan, 0) == 0 && events_wait(&fixture.events, deadline_ms).kind != EVENT_TIME)
         EXPECT(!child_reap(&fixture.child));
@@ -236,41 +244,44 @@ TEST(an_orphan_is_reaped_while_the_child_runs)
 
 TEST(a_command_is_found_in_the_path_as_the_shell_would)
 {
+    char *search[] = {text_of("X=/usr/bin"), text_of("PATH=/nowhere:/bin"), NULL};
     struct err err = {0};
     CLEANUP(freep) char *path = NULL;
 
-    REQUIRE_OK(child_find("sh", "/nowhere:/bin", &path, &err), &err);
+    REQUIRE_OK(child_find("sh", search, &path, &err), &err);
     EXPECT_STR(path, "/bin/sh");
     freep(&path);
     path = NULL;
-    REQUIRE_OK(child_find("/bin/sh", NULL, &path, &err), &err);
+    REQUIRE_OK(child_find("/bin/sh", no_environment, &path, &err), &err);
     EXPECT_STR(path, "/bin/sh");
 }
 
 TEST(what_is_not_there_and_what_can_not_be_executed_are_told_apart)
 {
-    char directory[] = "/tmp/child_test.XXXXXX", script[64];
+    char directory[] = "/tmp/child_test.XXXXXX", script[64], variable[64];
+    char *search[] = {variable, NULL};
     struct err err = {0};
     char *path = NULL;
     int fd;
 
     REQUIRE(mkdtemp(directory));
     (void)snprintf(script, sizeof(script), "%s/script", directory);
+    (void)snprintf(variable, sizeof(variable), "PATH=%s", directory);
     fd = open(script, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     REQUIRE(fd >= 0);
     (void)close(fd);
 
-    EXPECT(!child_find("no-such-command", "/bin:/usr/bin", &path, &err));
+    EXPECT(!child_find("no-such-command", no_environment, &path, &err));
     EXPECT_INT(err.code, ERR_NOT_FOUND);
-    EXPECT(!child_find("/no/such/command", NULL, &path, &err));
+    EXPECT(!child_find("/no/such/command", no_environment, &path, &err));
     EXPECT_INT(err.code, ERR_NOT_FOUND);
-    EXPECT(!child_find("", "/bin", &path, &err));
+    EXPECT(!child_find("", no_environment, &path, &err));
     EXPECT_INT(err.code, ERR_NOT_FOUND);
-    EXPECT(!child_find(script, NULL, &path, &err));
+    EXPECT(!child_find(script, no_environment, &path, &err));
     EXPECT_INT(err.code, ERR_DENIED);
-    EXPECT(!child_find("script", directory, &path, &err));
+    EXPECT(!child_find("script", search, &path, &err));
     EXPECT_INT(err.code, ERR_DENIED);
-    EXPECT(!child_find("/tmp", NULL, &path, &err));
+    EXPECT(!child_find("/tmp", no_environment, &path, &err));
     EXPECT_INT(err.code, ERR_DENIED);
     EXPECT(!path);
     (void)unlink(script);
