@@ -1,0 +1,115 @@
+#include "sidecar/status.h"
+
+#include <inttypes.h>
+
+static double seconds(uint64_t ms)
+{
+    return (double)ms / 1000.0;
+}
+
+void status_json(const struct status *status, struct buf *text)
+{
+    const struct engine_status *engine = &status->engine;
+
+    buf_printf(text, "{\"state\":\"%s\",\"position\":%" PRIu64 ",\"durable_position\":%" PRIu64,
+               life_state_name(status->state), engine->position, engine->durable_position);
+    buf_printf(text, ",\"record\":%" PRIu64 ",\"durable_record\":%" PRIu64 ",\"lag_seconds\":%.3f",
+               engine->record, engine->durable_record, seconds(engine->lag_ms));
+    buf_add_text(text, ",\"owner\":");
+    buf_add_json(text, engine->owner);
+    buf_printf(text, ",\"epoch\":%" PRIu64 ",\"degraded\":%s,\"warnings\":[", engine->epoch,
+               engine->degraded ? "true" : "false");
+    for (size_t at = 0; at < engine->warnings_count; at++) {
+        buf_add_text(text, at > 0 ? "," : "");
+        buf_add_json(text, engine->warnings[at]);
+    }
+    buf_add_text(text, "]}\n");
+}
+
+const char *status_verdict(const struct status *status)
+{
+    static const char *const sentences[LIFE_STATES] = {
+        [LIFE_LISTEN] = "Starting.",
+        [LIFE_RESTORE] = "Restoring the data directory from the store.",
+        [LIFE_LAUNCH] = "Waiting for the backend to answer.",
+        [LIFE_DRAIN] = "Shutting down: requests in flight may finish.",
+        [LIFE_FLUSH] = "Shutting down: shipping what is left.",
+        [LIFE_FENCED] = "Another container has taken over. This one stops.",
+        [LIFE_EXIT] = "Ended.",
+    };
+
+    if (status->state != LIFE_SERVE)
+        return sentences[status->state];
+    if (status->engine.degraded)
+        return "Serving, but the store is out of reach: changes wait here.";
+    if (status->engine.lag_ms > 0)
+        return "Serving. Changes are on their way to the store.";
+    return "Serving. Everything that was committed is in the store.";
+}
+
+void status_text(const struct status *status, struct buf *text)
+{
+    const struct engine_status *engine = &status->engine;
+
+    buf_printf(text, "%s: %s\n", life_state_name(status->state), status_verdict(status));
+    buf_printf(text, "changes in the store    %" PRIu64 " of %" PRIu64 "\n", engine->durable_position,
+               engine->position);
+    buf_printf(text, "oldest that is not      %.1f s\n", seconds(engine->lag_ms));
+    buf_printf(text, "records confirmed       %" PRIu64 " of %" PRIu64 "\n", engine->durable_record,
+               engine->record);
+    buf_printf(text, "owner                   %s, epoch %" PRIu64 "\n", engine->owner, engine->epoch);
+    if (engine->step[0])
+        buf_printf(text, "now                     %s\n", engine->step);
+    for (size_t at = 0; at < engine->warnings_count; at++)
+        buf_printf(text, "warning                 %s\n", engine->warnings[at]);
+}
+
+static void add_family(struct buf *text, const char *name, const char *type, const char *help)
+{
+    buf_printf(text, "# HELP holdfast_%s %s\n# TYPE holdfast_%s %s\n", name, help, name, type);
+}
+
+static void add_count(struct buf *text, const char *name, const char *help, uint64_t value)
+{
+    add_family(text, name, "gauge", help);
+    buf_printf(text, "holdfast_%s %" PRIu64 "\n", name, value);
+}
+
+static void add_seconds(struct buf *text, const char *name, const char *help, uint64_t ms)
+{
+    add_family(text, name, "gauge", help);
+    buf_printf(text, "holdfast_%s %.3f\n", name, seconds(ms));
+}
+
+static void add_states(struct buf *text, enum life_state now)
+{
+    add_family(text, "state", "gauge", "1 for the state that holdfast is in.");
+    for (enum life_state state = LIFE_LISTEN; state < LIFE_EXIT; state++)
+        buf_printf(text, "holdfast_state{state=\"%s\"} %d\n", life_state_name(state), state == now);
+}
+
+static void add_codes(struct buf *text, const struct proxy_counters *proxy)
+{
+    add_family(text, "http_requests_total", "counter", "Requests answered on the front ports.");
+    for (unsigned code = 0; code < PROXY_CODES_MAX; code++)
+        if (proxy->requests[code] > 0)
+            buf_printf(text, "holdfast_http_requests_total{code=\"%u\"} %" PRIu64 "\n", code,
+                       proxy->requests[code]);
+}
+
+void status_metrics(const struct status *status, struct buf *text)
+{
+    const struct engine_status *engine = &status->engine;
+
+    add_states(text, status->state);
+    add_count(text, "position", "Changes committed so far.", engine->position);
+    add_count(text, "durable_position", "Changes that are in the store.", engine->durable_position);
+    add_count(text, "record", "Newest record that was sent.", engine->record);
+    add_count(text, "durable_record", "Newest record that the store confirmed.", engine->durable_record);
+    add_seconds(text, "lag_seconds", "Age of the oldest change that is not in the store.", engine->lag_ms);
+    add_seconds(text, "restore_seconds", "How long the restore at start took.", engine->restore_ms);
+    add_count(text, "degraded", "1 while the store refuses or is out of reach.", engine->degraded);
+    add_count(text, "held_requests", "Requests that wait for readiness or durability.", status->proxy.held);
+    counters_metrics(status->store, text);
+    add_codes(text, &status->proxy);
+}

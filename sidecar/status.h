@@ -1,0 +1,31 @@
+/* What the admin port shows: one picture of the run as JSON, as metrics, and as a page for a person. Pure
+ * text. */
+#ifndef SIDECAR_STATUS_H
+#define SIDECAR_STATUS_H
+
+#include "base/buf.h"
+#include "proxy/proxy.h"
+#include "sidecar/counters.h"
+#include "sidecar/lifecycle.h"
+#include "snapshot/engine.h"
+
+/* Everything that is shown, taken at one moment. */
+struct status {
+    enum life_state state;
+    struct engine_status engine;
+    struct proxy_counters proxy;
+    const struct counters *store;
+};
+
+/* `/status`: one object with the names of README.md. */
+void status_json(const struct status *status, struct buf *text);
+/* `/status.txt`: the same for `holdfast status`, a line each. */
+void status_text(const struct status *status, struct buf *text);
+/* `/metrics`, Prometheus' text format 0.0.4. */
+void status_metrics(const struct status *status, struct buf *text);
+/* One sentence for a person. Static. */
+const char *status_verdict(const struct status *status);
+/* `/`: a page that refreshes itself, without anything from elsewhere. */
+void status_page(const struct status *status, struct buf *text);
+
+#endif

@@ -1,0 +1,140 @@
+#include "sidecar/status.h"
+
+#include "tests/tap.h"
+
+static struct counters counters;
+
+static struct status sample(void)
+{
+    struct status status = {.state = LIFE_SERVE, .store = &counters};
+
+    status.engine = (struct engine_status){.phase = ENGINE_SERVING,
+                                           .position = 12,
+                                           .durable_position = 10,
+                                           .record = 5,
+                                           .durable_record = 4,
+                                           .lag_ms = 1250,
+                                           .restore_ms = 830,
+                                           .epoch = 3,
+                                           .owner = "0123456789abcdef0123456789abcdef",
+                                           .warnings = {"say \"hello\"", "<b>"},
+                                           .warnings_count = 2};
+    status.proxy.requests[200] = 7;
+    status.proxy.requests[503] = 1;
+    status.proxy.held = 2;
+    return status;
+}
+
+TEST(the_json_has_the_names_of_the_contract)
+{
+    CLEANUP(buf_clearp) struct buf text = BUF_INIT(65536);
+    struct status status = sample();
+
+    status_json(&status, &text);
+    EXPECT_STR(
+        buf_text(&text),
+        "{\"state\":\"serve\",\"position\":12,\"durable_position\":10,\"record\":5,\"durable_record\":4,"
+        "\"lag_seconds\":1.250,\"owner\":\"0123456789abcdef0123456789abcdef\",\"epoch\":3,\"degraded\":false,"
+        "\"warnings\":[\"say \\\"hello\\\"\",\"<b>\"]}\n");
+}
+
+TEST(the_metrics_have_the_names_of_the_contract)
+{
+    static const char *const wanted[] = {
+        "\nholdfast_state{state=\"serve\"} 1\n",
+        "\nholdfast_state{state=\"drain\"} 0\n",
+        "\nholdfast_position 12\n",
+        "\nholdfast_durable_position 10\n",
+        "\nholdfast_record 5\n",
+        "\nholdfast_durable_record 4\n",
+        "\nholdfast_lag_seconds 1.250\n",
+        "\nholdfast_restore_seconds 0.830\n",
+        "\nholdfast_http_requests_total{code=\"200\"} 7\n",
+        "\nholdfast_http_requests_total{code=\"503\"} 1\n",
+        "\nholdfast_held_requests 2\n",
+        "\nholdfast_degraded 0\n",
+        "\nholdfast_store_requests_total{op=\"get\",outcome=\"ok\"} 0\n",
+        "\nholdfast_store_sent_bytes_total 0\n",
+        "\nholdfast_store_received_bytes_total 0\n",
+    };
+    CLEANUP(buf_clearp) struct buf text = BUF_INIT(65536);
+    struct status status = sample();
+
+    status_metrics(&status, &text);
+    for (size_t at = 0; at < sizeof(wanted) / sizeof(wanted[0]); at++)
+        if (!EXPECT(strstr(buf_text(&text), wanted[at])))
+            printf("#   %s\n", wanted[at] + 1);
+    EXPECT(!strstr(buf_text(&text), "code=\"404\""));
+}
+
+/* A line is a comment, or a name with optional labels, a blank and a number. */
+static bool is_metric_line(const char *line, size_t size)
+{
+    size_t name = strspn(line, "abcdefghijklmnopqrstuvwxyz_");
+    const char *value = memrchr(line, ' ', size);
+
+    if (line[0] == '#')
+        return strncmp(line, "# HELP holdfast_", 16) == 0 || strncmp(line, "# TYPE holdfast_", 16) == 0;
+    if (name == 0 || !value || value[1] == '\n')
+        return false;
+    return line[name] == ' ' || (line[name] == '{' && value[-1] == '}');
+}
+
+TEST(every_line_of_the_metrics_can_be_parsed)
+{
+    CLEANUP(buf_clearp) struct buf text = BUF_INIT(65536);
+    struct status status = sample();
+    const char *at;
+
+    status_metrics(&status, &text);
+    for (at = buf_text(&text); *at; at += strcspn(at, "\n") + 1)
+        if (!EXPECT(is_metric_line(at, strcspn(at, "\n"))))
+            printf("#   %.*s\n", (int)strcspn(at, "\n"), at);
+}
+
+TEST(the_store_is_counted_by_method_and_outcome)
+{
+    struct counters counted = {.sent_bytes = 0};
+    struct store_observer observer = counters_observer(&counted);
+    CLEANUP(buf_clearp) struct buf text = BUF_INIT(65536);
+
+    observer.request(observer.context, "create", ERR_NONE, 100, 10);
+    observer.request(observer.context, "put", ERR_NONE, 50, 5);
+    observer.request(observer.context, "create", ERR_CONFLICT, 100, 10);
+    observer.request(observer.context, "stat", ERR_NOT_FOUND, 1, 1);
+    counters_metrics(&counted, &text);
+    EXPECT(strstr(buf_text(&text), "{op=\"put\",outcome=\"ok\"} 2\n"));
+    EXPECT(strstr(buf_text(&text), "{op=\"put\",outcome=\"conflict\"} 1\n"));
+    EXPECT(strstr(buf_text(&text), "{op=\"head\",outcome=\"not_found\"} 1\n"));
+    EXPECT(strstr(buf_text(&text), "holdfast_store_sent_bytes_total 251\n"));
+    EXPECT(strstr(buf_text(&text), "holdfast_store_received_bytes_total 26\n"));
+}
+
+TEST(the_page_escapes_what_comes_from_outside)
+{
+    CLEANUP(buf_clearp) struct buf text = BUF_INIT(65536);
+    struct status status = sample();
+
+    status_page(&status, &text);
+    EXPECT(strstr(buf_text(&text), "<!doctype html>"));
+    EXPECT(strstr(buf_text(&text), "&lt;b>"));
+    EXPECT(!strstr(buf_text(&text), "<p class=\"warning\"><b>"));
+    EXPECT(!strstr(buf_text(&text), "http://") && !strstr(buf_text(&text), "https://"));
+    EXPECT(strstr(buf_text(&text), "Changes are on their way"));
+}
+
+TEST(the_verdict_never_calls_a_degraded_store_well)
+{
+    struct status status = sample();
+
+    status.engine.lag_ms = 0;
+    EXPECT(strstr(status_verdict(&status), "is in the store"));
+    status.engine.degraded = true;
+    EXPECT(strstr(status_verdict(&status), "out of reach"));
+    for (enum life_state state = LIFE_LISTEN; state < LIFE_STATES; state++) {
+        status.state = state;
+        EXPECT(status_verdict(&status)[0] != '\0');
+    }
+}
+
+TAP_MAIN()
