@@ -1,0 +1,140 @@
+/* The seam between the run and the proxy: the status that the gate and /_holdfast/ready look at, and the
+ * answers of the admin port. The functions down to run_open_front() are called by the proxy's thread. */
+#include "sidecar/run_state.h"
+#include "sidecar/status.h"
+
+#include "base/thread.h"
+
+#include <assert.h>
+#include <string.h>
+
+static_assert((int)LIFE_LISTEN == (int)PROXY_LISTEN && (int)LIFE_SERVE == (int)PROXY_SERVE &&
+                  (int)LIFE_FENCED == (int)PROXY_FENCED && (int)LIFE_EXIT == (int)PROXY_STATES,
+              "the proxy's states are the life's without its end");
+
+static void give_status(void *context, struct proxy_status *ret_status)
+{
+    struct run *run = context;
+
+    MUTEX_GUARD(&run->mutex);
+    *ret_status = run->board;
+}
+
+static enum life_state shown_state(struct run *run)
+{
+    MUTEX_GUARD(&run->mutex);
+    return run->board_state;
+}
+
+static void note_answered(void *context)
+{
+    struct run *run = context;
+
+    atomic_store(&run->answered, true);
+    event_raise(run->news_fd);
+}
+
+static void note_drained(void *context)
+{
+    struct run *run = context;
+
+    atomic_store(&run->drained, true);
+    event_raise(run->news_fd);
+}
+
+static bool answer_admin(void *context, const char *method, const char *path, struct buf *body,
+                         const char **ret_content_type, unsigned *ret_code)
+{
+    static const struct {
+        const char *path, *type;
+        void (*render)(const struct status *status, struct buf *text);
+    } pages[] = {
+        {"/", "text/html; charset=utf-8", status_page},
+        {"/status", "application/json", status_json},
+        {"/status.txt", "text/plain; charset=utf-8", status_text},
+        {"/metrics", "text/plain; version=0.0.4; charset=utf-8", status_metrics},
+    };
+    struct run *run = context;
+    struct status status = {.state = shown_state(run), .store = &run->counters};
+
+    for (size_t at = 0; at < sizeof(pages) / sizeof(pages[0]); at++) {
+        if (strcmp(pages[at].path, path) != 0)
+            continue;
+        if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+            buf_add_text(body, "only GET\n");
+            *ret_code = 405;
+            return true;
+        }
+        engine_status(run->engine, &status.engine);
+        proxy_counters(run->proxy, &status.proxy);
+        pages[at].render(&status, body);
+        *ret_content_type = pages[at].type;
+        return true;
+    }
+    return false;
+}
+
+static uint64_t position_now(void *context)
+{
+    struct run *run = context;
+
+    return engine_position_now(run->engine);
+}
+
+bool run_open_front(struct run *run, struct err *err)
+{
+    const struct config *config = run->config;
+    struct proxy_config front = {
+        .fronts = {{.address = config->listen, .variable = "HOLDFAST_LISTEN", .prefix = ""},
+                   {.address = config->site_listen,
+                    .variable = "HOLDFAST_SITE_LISTEN",
+                    .prefix = config->site_prefix}},
+        .fronts_count = config->site_listen.size > 0 ? 2 : 1,
+        .admin = config->admin_listen,
+        .admin_variable = "HOLDFAST_ADMIN_LISTEN",
+        .upstream = config->upstream,
+        .health_path = config->health_path,
+        .drain_allow = config->drain_allow,
+        .trust_forwarded = config->trust_forwarded,
+        .hold_timeout_ms = config->hold_timeout_ms,
+        .durability = {.gated = config->durability == DURABILITY_SYNC,
+                       .position_now = position_now,
+                       .context = run},
+        .context = run,
+        .status = give_status,
+        .admin_answer = answer_admin,
+        .answered = note_answered,
+        .drained = note_drained,
+    };
+
+    return proxy_open(&front, &run->proxy, err);
+}
+
+static const char *reason(const struct run *run)
+{
+    static const char *const reasons[LIFE_STATES] = {
+        [LIFE_LISTEN] = "starting",
+        [LIFE_LAUNCH] = "the backend has not answered yet",
+        [LIFE_SERVE] = "",
+        [LIFE_DRAIN] = "shutting down",
+        [LIFE_FLUSH] = "shutting down: shipping what is left",
+        [LIFE_FENCED] = "another container has taken over",
+        [LIFE_EXIT] = "ended",
+    };
+
+    return run->state == LIFE_RESTORE ? run->engine_status.step : reasons[run->state];
+}
+
+void run_show(struct run *run)
+{
+    mutex_locked(&run->mutex);
+    if (run->state < LIFE_EXIT) /* the proxy's states end before: it shows the last one until it is freed */
+        run->board.state = (enum proxy_state)run->state;
+    run->board_state = run->state;
+    run->board.progress = run->state == LIFE_RESTORE ? run->engine_status.progress : run->state == LIFE_SERVE;
+    run->board.degraded = run->config->durability == DURABILITY_SYNC && run->engine_status.degraded;
+    (void)snprintf(run->board.reason, sizeof(run->board.reason), "%s", reason(run));
+    pthread_mutex_unlock(&run->mutex);
+    if (run->proxy)
+        proxy_wake(run->proxy);
+}
