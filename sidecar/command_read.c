@@ -1,0 +1,265 @@
+/* list, restore, verify: reading a store that somebody else may own at this moment. All three open it the
+ * same way, with the retry that `run` gives its own requests at start, and can be interrupted. */
+#include "sidecar/commands.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "sidecar/job.h"
+#include "sidecar/lifecycle.h"
+#include "sidecar/progress.h"
+#include "snapshot/reader.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { OUTPUT_MAX = 256 << 20 };
+
+/* What one of the three works with. */
+struct reading {
+    const struct invocation *invocation;
+    struct store *store;
+    atomic_bool canceled;
+    struct progress progress;
+    struct reader_result result;
+    struct buf output;
+    size_t entries; /* in output so far */
+};
+
+static void report_progress(void *context, uint64_t bytes_done, uint64_t bytes_total)
+{
+    struct reading *reading = context;
+
+    progress_report(&reading->progress, bytes_done, bytes_total);
+}
+
+/* Opens the store, does the work, and gives the exit code; what was collected is printed even when it failed.
+ */
+static int read_store(struct reading *reading, bool (*work)(void *context, struct err *err), const char *verb)
+{
+    const struct config *config = reading->invocation->config;
+    CLEANUP(store_freep) struct store *plain = NULL;
+    CLEANUP(store_freep) struct store *patient = NULL;
+    struct err err = {0};
+    int signal = 0, code;
+
+    if (!store_open(&config->store, &reading->canceled, NULL, &plain, &err))
+        return command_failed(&err);
+    patient = store_retry(plain, config->start_timeout_ms, &reading->canceled);
+    reading->store = patient;
+    progress_begin(&reading->progress, verb);
+    if (job_run(work, reading, &reading->canceled, &signal, &err)) {
+        progress_end(&reading->progress);
+        return command_print(&reading->output);
+    }
+    progress_end(&reading->progress);
+    code = command_failed(&err);
+    if (reading->output.size > 0)
+        (void)command_print(&reading->output);
+    return signal > 0 ? EXIT_SIGNAL_BASE + signal : code;
+}
+
+static void add_point_json(struct reading *reading, const struct reader_point *point, const char *time)
+{
+    buf_printf(
+        &reading->output, "%s{\"record\":%" PRIu64 ",\"time\":\"%s\",\"kind\":\"%s\",\"bytes\":%" PRIu64 "}",
+        reading->entries > 0 ? "," : "", point->record, time, record_kind_name(point->kind), point->bytes);
+}
+
+static bool add_point(void *context, const struct reader_point *point)
+{
+    struct reading *reading = context;
+    char time[CLOCK_TEXT_SIZE], size[16];
+
+    clock_format(point->time_ns, time);
+    progress_format_bytes(point->bytes, size);
+    if (reading->invocation->arguments->json)
+        add_point_json(reading, point, time);
+    else
+        buf_printf(&reading->output, "%10" PRIu64 "  %s  %-5s  %8s\n", point->record, time,
+                   record_kind_name(point->kind), size);
+    reading->entries++;
+    return true;
+}
+
+static bool list_points(void *context, struct err *err)
+{
+    struct reading *reading = context;
+    bool json = reading->invocation->arguments->json;
+
+    buf_add_text(&reading->output,
+                 json ? "{\"points\":[" : "    RECORD  TIME                      KIND       SIZE\n");
+    if (!reader_list(reading->store, add_point, reading, err)) {
+        buf_reset(&reading->output);
+        return false;
+    }
+    if (json)
+        buf_add_text(&reading->output, "]}\n");
+    return buf_check(&reading->output, "the list", err);
+}
+
+int command_list(const struct invocation *invocation)
+{
+    struct reading reading = {.invocation = invocation, .output = BUF_INIT(OUTPUT_MAX)};
+    int code = read_store(&reading, list_points, "listing");
+
+    buf_clear(&reading.output);
+    return code;
+}
+
+/* The newest point at or before a time. */
+struct search {
+    uint64_t time_ns;
+    uint64_t record;
+};
+
+static bool is_late_enough(void *context, const struct reader_point *point)
+{
+    struct search *search = context;
+
+    if (point->time_ns > search->time_ns)
+        return true;
+    search->record = point->record;
+    return false;
+}
+
+static bool is_decimal(const char *text)
+{
+    return *text && strspn(text, "0123456789") == strlen(text) && strlen(text) < 19;
+}
+
+/* `--at`: a record's number, or a time that is looked up. */
+static bool find_target(struct reading *reading, uint64_t *ret_record, struct err *err)
+{
+    const char *at = reading->invocation->arguments->at;
+    struct search search = {.record = 0};
+
+    if (!at) {
+        *ret_record = READER_LATEST;
+        return true;
+    }
+    if (is_decimal(at)) {
+        *ret_record = strtoull(at, NULL, 10);
+        return *ret_record > 0 || err_set(err, ERR_CONFIG, "--at 0 is no record: they begin at 1");
+    }
+    if (!clock_parse(at, &search.time_ns, err))
+        return err_set(err, ERR_CONFIG,
+                       "--at %.60s is neither a record nor a time: write for example 2026-11-21T10:00:00Z",
+                       at);
+    if (!reader_list(reading->store, is_late_enough, &search, err))
+        return false;
+    if (search.record == 0)
+        return err_set(err, ERR_CONFIG,
+                       "--at %.60s is before the first point: `holdfast list` shows what can be restored",
+                       at);
+    *ret_record = search.record;
+    return true;
+}
+
+static void add_result(struct reading *reading, const char *directory)
+{
+    const struct reader_result *result = &reading->result;
+    char time[CLOCK_TEXT_SIZE];
+
+    clock_format(result->time_ns, time);
+    buf_printf(&reading->output,
+               "{\"record\":%" PRIu64 ",\"time\":\"%s\",\"databases\":%" PRIu64 ",\"files\":%" PRIu64,
+               result->record, time, result->databases, result->files);
+    buf_printf(&reading->output, ",\"bytes\":%" PRIu64 ",\"objects\":%" PRIu64, result->bytes,
+               result->objects);
+    if (directory) {
+        buf_add_text(&reading->output, ",\"directory\":");
+        buf_add_json(&reading->output, directory);
+    }
+}
+
+static void tell_result(const struct reading *reading, const char *verb)
+{
+    const struct reader_result *result = &reading->result;
+    char time[CLOCK_TEXT_SIZE], size[16];
+
+    clock_format(result->time_ns, time);
+    progress_format_bytes(result->bytes, size);
+    log_info("%s up to record %" PRIu64 " of %s: %" PRIu64 " databases, %" PRIu64 " files, %s", verb,
+             result->record, time, result->databases, result->files, size);
+}
+
+static bool restore_copy(void *context, struct err *err)
+{
+    struct reading *reading = context;
+    const struct arguments *arguments = reading->invocation->arguments;
+    struct reader_progress progress = {report_progress, reading};
+    uint64_t record = 0;
+
+    if (!find_target(reading, &record, err) ||
+        !reader_restore(reading->store, arguments->to, record, &progress, &reading->canceled,
+                        &reading->result, err))
+        return false;
+    tell_result(reading, "restored");
+    if (arguments->json) {
+        add_result(reading, arguments->to);
+        buf_add_text(&reading->output, "}\n");
+    }
+    return true;
+}
+
+int command_restore(const struct invocation *invocation)
+{
+    struct reading reading = {.invocation = invocation, .output = BUF_INIT(OUTPUT_MAX)};
+    int code;
+
+    if (!invocation->arguments->to) {
+        log_error("restore wants to know where: --to DIR, a directory that is empty or not there yet");
+        return EXIT_CONFIG;
+    }
+    code = read_store(&reading, restore_copy, "restoring");
+    buf_clear(&reading.output);
+    return code;
+}
+
+static void add_damage(void *context, const char *key, const char *reason)
+{
+    struct reading *reading = context;
+
+    log_error("%s is damaged: %s", key, reason);
+    if (reading->invocation->arguments->json) {
+        buf_add_text(&reading->output, reading->entries > 0 ? ",{\"key\":" : "{\"key\":");
+        buf_add_json(&reading->output, key);
+        buf_add_text(&reading->output, ",\"reason\":");
+        buf_add_json(&reading->output, reason);
+        buf_add_text(&reading->output, "}");
+    }
+    reading->entries++;
+}
+
+static bool verify_store(void *context, struct err *err)
+{
+    struct reading *reading = context;
+    struct reader_progress progress = {report_progress, reading};
+    struct reader_damage damage = {add_damage, reading};
+    bool json = reading->invocation->arguments->json, sound;
+
+    buf_add_text(&reading->output, json ? "{\"damaged\":[" : "");
+    sound = reader_verify(reading->store, &damage, &progress, &reading->canceled, &reading->result, err);
+    if (!sound && err->code != ERR_CORRUPT) {
+        buf_reset(&reading->output);
+        return false;
+    }
+    if (sound)
+        tell_result(reading, "verified");
+    if (json)
+        buf_printf(&reading->output, "],\"sound\":%s,\"result\":", sound ? "true" : "false");
+    if (json) {
+        add_result(reading, NULL);
+        buf_add_text(&reading->output, "}}\n");
+    }
+    return sound;
+}
+
+int command_verify(const struct invocation *invocation)
+{
+    struct reading reading = {.invocation = invocation, .output = BUF_INIT(OUTPUT_MAX)};
+    int code = read_store(&reading, verify_store, "verifying");
+
+    buf_clear(&reading.output);
+    return code;
+}
