@@ -157,6 +157,8 @@ static bool take_over(struct opening *opening, struct err *err)
         if (!prepare_start(opening, err))
             return false;
         surveyed = opening->start.log.newest.position;
+        if (opening->decision == DECIDE_KEEP_IF_PROVED)
+            start_prefetch_manifest(&opening->start);
         if (!start_claim(&opening->start, err)) {
             if (err->code != ERR_NOT_FOUND)
                 return false;

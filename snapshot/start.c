@@ -24,10 +24,40 @@ void start_init(struct start *start)
 
     log_init(&start->log, start->config->store, start->store, &none);
     manifest_init(&start->manifest);
+    start->prefetched = (struct buf)BUF_INIT(MANIFEST_SIZE_MAX);
+}
+
+static bool fetch_manifest(void *context, struct err *err)
+{
+    struct start *start = context;
+
+    return store_get(start->store, start->prefetched_key.text, &start->prefetched, err);
+}
+
+void start_prefetch_manifest(struct start *start)
+{
+    if (start->prefetching || start->has_manifest || start->log.newest.base.announced == 0)
+        return;
+    start->prefetched_key = start->log.newest.base.key;
+    start->prefetching = true;
+    group_init(&start->prefetch, start->pool, 1);
+    group_submit(&start->prefetch, fetch_manifest, start);
+}
+
+/* What went wrong is found again by whoever needs the manifest. */
+static void end_prefetch(struct start *start)
+{
+    struct err ignored = {0};
+
+    if (start->prefetching)
+        (void)!group_wait(&start->prefetch, &ignored);
+    start->prefetching = false;
 }
 
 void start_clear(struct start *start)
 {
+    end_prefetch(start);
+    buf_clear(&start->prefetched);
     log_clear(&start->log);
     manifest_clear(&start->manifest);
 }
@@ -65,6 +95,9 @@ bool start_load_manifest(struct start *start, struct err *err)
         return err_set(err, ERR_NOT_FOUND, "no base is announced");
     if (start->has_manifest && start->manifest.position == base->position)
         return true;
+    end_prefetch(start);
+    if (start->prefetched.size > 0 && strcmp(start->prefetched_key.text, base->key.text) == 0)
+        return survey_take_manifest(start, &start->prefetched, err);
     if (!store_get(start->store, base->key.text, &bytes, err)) {
         /* The head names it, and what the head names is never pruned. */
         if (err->code == ERR_NOT_FOUND)

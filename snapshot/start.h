@@ -34,6 +34,12 @@ struct start {
     bool has_manifest;
     struct manifest manifest; /* of the base that the head names; valid if has_manifest */
     uint64_t head;            /* position of the record before our open */
+
+    /* A manifest on its way beside another trip. */
+    struct task_group prefetch;
+    bool prefetching;
+    struct key prefetched_key;
+    struct buf prefetched; /* empty if it could not be had */
 };
 
 void start_init(struct start *start);
@@ -58,6 +64,9 @@ enum start_verdict { START_OWNER, START_VOID };
 
 /* START_VOID: our open fell into a hole of the log; survey again. ERR_FENCED: another took over from us. */
 bool start_confirm(struct start *start, enum start_verdict *ret_verdict, struct err *err) CHECKED;
+
+/* Begins to fetch the manifest that the head names, beside the claim, so that it costs no trip of its own. */
+void start_prefetch_manifest(struct start *start);
 
 /* Reads the manifest that the head names, unless it is there already. ERR_NOT_FOUND if the head names none.
  */
