@@ -64,10 +64,14 @@ static bool flag_store(struct flag *flag, const char *value, struct err *err)
 {
     struct flag_list *list = flag->target;
 
-    assert(value || flag->kind == FLAG_SWITCH);
     if (flag->seen && flag->kind != FLAG_LIST)
         return err_set(err, ERR_CONFIG, "the argument '--%s' cannot be used multiple times", flag->name);
     flag->seen = true;
+    if (!value) {
+        assert(flag->kind == FLAG_SWITCH);
+        *(bool *)flag->target = true;
+        return true;
+    }
     switch (flag->kind) {
     case FLAG_TEXT:
         *(const char **)flag->target = value;
@@ -85,8 +89,7 @@ static bool flag_store(struct flag *flag, const char *value, struct err *err)
             return err_set(err, ERR_CONFIG, "--%s %s is neither a number above 0 nor max", flag->name, value);
         return true;
     case FLAG_SWITCH:
-        *(bool *)flag->target = true;
-        return true;
+        return err_set(err, ERR_CONFIG, "--%s takes no value", flag->name);
     case FLAG_LIST:
         if (list->count == FLAG_LIST_MAX)
             return err_set(err, ERR_CONFIG, "too many --%s", flag->name);
