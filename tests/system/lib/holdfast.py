@@ -45,17 +45,18 @@ class Holdfast(Process):
         return {name: float(value) for name, value in pairs}
 
     def wait_durable(self, above=None, timeout_s=30):
-        """Until everything committed before this call is in the store; the position. With `above`, also until the
-        position has passed that one, for a change that the backend makes by itself."""
+        """Until everything committed before this call is in the store; the durable position then. With `above`, until the
+        position has passed that one and nothing is left to ship: for changes that are only about to be made."""
         wanted = self.status()["position"] if above is None else above + 1
 
         def durable():
             assert self.running, "holdfast ended with %d" % self.wait()
             status = self.status()
-            reached = status["durable_position"] >= wanted and status["durable_position"] == status["position"]
-            return status if reached else None
+            if status["durable_position"] < wanted or (above is not None and status["durable_position"] != status["position"]):
+                return None
+            return status
 
-        return wait_until(durable, timeout_s, "durable from %d on" % wanted)["position"]
+        return wait_until(durable, timeout_s, "durable from %d on" % wanted)["durable_position"]
 
     @property
     def backend_pid(self):

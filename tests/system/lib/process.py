@@ -43,6 +43,14 @@ def is_alive(pid):
         return False
 
 
+def send_to(pid, number):
+    """A signal; gone already is fine."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
 def reap_all():
     """SIGKILL for every descendant, by pid, until none is left."""
     deadline = time.monotonic() + 10
@@ -51,10 +59,10 @@ def reap_all():
         if not children:
             return
         for child in children:
+            send_to(child, signal.SIGKILL)
             try:
-                os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
-            except (ProcessLookupError, ChildProcessError):
+            except ChildProcessError:
                 pass
     raise TooLate("some descendants can't be killed: %s" % children_of(os.getpid()))
 
@@ -135,7 +143,7 @@ class Process:
     def send_signal(self, number):
         """To this process alone. Gone already is fine."""
         if self.running:
-            os.kill(self.pid, number)
+            send_to(self.pid, number)
 
     def kill(self):
         """SIGKILL for this process alone; its children live on."""
@@ -147,7 +155,7 @@ class Process:
         reacts to the end of something else."""
         pids = self.stop_tree()
         for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+            send_to(pid, signal.SIGKILL)
         self._popen.wait()
         wait_until(lambda: not any(is_alive(pid) for pid in pids), 10, "the processes to end")
 
@@ -157,7 +165,7 @@ class Process:
         waiting = [self.pid] if self.running else []
         while waiting:
             pid = waiting.pop(0)
-            os.kill(pid, signal.SIGSTOP)
+            send_to(pid, signal.SIGSTOP)
             stopped.append(pid)
             waiting += children_of(pid)
         return stopped
