@@ -55,8 +55,9 @@ void place_keep(struct place *place, const char *path);
 
 /* Exchanges old and new, sets the metadata of directories and symlinks from tree (which lists everything but
  * databases), and makes all durable. databases: their paths; they move in last. -wal, -shm and -journal files
- * go aside before anything else unless place_keep() named them: those of a database that is kept too.
- * Afterwards the newest PLACE_ASIDE_KEPT folders in aside/ remain, this one among them.
+ * of these go aside before anything else unless place_keep() named them, those of a database that is kept
+ * too; such files that were placed here are dropped: a log that isn't of this moment would be replayed into
+ * the database. Afterwards the newest PLACE_ASIDE_KEPT folders in aside/ remain, this one among them.
  * *ret_set_aside: how many paths the folder holds, from former attempts too; 0: there is no folder. */
 bool place_finish(struct place *place, struct tree *tree, const char *const *databases,
                   size_t databases_count, size_t *ret_set_aside, struct err *err) CHECKED;

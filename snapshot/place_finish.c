@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/fs.h"
 #include "base/walk.h"
+#include "snapshot/scan.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -40,6 +41,17 @@ static bool is_database(const struct arrival *arrival, const char *path)
 {
     return arrival->databases_count > 0 && bsearch(&path, arrival->databases, arrival->databases_count,
                                                    sizeof(*arrival->databases), compare_texts) != NULL;
+}
+
+/* The store may hold an old side file of a database beside it: shipped as a file before there was a database
+ * of that name, and dropped only a minute later (deletions wait). Moved in, a journal would be rolled back
+ * into the restored database. */
+static bool is_side_file(const struct arrival *arrival, const char *path)
+{
+    size_t length = scan_stem_length(path);
+    CLEANUP(freep) char *stem = length > 0 ? strndup(path, length) : NULL;
+
+    return stem && is_database(arrival, stem);
 }
 
 static bool sync_file_system(int fd, struct err *err)
@@ -73,7 +85,8 @@ static bool move_in_current(const struct arrival *arrival, struct walk *walk, st
         const char *path = walk_join(walk, walk_name(walk, at));
         if (walk_is_directory(walk, at))
             walk_enter(walk, path);
-        else if (!is_database(arrival, path) && !move_in(walk->fd, to_fd, walk_name(walk, at), err))
+        else if (!is_database(arrival, path) && !is_side_file(arrival, path) &&
+                 !move_in(walk->fd, to_fd, walk_name(walk, at), err))
             return err_wrap(err, "in the directory %s", *walk->path ? walk->path : ".");
     }
     return true;
@@ -167,13 +180,15 @@ static bool finish_symlink(const struct place *place, const char *path, const st
 
 /* From the last to the first: children before their parents, whose mode may keep us out and whose mtime every
  * change below moves. */
-static bool finish_metadata(const struct place *place, struct tree *tree, struct err *err)
+static bool finish_metadata(const struct arrival *arrival, struct tree *tree, struct err *err)
 {
+    const struct place *place = arrival->place;
+
     for (size_t left = tree_count(tree); left > 0; left--) {
         const struct tree_entry *entry = tree_at(tree, left - 1);
         const char *path = tree_path(tree, entry);
         bool finished = true;
-        if (place_leaves_alone(place, path))
+        if (place_leaves_alone(place, path) || is_side_file(arrival, path))
             continue;
         if (entry->kind == ENTRY_DIRECTORY)
             finished = finish_directory(place, path, entry, err);
@@ -208,7 +223,7 @@ bool place_finish(struct place *place, struct tree *tree, const char *const *dat
     unique = tree_sort(place->kept);
     assert(unique);
     if ((place->aside && !sync_file_system(place->directory_fd, err)) || !exchange(place, &arrival, err) ||
-        !finish_metadata(place, tree, err))
+        !finish_metadata(&arrival, tree, err))
         return false;
     if (place->aside &&
         (!fs_remove_tree(place->holdfast_fd, "staging", err) || !place_finish_aside(place, &set_aside, err)))

@@ -98,6 +98,30 @@ TEST(a_stale_wal_never_stays_beside_a_restored_database)
     }
 }
 
+TEST(a_journal_from_the_store_never_gets_beside_a_restored_database)
+{
+    static const struct placed state[] = {
+        {"app.db", "new database", 'b', 0600, 0},
+        {"app.db-journal", "of its first moments", 'f', 0600, 0},
+        {"app.db-wal", "elsewhere", 'l', 0777, 0},
+        {"other-journal", "a file", 'f', 0600, 0},
+        {"sub", NULL, 'd', 0700, 0},
+        {"sub/app.db-wal", "a file too", 'f', 0600, 0},
+    };
+    static const char *const asides[] = {NULL, "2026"};
+
+    for (size_t at = 0; at < 2; at++) {
+        CLEANUP(scratch_closep) struct scratch scratch;
+        size_t set_aside;
+        struct err err;
+        scratch_open(&scratch);
+        REQUIRE_OK(placing_restore(scratch.fd, asides[at], "", state, COUNT(state), &set_aside, &err), &err);
+        EXPECT_LISTING(scratch.fd,
+                       "app.db = new database\nother-journal = a file\nsub/\n"
+                       "sub/app.db-wal = a file too\n");
+    }
+}
+
 TEST(what_was_there_is_set_aside)
 {
     CLEANUP(scratch_closep) struct scratch scratch;
