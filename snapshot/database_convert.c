@@ -27,7 +27,7 @@ enum {
     PAGE_SIZE_MIN = 512,
 };
 
-enum { FIRST_RETRIES_US = 200, LATER_RETRIES_US = 1000, FIRST_RETRIES = 500 };
+enum { QUICK_RETRY_US = 100, QUICK_RETRIES = 10000, SLOW_RETRY_US = 1000 };
 
 static bool is_header(const uint8_t header[HEADER_SIZE], uint64_t file_size)
 {
@@ -81,18 +81,6 @@ bool database_probe(int directory_fd, const char *path, enum database_kind *ret_
     return true;
 }
 
-static bool try_convert(const char *path, struct err *err)
-{
-    CLEANUP(sqlite_closep) struct sqlite *sqlite = NULL;
-    bool is_wal = false;
-
-    if (!sqlite_open(path, &sqlite, err) || !sqlite_set_wal(sqlite, &is_wal, err))
-        return false;
-    if (!is_wal)
-        return err_set(err, ERR_CONFLICT, "SQLite keeps another journal mode");
-    return true;
-}
-
 /* Claims the file, which must be there and not empty: SQLite would write a header into an empty one, and an
  * application that decides by the file whether this is its first start would take that for its own. */
 static bool claim_filled(const char *path, struct guarded_claim *ret_claim, struct err *err)
@@ -108,17 +96,21 @@ static bool claim_filled(const char *path, struct guarded_claim *ret_claim, stru
 static bool convert_claimed(const char *path, uint64_t deadline_ms, const atomic_bool *canceled,
                             struct err *err)
 {
-    for (unsigned attempt = 0; !try_convert(path, err); attempt++) {
-        if (err->code != ERR_TRANSIENT)
-            return false;
-        if (!database_pause(attempt < FIRST_RETRIES ? FIRST_RETRIES_US : LATER_RETRIES_US, deadline_ms,
-                            canceled, err)) {
-            if (err->code == ERR_TRANSIENT)
-                err_record(err, ERR_CONFLICT, "the application keeps it locked: %.300s", err->text);
-            return false;
-        }
+    CLEANUP(sqlite_closep) struct sqlite *sqlite = NULL;
+    bool is_wal = false;
+
+    if (!sqlite_open(path, &sqlite, err))
+        return false;
+    for (unsigned attempt = 0; !sqlite_set_wal(sqlite, &is_wal, err); attempt++) {
+        if (err->code == ERR_TRANSIENT &&
+            database_pause(attempt < QUICK_RETRIES ? QUICK_RETRY_US : SLOW_RETRY_US, deadline_ms, canceled,
+                           err))
+            continue;
+        if (err->code == ERR_TRANSIENT)
+            err_record(err, ERR_CONFLICT, "the application keeps it locked: %.300s", err->text);
+        return false;
     }
-    return true;
+    return is_wal || err_set(err, ERR_CONFLICT, "SQLite keeps another journal mode");
 }
 
 bool database_convert(const char *path, uint64_t deadline_ms, const atomic_bool *canceled, struct err *err)
