@@ -123,9 +123,13 @@ bool database_attach(const char *path, uint64_t deadline_ms, const atomic_bool *
     if (!guarded_file_claim(AT_FDCWD, path, &database->claim, err) ||
         !guarded_file_reopen(database->claim.path_fd, &database->fd, err))
         return err_wrap(err, "attach");
-    while (!try_attach(database, err))
-        if (err->code != ERR_TRANSIENT || !database_pause(ATTACH_RETRY_US, deadline_ms, canceled, err))
-            return err_wrap(err, "attach %s", path);
+    while (!try_attach(database, err)) {
+        if (err->code == ERR_TRANSIENT && database_pause(ATTACH_RETRY_US, deadline_ms, canceled, err))
+            continue;
+        if (err->code == ERR_TRANSIENT && !database->index) /* not even reading was possible */
+            err_record(err, ERR_CONFLICT, "the application keeps it locked: %.300s", err->text);
+        return err_wrap(err, "attach %s", path);
+    }
     database_position_begin(database);
     *ret_database = MOVE(database);
     return true;

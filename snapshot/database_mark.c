@@ -87,6 +87,19 @@ static enum database_proof proof_of_log(const struct database *database, const s
     return header->frames == mark->frame ? DATABASE_PROVEN_SAME : DATABASE_PROVEN;
 }
 
+static enum database_proof judge(const struct database *database, const struct database_mark *mark,
+                                 const struct wal_index_header *header, uint64_t file_size)
+{
+    enum database_proof proof;
+
+    if (mark->page_size == 0 || (header->page_size != 0 && header->page_size != mark->page_size))
+        return DATABASE_UNPROVEN;
+    proof = proof_of_log(database, mark, header);
+    if (proof == DATABASE_UNPROVEN && file_size == (uint64_t)mark->page_count * mark->page_size)
+        proof = DATABASE_PROVABLE_BY_HASH;
+    return proof;
+}
+
 bool database_prove(struct database *database, const struct database_mark *mark,
                     enum database_proof *ret_proof, struct err *err)
 {
@@ -97,13 +110,12 @@ bool database_prove(struct database *database, const struct database_mark *mark,
         return err_wrap(err, "%s", database->path);
     if (fstat(database->fd, &status) != 0)
         return err_errno(err, "look at %s", database->path);
-    if (mark->page_size == 0 || (index.header.page_size != 0 && index.header.page_size != mark->page_size)) {
-        *ret_proof = DATABASE_UNPROVEN;
-        return true;
-    }
-    *ret_proof = proof_of_log(database, mark, &index.header);
-    if (*ret_proof == DATABASE_UNPROVEN &&
-        (uint64_t)status.st_size == (uint64_t)mark->page_count * mark->page_size)
-        *ret_proof = DATABASE_PROVABLE_BY_HASH;
+    *ret_proof = judge(database, mark, &index.header, (uint64_t)status.st_size);
     return true;
+}
+
+bool database_read_at_rest(struct database *database, uint64_t offset, void *bytes, size_t size,
+                           struct err *err)
+{
+    return fs_read_at(database->fd, bytes, size, offset, err) || err_wrap(err, "%s", database->path);
 }
