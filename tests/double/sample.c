@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { PIECE_BYTES = 65536 };
+enum { PIECE_BYTES = 65536, SAMPLE_NAMES_MAX = 100 };
 
 static char directory[SAMPLE_PATH_MAX / 2];
 static pid_t directory_owner;
@@ -39,12 +39,16 @@ const char *sample_directory(void)
 
 const char *sample_path(const char *name)
 {
-    static char paths[8][SAMPLE_PATH_MAX];
-    static unsigned next;
-    char *path = paths[next++ % 8];
+    static char paths[SAMPLE_NAMES_MAX][SAMPLE_PATH_MAX];
+    char path[SAMPLE_PATH_MAX];
+    unsigned at = 0;
 
-    (void)snprintf(path, SAMPLE_PATH_MAX, "%s/%.60s", sample_directory(), name);
-    return path;
+    (void)snprintf(path, sizeof(path), "%s/%.60s", sample_directory(), name);
+    while (paths[at][0] && strcmp(paths[at], path) != 0)
+        if (++at == SAMPLE_NAMES_MAX)
+            abort();
+    memcpy(paths[at], path, sizeof(path));
+    return paths[at];
 }
 
 static int64_t number_of(sqlite3 *connection, const char *sql)
@@ -151,6 +155,21 @@ uint64_t sample_hash_frozen(struct database *database)
 
     if (!visit_frozen(database, hash_piece, &hash, &err))
         abort();
+    return hash;
+}
+
+uint64_t sample_hash_at_rest(struct database *database)
+{
+    static uint8_t piece[PIECE_BYTES];
+    uint64_t size = sample_size(database_path(database)), hash = 0;
+    struct err err = {0};
+
+    for (uint64_t offset = 0; offset < size; offset += sizeof(piece)) {
+        size_t wanted = size - offset < sizeof(piece) ? (size_t)(size - offset) : sizeof(piece);
+        if (!database_read_at_rest(database, offset, piece, wanted, &err) ||
+            !hash_piece(&hash, piece, wanted, offset, &err))
+            abort();
+    }
     return hash;
 }
 

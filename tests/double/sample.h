@@ -11,7 +11,7 @@ enum { SAMPLE_PATH_MAX = 160 };
 
 /* A fresh directory of the test, removed with all in it when the process ends normally. */
 const char *sample_directory(void);
-/* directory/name, in one of a few static buffers. */
+/* directory/name; valid until the process ends. */
 const char *sample_path(const char *name);
 
 /* What SQLite says of a database file that nobody else uses. */
@@ -30,6 +30,9 @@ int64_t sample_value(const char *path);
 bool sample_copy_frozen(struct database *database, const char *target, struct err *err);
 /* XXH3 of a frozen database's bytes. */
 uint64_t sample_hash_frozen(struct database *database);
+
+/* The same of the file as it is. */
+uint64_t sample_hash_at_rest(struct database *database);
 
 uint64_t sample_size(const char *path);
 bool sample_exists(const char *path);

@@ -81,6 +81,7 @@ static bool open_table(struct writer_stats *stats, struct table *table, const ch
         return false;
     (void)sqlite3_busy_timeout(table->connection, 5000);
     return run(stats, table, stats->plan.sql) && run(stats, table, schema) &&
+           run(stats, table, stats->plan.then) &&
            succeeded(stats,
                      sqlite3_prepare_v2(table->connection,
                                         "INSERT INTO entry VALUES (?1, randomblob(?2), hex(randomblob(8)))",
@@ -209,7 +210,7 @@ static void prepare_stats(struct writer *writer, const struct writer_plan *plan)
     atomic_store(&writer->stats->failed, 0);
 }
 
-bool writer_start(struct writer *writer, const struct writer_plan *plan)
+bool writer_launch(struct writer *writer, const struct writer_plan *plan)
 {
     CLEANUP(freep) char *stats_path = NULL;
     const char *program = getenv("TEST_WRITER") ? getenv("TEST_WRITER") : "/proc/self/exe";
@@ -224,7 +225,12 @@ bool writer_start(struct writer *writer, const struct writer_plan *plan)
         _exit(127);
     }
     (void)unsetenv(STATS_VARIABLE);
-    if (writer->pid < 0)
+    return writer->pid > 0;
+}
+
+bool writer_start(struct writer *writer, const struct writer_plan *plan)
+{
+    if (!writer_launch(writer, plan))
         fail("fork");
     while (!atomic_load(&writer->stats->is_open) && writer_is_alive(writer))
         pause_us(200);
@@ -238,26 +244,36 @@ bool writer_is_alive(const struct writer *writer)
     return waitid(P_PID, (id_t)writer->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
 }
 
-static int end(struct writer *writer, int number)
+static int wait_for_end(struct writer *writer)
 {
     int status = -1;
 
-    if (kill(writer->pid, number) != 0 || waitpid(writer->pid, &status, 0) != writer->pid)
-        fail("end the writer");
+    if (waitpid(writer->pid, &status, 0) != writer->pid)
+        fail("wait for the writer");
     writer->pid = -1;
     return status;
 }
 
+static bool ended_well(int status)
+{
+    return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
+}
+
+bool writer_finish(struct writer *writer)
+{
+    return ended_well(wait_for_end(writer));
+}
+
 bool writer_stop(struct writer *writer)
 {
-    int status = end(writer, SIGTERM);
-
-    return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
+    (void)kill(writer->pid, SIGTERM);
+    return ended_well(wait_for_end(writer));
 }
 
 void writer_kill(struct writer *writer)
 {
-    (void)end(writer, SIGKILL);
+    (void)kill(writer->pid, SIGKILL);
+    (void)wait_for_end(writer);
 }
 
 bool writer_wait(const struct writer *writer, uint64_t commits)
@@ -267,4 +283,23 @@ bool writer_wait(const struct writer *writer, uint64_t commits)
     while (atomic_load(&writer->stats->commits) < goal && writer_is_alive(writer))
         pause_us(200);
     return atomic_load(&writer->stats->commits) >= goal;
+}
+
+struct writer_plan writer_plan_for(const char *path, uint64_t rate)
+{
+    struct writer_plan plan = {.rate = rate, .bytes = 3000};
+
+    (void)snprintf(plan.paths[0], sizeof(plan.paths[0]), "%s", path);
+    return plan;
+}
+
+bool writer_make(const char *path, uint64_t commits, const char *sql)
+{
+    struct writer writer = {0};
+    struct writer_plan plan = writer_plan_for(path, 0);
+
+    plan.commits_max = commits;
+    plan.idle = commits == 0;
+    (void)snprintf(plan.sql, sizeof(plan.sql), "%s", sql ? sql : "");
+    return writer_start(&writer, &plan) && (plan.idle ? writer_stop(&writer) : writer_finish(&writer));
 }

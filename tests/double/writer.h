@@ -20,6 +20,7 @@ enum { WRITER_PATH_MAX = 200, WRITER_SQL_MAX = 200 };
 struct writer_plan {
     char paths[2][WRITER_PATH_MAX]; /* the second may be empty */
     char sql[WRITER_SQL_MAX];       /* run after opening, e.g. a pragma; its failure ends the writer */
+    char then[WRITER_SQL_MAX];      /* run when the tables are there */
     uint64_t rate;                  /* commits for each second, 0: as fast as it can */
     uint64_t commits_max;           /* then it closes and ends; 0: goes on */
     uint64_t bytes;                 /* about so many in each commit */
@@ -44,7 +45,16 @@ struct writer {
 /* Starts one and returns when it is open (false: it failed before; stats->failed says how). A stopped writer
  * may be started again with another plan. Stops the test program if there is no process to be had. */
 bool writer_start(struct writer *writer, const struct writer_plan *plan);
+/* The same without waiting; false: no process was to be had. */
+bool writer_launch(struct writer *writer, const struct writer_plan *plan);
+/* A plan for one database with commits of some 3 KB. */
+struct writer_plan writer_plan_for(const char *path, uint64_t rate);
+/* Makes a database of so many commits, in a process that has ended when this returns. sql may be NULL. */
+bool writer_make(const char *path, uint64_t commits, const char *sql);
+
 bool writer_is_alive(const struct writer *writer);
+/* Waits for the end of one with commits_max; true if it ended well. */
+bool writer_finish(struct writer *writer);
 /* Asks it to close and waits for its end; true if it ended well. */
 bool writer_stop(struct writer *writer);
 /* SIGKILL, and waits. */

@@ -1,0 +1,121 @@
+#include "snapshot/sqlite.h"
+
+#include "base/fs.h"
+#include "snapshot/wal_index.h"
+#include "tests/double/sample.h"
+#include "tests/double/writer.h"
+#include "tests/tap.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+static struct sqlite *open_wal(const char *path)
+{
+    struct sqlite *sqlite = NULL;
+    struct err err = {0};
+
+    EXPECT_OK(sqlite_open(path, &sqlite, &err), &err);
+    EXPECT_OK(sqlite && sqlite_begin_read(sqlite, &err), &err);
+    if (sqlite)
+        sqlite_end(sqlite);
+    return sqlite;
+}
+
+TEST(a_file_that_is_absent_is_not_created)
+{
+    struct sqlite *sqlite = NULL;
+    struct err err = {0};
+
+    EXPECT(!sqlite_open(sample_path("db"), &sqlite, &err) && err.code == ERR_NOT_FOUND);
+    EXPECT(!sqlite && !sample_exists(sample_path("db")));
+}
+
+TEST(a_database_that_is_none_says_so_at_the_first_read)
+{
+    CLEANUP(sqlite_closep) struct sqlite *sqlite = NULL;
+    char text[4096] = "this is no database";
+    struct err err = {0};
+
+    REQUIRE_OK(fs_replace_file(AT_FDCWD, sample_path("db"), text, sizeof(text), 0600, &err), &err);
+    REQUIRE_OK(sqlite_open(sample_path("db"), &sqlite, &err), &err);
+    EXPECT(!sqlite_begin_read(sqlite, &err) && err.code == ERR_CORRUPT);
+    sqlite_end(sqlite);
+}
+
+TEST(wal_mode_stays_after_closing_and_the_log_too)
+{
+    struct sqlite *sqlite = NULL;
+    bool is_wal = false;
+    struct err err = {0};
+
+    REQUIRE(writer_make(sample_path("db"), 3, NULL));
+    REQUIRE_OK(sqlite_open(sample_path("db"), &sqlite, &err), &err);
+    REQUIRE_OK(sqlite_set_wal(sqlite, &is_wal, &err), &err);
+    EXPECT(is_wal);
+    REQUIRE_OK(sqlite_begin_read(sqlite, &err), &err);
+    sqlite_end(sqlite);
+    sqlite_close(sqlite); /* the last one: any other connection would remove the log now */
+    EXPECT(sample_exists(sample_path("db-wal")));
+}
+
+TEST(a_lock_of_another_is_transient)
+{
+    const char *path = sample_path("db");
+    struct sqlite *one, *other;
+    struct err err = {0};
+
+    REQUIRE(writer_make(path, 3, "PRAGMA journal_mode=WAL"));
+    one = open_wal(path);
+    other = open_wal(path);
+    REQUIRE(one && other);
+    REQUIRE_OK(sqlite_begin_write(one, &err), &err);
+    EXPECT(!sqlite_begin_write(other, &err) && err.code == ERR_TRANSIENT);
+    sqlite_end(one);
+    EXPECT_OK(sqlite_begin_write(other, &err), &err);
+    sqlite_end(other);
+    REQUIRE_OK(sqlite_lock(one, SQLITE_SLOT_CHECKPOINT, &err), &err);
+    EXPECT(!sqlite_lock(other, SQLITE_SLOT_CHECKPOINT, &err) && err.code == ERR_TRANSIENT);
+    EXPECT(!sqlite_checkpoint(other, SQLITE_PASSIVE, &err) && err.code == ERR_TRANSIENT);
+    sqlite_unlock(one, SQLITE_SLOT_CHECKPOINT);
+    EXPECT_OK(sqlite_checkpoint(other, SQLITE_PASSIVE, &err), &err);
+    sqlite_close(one);
+    sqlite_close(other);
+}
+
+TEST(read_0_is_shared_and_keeps_the_log_from_being_copied)
+{
+    const char *path = sample_path("db");
+    struct sqlite *one, *other;
+    struct writer writer = {0};
+    struct writer_plan plan = writer_plan_for(path, 0);
+    const uint32_t *words = NULL;
+    struct wal_index index = {0};
+    struct err err = {0};
+
+    (void)snprintf(plan.sql, sizeof(plan.sql), "PRAGMA journal_mode=WAL");
+    REQUIRE(writer_start(&writer, &plan) && writer_wait(&writer, 5));
+    one = open_wal(path);
+    other = open_wal(path);
+    REQUIRE(one && other);
+    writer_kill(&writer);
+    REQUIRE_OK(sqlite_map_index(one, &words, &err), &err);
+    REQUIRE_OK(sqlite_lock(one, SQLITE_SLOT_READ0, &err), &err);
+    EXPECT_OK(sqlite_checkpoint(other, SQLITE_PASSIVE, &err), &err);
+    REQUIRE_OK(wal_index_read(words, 1000, &index, &err), &err);
+    EXPECT(index.header.frames > 0 && index.backfilled == 0);
+    sqlite_unlock(one, SQLITE_SLOT_READ0);
+    EXPECT_OK(sqlite_checkpoint(other, SQLITE_PASSIVE, &err), &err);
+    REQUIRE_OK(wal_index_read(words, 1000, &index, &err), &err);
+    EXPECT(wal_index_is_backfilled(&index));
+    EXPECT_OK(sqlite_checkpoint(other, SQLITE_TRUNCATE, &err), &err);
+    EXPECT_INT(sample_size(sample_path("db-wal")), 0);
+    sqlite_close(one);
+    sqlite_close(other);
+}
+
+TEST(the_version_is_a_version)
+{
+    EXPECT(strncmp(sqlite_version(), "3.", 2) == 0);
+}
+
+TAP_MAIN()
