@@ -89,6 +89,7 @@ static bool identify_files(struct database *database, struct err *err)
     if (lstat(database->log_path, &database->log_status) != 0)
         return err_errno(err, "look at %s", database->log_path);
     return guarded_file_claim(AT_FDCWD, database->index_path, &database->index_claim, err) &&
+           guarded_file_reopen(database->index_claim.path_fd, &database->index_fd, err) &&
            sqlite_map_index(database->anchor, &database->index, err);
 }
 
@@ -110,7 +111,7 @@ static struct database *database_new(const char *path)
     database->path = xstrdup(path);
     database->log_path = xasprintf("%s-wal", path);
     database->index_path = xasprintf("%s-shm", path);
-    database->fd = -1;
+    database->fd = database->index_fd = -1;
     database->claim = database->index_claim = (struct guarded_claim)GUARDED_CLAIM_INIT;
     return database;
 }
@@ -146,6 +147,7 @@ void database_detach(struct database *database)
     sqlite_close(database->writer);
     sqlite_close(database->anchor);
     close_fdp(&database->fd);
+    close_fdp(&database->index_fd);
     guarded_file_release(&database->index_claim);
     guarded_file_release(&database->claim);
     (void)pthread_mutex_destroy(&database->position_mutex);

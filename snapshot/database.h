@@ -127,8 +127,8 @@ void database_mark(struct database *database, struct database_mark *ret_mark);
 
 enum database_proof {
     DATABASE_UNPROVEN,         /* nothing says that it contains the marked state */
-    DATABASE_PROVABLE_BY_HASH, /* if the database file as it is (database_read_at_rest) hashes to the marked
-                                  state's value, it does */
+    DATABASE_PROVABLE_BY_HASH, /* if the database file as it is hashes to the marked state's value, it does:
+                                  to be looked at before attaching, and before anything checkpoints */
     DATABASE_PROVEN,           /* the log itself shows it */
     DATABASE_PROVEN_SAME,      /* … and nothing was committed since: it is the marked state */
 };
@@ -137,10 +137,5 @@ enum database_proof {
  * started. */
 bool database_prove(struct database *database, const struct database_mark *mark,
                     enum database_proof *ret_proof, struct err *err) CHECKED;
-
-/* Reads the database file as it is, which need not be the whole state (the rest is in the log). Only while
- * the application is not running and before anything else is called that may checkpoint (tend, freeze). */
-bool database_read_at_rest(struct database *database, uint64_t offset, void *bytes, size_t size,
-                           struct err *err) CHECKED;
 
 #endif

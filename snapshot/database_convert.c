@@ -29,16 +29,35 @@ enum {
 
 enum { QUICK_RETRY_US = 100, QUICK_RETRIES = 10000, SLOW_RETRY_US = 1000 };
 
+/* 0: none that exists. */
+static uint32_t page_size_of(const uint8_t stored[2])
+{
+    uint32_t page_size = (uint32_t)stored[0] << 8 | stored[1];
+
+    if (page_size == 1)
+        return 65536;
+    return page_size >= PAGE_SIZE_MIN && (page_size & (page_size - 1)) == 0 ? page_size : 0;
+}
+
 static bool is_header(const uint8_t header[HEADER_SIZE], uint64_t file_size)
 {
     static const uint8_t fractions[] = {64, 32, 32};
-    uint32_t stored = (uint32_t)header[AT_PAGE_SIZE] << 8 | header[AT_PAGE_SIZE + 1];
-    uint32_t page_size = stored == 1 ? 65536 : stored;
+    uint32_t page_size = page_size_of(header + AT_PAGE_SIZE);
 
     return memcmp(header, "SQLite format 3", 16) == 0 && memcmp(header + AT_FRACTIONS, fractions, 3) == 0 &&
-           page_size >= PAGE_SIZE_MIN && (page_size & (page_size - 1)) == 0 && file_size >= page_size &&
+           page_size > 0 && file_size >= page_size &&
            (header[AT_WRITE_VERSION] == VERSION_ROLLBACK || header[AT_WRITE_VERSION] == VERSION_WAL) &&
            (header[AT_READ_VERSION] == VERSION_ROLLBACK || header[AT_READ_VERSION] == VERSION_WAL);
+}
+
+bool database_page_size(int fd, uint32_t *ret_page_size, struct err *err)
+{
+    uint8_t stored[2];
+
+    if (!fs_read_at(fd, stored, sizeof(stored), AT_PAGE_SIZE, err))
+        return false;
+    *ret_page_size = page_size_of(stored);
+    return true;
 }
 
 bool database_kind_of(int fd, enum database_kind *ret_kind, struct err *err)

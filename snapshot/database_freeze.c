@@ -24,7 +24,6 @@ enum {
     RETRY_US = 1000,
     WRITE_LOCK_STEP_US = 50,
     WRITE_LOCK_MAX_MS = 20,
-    AT_PAGE_SIZE = 16, /* in the database header */
 };
 
 struct freeze {
@@ -114,17 +113,13 @@ static bool verify_all(const struct freeze *freeze, struct err *err)
  * state. */
 static bool measure(struct database *database, struct err *err)
 {
-    uint8_t stored[2];
     struct stat status;
-    uint32_t page_size;
+    uint32_t page_size = 0;
 
-    if (!fs_read_at(database->fd, stored, sizeof(stored), AT_PAGE_SIZE, err))
+    if (!database_page_size(database->fd, &page_size, err))
         return err_wrap(err, "%s", database->path);
     if (fstat(database->fd, &status) != 0)
         return err_errno(err, "look at %s", database->path);
-    page_size = (uint32_t)stored[0] << 8 | stored[1];
-    if (page_size == 1)
-        page_size = 65536;
     if (page_size == 0 || status.st_size % page_size != 0 ||
         (database->anchored.frames > 0 && status.st_size / page_size != database->anchored.pages))
         return err_set(err, ERR_CORRUPT, "%s: %lld bytes are no whole number of its pages", database->path,

@@ -1,11 +1,10 @@
 /* The locks on an attached database.
  *
- * What the rules of wal.c come to (https://sqlite.org/walformat.html#wal_locks, and its source):
- *   - a writer restarts the log only if all of it is in the database file and nobody holds a mark,
- * READ(1..4);
- *   - a checkpointer writes into the file only up to the smallest mark, and only if nobody holds READ(0).
- * So a mark keeps every frame from being overwritten, and READ(0) keeps the file from changing; and since a
- * restart sets "how much is in the file" back to 0, READ(0) allows one restart at most.
+ * What the rules of wal.c come to (https://sqlite.org/walformat.html#wal_locks, and its source): a writer
+ * restarts the log only if all of it is in the database file and nobody holds a mark, READ(1) to READ(4). A
+ * checkpointer writes into the file only up to the smallest mark, and only if nobody holds READ(0). So a mark
+ * keeps every frame from being overwritten, and READ(0) keeps the file from changing; and since a restart
+ * sets "how much is in the file" back to 0, READ(0) allows one restart at most.
  *
  * The invariant: from database_hold_first() on we hold a mark, or READ(0) taken while the file was the whole
  * state, at every instant. Each hand-over takes the new lock before it lets go of the old one. The obvious

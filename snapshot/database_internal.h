@@ -25,7 +25,10 @@ struct database {
     struct guarded_claim claim;       /* the database file */
     struct guarded_claim index_claim; /* the -shm file */
     struct stat log_status;           /* the -wal file, which has no locks */
-    int fd; /* reads the database file; closed after the connections, since closing it drops their locks */
+    /* For reading and for asking about locks; closed after the connections, since closing drops their locks.
+     */
+    int fd;
+    int index_fd;
 
     struct sqlite *turns[2];
     unsigned holder; /* which of the two has the mark */
@@ -42,7 +45,8 @@ struct database {
     bool is_frozen;
     struct database_frozen frozen;
     struct database_mark mark;
-    uint64_t contested_ms; /* since when the application waits for us to go; 0: it does not */
+    unsigned contested_looks; /* in a row that found the application waiting for us to go */
+    uint64_t contested_ms;    /* when the first of them was */
 
     pthread_mutex_t position_mutex; /* guards the three below */
     uint64_t position;
@@ -92,8 +96,10 @@ bool database_position_at(struct database *database, struct wal_index_header *re
 /* database_mark.c: notes what has just been frozen. */
 void database_mark_set(struct database *database);
 
-/* database_convert.c: what an open file is. */
+/* database_convert.c: what an open file is, and the page size that a database file says (0: none that
+ * exists). */
 bool database_kind_of(int fd, enum database_kind *ret_kind, struct err *err) CHECKED;
+bool database_page_size(int fd, uint32_t *ret_page_size, struct err *err) CHECKED;
 
 /* database.c: waits for delay_us. ERR_CANCELED, or *err as it is (what was waited for) after the deadline. */
 bool database_pause(uint64_t delay_us, uint64_t deadline_ms, const atomic_bool *canceled,

@@ -3,12 +3,17 @@
  * The marked state M was frozen: log generation S, wholly in the file up to frame F, whose checksum C covers
  * all frames before it and the salts. Both salts are compared; the second is random for each generation.
  *
- *   PROVEN            the log is of generation S and still has frame F with checksum C: the state is M and
- * what the log has after F. PROVEN            the log is of generation T, which we have seen to follow M
- * while we held a lock all the time: a log restarts only when everything before it is in the file, so the
- * file contains M. PROVABLE_BY_HASH  any other log, or none. If the database file itself hashes to M's value
- * it is M, and whatever the log holds was committed on top. That also covers a crash after the restart and
- * before T was saved. UNPROVEN          the file is smaller than M or has another page size.
+ * PROVEN, first: the log is of generation S and still has frame F with checksum C. The state is M and what
+ * the log has after F; PROVEN_SAME if that is nothing.
+ *
+ * PROVEN, second: the log is of generation T, which we have seen to follow M while we held a lock all the
+ * time. A log restarts only when everything before it is in the file, so the file contains M.
+ *
+ * PROVABLE_BY_HASH: any other log, or none. If the database file itself hashes to M's value it is M, and
+ * whatever the log holds was committed on top. That also covers a crash after the restart and before T was
+ * saved.
+ *
+ * UNPROVEN: the file has another length or page size than M.
  *
  * What does not prove anything: salts whose first half has counted on from S. A database that was set back to
  * before M (a disk snapshot, a copy put back by hand) and went on from there counts the same way. And a log
@@ -90,11 +95,8 @@ static enum database_proof proof_of_log(const struct database *database, const s
 static enum database_proof judge(const struct database *database, const struct database_mark *mark,
                                  const struct wal_index_header *header, uint64_t file_size)
 {
-    enum database_proof proof;
+    enum database_proof proof = proof_of_log(database, mark, header);
 
-    if (mark->page_size == 0 || (header->page_size != 0 && header->page_size != mark->page_size))
-        return DATABASE_UNPROVEN;
-    proof = proof_of_log(database, mark, header);
     if (proof == DATABASE_UNPROVEN && file_size == (uint64_t)mark->page_count * mark->page_size)
         proof = DATABASE_PROVABLE_BY_HASH;
     return proof;
@@ -105,17 +107,14 @@ bool database_prove(struct database *database, const struct database_mark *mark,
 {
     struct wal_index index;
     struct stat status;
+    uint32_t page_size = 0;
 
-    if (!database_look(database, &index, err))
+    if (!database_look(database, &index, err) || !database_page_size(database->fd, &page_size, err))
         return err_wrap(err, "%s", database->path);
     if (fstat(database->fd, &status) != 0)
         return err_errno(err, "look at %s", database->path);
-    *ret_proof = judge(database, mark, &index.header, (uint64_t)status.st_size);
+    *ret_proof = page_size == 0 || page_size != mark->page_size
+                     ? DATABASE_UNPROVEN
+                     : judge(database, mark, &index.header, (uint64_t)status.st_size);
     return true;
-}
-
-bool database_read_at_rest(struct database *database, uint64_t offset, void *bytes, size_t size,
-                           struct err *err)
-{
-    return fs_read_at(database->fd, bytes, size, offset, err) || err_wrap(err, "%s", database->path);
 }

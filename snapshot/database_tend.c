@@ -12,28 +12,48 @@
 #include <fcntl.h>
 
 enum {
-    ROUNDS_MAX = 2,      /* checkpoints for one call */
-    CONTESTED_MS = 20,   /* a closing connection asks for the file for some microseconds */
-    WRITE_LOCK_TRIES = 3 /* above FRAMES_HARD_MAX */
+    ROUNDS_MAX = 2,       /* checkpoints for one call */
+    WRITE_LOCK_TRIES = 3, /* above FRAMES_HARD_MAX */
+    CONTESTED_LOOKS =
+        5, /* in a row: a connection that opens or closes looks the same for some microseconds */
+    CONTESTED_MS = 20,
 };
 
-/* The byte that SQLite locks on its way to an exclusive lock (https://sqlite.org/lockingv3.html#locking). */
-enum { PENDING_BYTE = 0x40000000 };
+/* The bytes that SQLite locks (https://sqlite.org/lockingv3.html#locking, os_unix.c): in the database file on
+ * the way to an exclusive lock, and for reading; in the wal-index for as long as it is in use. */
+enum {
+    PENDING_BYTE = 0x40000000,
+    SHARED_FIRST = PENDING_BYTE + 2,
+    SHARED_BYTES = 510,
+    INDEX_USED_BYTE = 128
+};
 
-/* Somebody wants the database file for himself: to leave WAL mode, or for locking_mode=EXCLUSIVE. Our own
- * locks never show up in F_GETLK. */
+/* Whether another process has a lock there that would be in the way of one of `type`. Ours never count. */
+static bool is_locked(int fd, short type, off_t first, off_t bytes)
+{
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = first, .l_len = bytes};
+
+    return fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+/* Somebody wants the database file for himself: he is on his way to an exclusive lock (to leave WAL mode;
+ * older versions stay there while they wait), or he reads it without the wal-index (locking_mode=EXCLUSIVE).
+ * An application that gives up at once, or asks again without leaving a trace, can't be noticed. */
+static bool looks_contested(const struct database *database)
+{
+    return is_locked(database->fd, F_RDLCK, PENDING_BYTE, 1) ||
+           (is_locked(database->fd, F_WRLCK, SHARED_FIRST, SHARED_BYTES) &&
+            !is_locked(database->index_fd, F_WRLCK, INDEX_USED_BYTE, 1));
+}
+
 static bool is_contested(struct database *database)
 {
-    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = PENDING_BYTE, .l_len = 1};
-    uint64_t now_ms = clock_monotonic_ms();
-
-    if (fcntl(database->fd, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK) {
-        database->contested_ms = 0;
-        return false;
-    }
-    if (database->contested_ms == 0)
-        database->contested_ms = now_ms;
-    return now_ms - database->contested_ms >= CONTESTED_MS;
+    if (!looks_contested(database))
+        database->contested_looks = 0;
+    else if (database->contested_looks++ == 0)
+        database->contested_ms = clock_monotonic_ms();
+    return database->contested_looks >= CONTESTED_LOOKS &&
+           clock_monotonic_ms() - database->contested_ms >= CONTESTED_MS;
 }
 
 /* Exchanges the mark for READ(0), which needs that nothing is committed meanwhile. */

@@ -158,17 +158,18 @@ uint64_t sample_hash_frozen(struct database *database)
     return hash;
 }
 
-uint64_t sample_hash_at_rest(struct database *database)
+uint64_t sample_hash_file(const char *path)
 {
-    static uint8_t piece[PIECE_BYTES];
-    uint64_t size = sample_size(database_path(database)), hash = 0;
+    CLEANUP(buf_clearp) struct buf contents = BUF_INIT(256 << 20);
     struct err err = {0};
+    uint64_t hash = 0;
 
-    for (uint64_t offset = 0; offset < size; offset += sizeof(piece)) {
-        size_t wanted = size - offset < sizeof(piece) ? (size_t)(size - offset) : sizeof(piece);
-        if (!database_read_at_rest(database, offset, piece, wanted, &err) ||
-            !hash_piece(&hash, piece, wanted, offset, &err))
-            abort();
+    if (!fs_read_file(AT_FDCWD, path, &contents, &err))
+        abort();
+    for (size_t offset = 0; offset < contents.size; offset += PIECE_BYTES) {
+        size_t rest = contents.size - offset;
+        (void)hash_piece(&hash, contents.bytes + offset, rest < PIECE_BYTES ? rest : PIECE_BYTES, offset,
+                         &err);
     }
     return hash;
 }

@@ -31,8 +31,8 @@ bool sample_copy_frozen(struct database *database, const char *target, struct er
 /* XXH3 of a frozen database's bytes. */
 uint64_t sample_hash_frozen(struct database *database);
 
-/* The same of the file as it is. */
-uint64_t sample_hash_at_rest(struct database *database);
+/* The same of a file that is not attached. */
+uint64_t sample_hash_file(const char *path);
 
 uint64_t sample_size(const char *path);
 bool sample_exists(const char *path);
