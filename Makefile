@@ -132,9 +132,9 @@ check: units
 	@$(PROVE) -j $(JOBS) $(UNITS) $(REPLAYS)
 
 # The tests find the programs by these names.
-system soak: export HOLDFAST_BIN = $(CURDIR)/$(BUILD)/holdfast
-system soak: export BACKEND_BIN = $(CURDIR)/$(BUILD)/backend
-system soak: export BACKEND_NEW_BIN = $(CURDIR)/$(BUILD)/backend-new
+system soak demo: export HOLDFAST_BIN = $(CURDIR)/$(BUILD)/holdfast
+system soak demo: export BACKEND_BIN = $(CURDIR)/$(BUILD)/backend
+system soak demo: export BACKEND_NEW_BIN = $(CURDIR)/$(BUILD)/backend-new
 system: export TEST_STORE_TOOL = $(CURDIR)/$(STORE_TOOL)
 system: holdfast $(BUILD)/backend $(BUILD)/backend-new $(STORE_TOOL)
 	@$(PROVE) --exec '' $(or $(TESTS),$(sort $(wildcard tests/system/*.t)))
