@@ -39,7 +39,8 @@ static int compare_fields(const void *one, const void *other)
  */
 static void add_query(struct buf *text, struct s3_field *query, size_t count)
 {
-    qsort(query, count, sizeof(*query), compare_fields);
+    if (count > 0) /* query may be NULL then */
+        qsort(query, count, sizeof(*query), compare_fields);
     for (size_t at = 0; at < count; at++) {
         assert(at == 0 || strcmp(query[at - 1].name, query[at].name) < 0);
         buf_add_text(text, at > 0 ? "&" : "");

@@ -50,10 +50,10 @@ static inline void scene_open(struct scene *scene)
     scene->retry = store_retry(scene->store, 20000, &scene->canceled);
 }
 
-#define SCENE_WITH(option)                                       \
-    __attribute__((cleanup(scene_close))) struct scene scene;    \
-    CLEANUP(buf_clearp) struct buf contents = BUF_INIT(1 << 20); \
-    __attribute__((unused)) struct err err = {0};                \
+#define SCENE_WITH(option)                                                               \
+    __attribute__((cleanup(scene_close))) struct scene scene;                            \
+    CLEANUP(buf_clearp) __attribute__((unused)) struct buf contents = BUF_INIT(1 << 20); \
+    __attribute__((unused)) struct err err = {0};                                        \
     scene_start(&scene, option)
 
 #define SCENE()       \
