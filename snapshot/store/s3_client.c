@@ -49,13 +49,6 @@ static S3Status take_contents(int size, const char *bytes, void *context)
     return call->contents->overflowed ? S3StatusAbortedByCallback : S3StatusOK;
 }
 
-/* Never called: the transport sends the body itself. */
-static int give_nothing(int size, char *bytes, void *context)
-{
-    (void)size, (void)bytes, (void)context;
-    return -1;
-}
-
 static S3Status take_entries(int is_truncated, const char *next_marker, int count,
                              const S3ListBucketContent *contents, int prefix_count, const char **prefixes,
                              void *context)
@@ -85,7 +78,7 @@ bool s3_entries_next(const struct buf *entries, size_t *at, const char **ret_key
 static void dispatch(const struct s3_call *call, struct outcome *outcome)
 {
     static const char key[] = "placeholder";
-    S3PutObjectHandler put_handler = {response_handler, &give_nothing};
+    S3PutObjectHandler put_handler = {response_handler, NULL}; /* the transport sends the body itself */
     S3GetObjectHandler get_handler = {response_handler, &take_contents};
     S3ListBucketHandler list_handler = {response_handler, &take_entries};
 

@@ -33,7 +33,7 @@ struct s3_request {
     uint64_t unix_s;
 };
 
-/* Adds to *target the path and query exactly as they are to be sent, and to *headers the lines to be sent
+/* Adds to *target the path and query exactly as they are to be sent, and to *lines the headers to be sent
  * ("name: value\n" each): host, those given, x-amz-content-sha256, x-amz-date, x-amz-security-token and
  * authorization. */
 void s3_sign(const struct s3_request *request, const struct s3_key *key, struct buf *target,

@@ -27,15 +27,17 @@ enum {
     SEND_BUFFER_SIZE = 512 * 1024,
 };
 
-/* The real functions behind --wrap, and what takes their place. */
-CURLcode __real_curl_easy_setopt(CURL *curl, CURLoption option, ...);
-CURLcode __real_curl_easy_getinfo(CURL *curl, CURLINFO info, ...);
-CURLcode __real_curl_easy_perform(CURL *curl);
-CURLcode __wrap_curl_easy_setopt(CURL *curl, CURLoption option, ...);
-CURLcode __wrap_curl_easy_getinfo(CURL *curl, CURLINFO info, ...);
-CURLcode __wrap_curl_easy_perform(CURL *curl);
-CURLMcode __wrap_curl_multi_add_handle(CURLM *multi, CURL *curl);
-struct tm *__wrap_gmtime(const time_t *seconds);
+/* The real functions behind --wrap, and what takes their place: by their names for the linker, which C
+ * reserves. */
+#define LINKED_AS(name) __asm__(name)
+CURLcode real_setopt(CURL *curl, CURLoption option, ...) LINKED_AS("__real_curl_easy_setopt");
+CURLcode real_getinfo(CURL *curl, CURLINFO info, ...) LINKED_AS("__real_curl_easy_getinfo");
+CURLcode real_perform(CURL *curl) LINKED_AS("__real_curl_easy_perform");
+CURLcode wrapped_setopt(CURL *curl, CURLoption option, ...) LINKED_AS("__wrap_curl_easy_setopt");
+CURLcode wrapped_getinfo(CURL *curl, CURLINFO info, ...) LINKED_AS("__wrap_curl_easy_getinfo");
+CURLcode wrapped_perform(CURL *curl) LINKED_AS("__wrap_curl_easy_perform");
+CURLMcode wrapped_add_handle(CURLM *multi, CURL *curl) LINKED_AS("__wrap_curl_multi_add_handle");
+struct tm *wrapped_gmtime(const time_t *seconds) LINKED_AS("__wrap_gmtime");
 
 /* The call of this thread with what libs3 gave us for it. */
 struct current {
@@ -59,24 +61,22 @@ void s3_transport_leave(void)
     current = (struct current){0};
 }
 
-CURLcode __wrap_curl_easy_setopt(CURL *curl, CURLoption option, ...)
+CURLcode wrapped_setopt(CURL *curl, CURLoption option, ...)
 {
-    va_list args;
+    va_list values;
 
     (void)curl;
-    if (!current.call)
-        return CURLE_FAILED_INIT;
-    va_start(args, option);
-    if (option == CURLOPT_WRITEFUNCTION)
-        current.pass_on = va_arg(args, curl_write_callback);
-    else if (option == CURLOPT_WRITEDATA)
-        current.pass_on_context = va_arg(args, void *);
-    va_end(args);
-    return CURLE_OK;
+    va_start(values, option);
+    if (current.call && option == CURLOPT_WRITEFUNCTION)
+        current.pass_on = va_arg(values, curl_write_callback);
+    if (current.call && option == CURLOPT_WRITEDATA)
+        current.pass_on_context = va_arg(values, void *);
+    va_end(values);
+    return current.call ? CURLE_OK : CURLE_FAILED_INIT;
 }
 
 /* libs3 asks for the status before it takes a byte of the body: it hears ours. */
-CURLcode __wrap_curl_easy_getinfo(CURL *curl, CURLINFO info, ...)
+CURLcode wrapped_getinfo(CURL *curl, CURLINFO info, ...)
 {
     va_list args;
     void *result;
@@ -85,13 +85,13 @@ CURLcode __wrap_curl_easy_getinfo(CURL *curl, CURLINFO info, ...)
     result = va_arg(args, void *);
     va_end(args);
     if (!current.call || info != CURLINFO_RESPONSE_CODE)
-        return __real_curl_easy_getinfo(curl, info, result);
+        return real_getinfo(curl, info, result);
     *(long *)result = current.call->answer.status;
     return CURLE_OK;
 }
 
 /* Only the blocking way is wrapped to the end; the other one must not send unsigned requests. */
-CURLMcode __wrap_curl_multi_add_handle(CURLM *multi, CURL *curl)
+CURLMcode wrapped_add_handle(CURLM *multi, CURL *curl)
 {
     (void)multi;
     (void)curl;
@@ -99,7 +99,7 @@ CURLMcode __wrap_curl_multi_add_handle(CURLM *multi, CURL *curl)
 }
 
 /* libs3 calls gmtime(), whose result all threads share. */
-struct tm *__wrap_gmtime(const time_t *seconds)
+struct tm *wrapped_gmtime(const time_t *seconds)
 {
     static _Thread_local struct tm result;
 
@@ -187,30 +187,30 @@ static void free_headersp(struct curl_slist **headers)
     curl_slist_free_all(*headers);
 }
 
-/* The lines of call->headers, and those of libcurl's own that we don't want. */
+/* The lines of call->headers, cut apart in place; and those of libcurl's own that we don't want. */
 static bool make_headers(struct s3_call *call, struct curl_slist **ret_headers)
 {
-    CLEANUP(freep) char *lines = xstrdup(buf_text(&call->headers));
     CLEANUP(free_headersp) struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
-    char *rest = lines, *line;
+    char *line = (char *)call->headers.bytes, *end = line + call->headers.size;
 
-    while (headers && (line = strsep(&rest, "\n"))) {
+    while (headers && line < end) {
+        char *newline = memchr(line, '\n', (size_t)(end - line));
         struct curl_slist *longer;
-        if (!*line)
-            continue;
+        assert(newline);
+        *newline = '\0';
         longer = curl_slist_append(headers, line);
         if (!longer)
             return false;
         headers = longer;
+        line = newline + 1;
     }
-    explicit_bzero(lines, call->headers.size); /* the session token */
     *ret_headers = MOVE(headers);
     return *ret_headers != NULL;
 }
 
 /* Sets one option; the first that fails is kept in *result. */
 #define SET(result, curl, option, value) \
-    ((void)(*(result) == CURLE_OK && (*(result) = __real_curl_easy_setopt((curl), (option), (value)))))
+    ((void)(*(result) == CURLE_OK && (*(result) = real_setopt((curl), (option), (value)))))
 
 static void set_method(CURL *curl, struct s3_call *call, CURLcode *result)
 {
@@ -294,12 +294,12 @@ static CURLcode set_up(CURL *curl, struct s3_call *call, struct curl_slist *head
 /* The handle goes back to libs3's pool: nothing of this call may stay in it. */
 static void forget_pointers(CURL *curl)
 {
-    (void)__real_curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
-    (void)__real_curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
-    (void)__real_curl_easy_setopt(curl, CURLOPT_READDATA, NULL);
-    (void)__real_curl_easy_setopt(curl, CURLOPT_WRITEDATA, NULL);
-    (void)__real_curl_easy_setopt(curl, CURLOPT_HEADERDATA, NULL);
-    (void)__real_curl_easy_setopt(curl, CURLOPT_XFERINFODATA, NULL);
+    (void)real_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
+    (void)real_setopt(curl, CURLOPT_HTTPHEADER, NULL);
+    (void)real_setopt(curl, CURLOPT_READDATA, NULL);
+    (void)real_setopt(curl, CURLOPT_WRITEDATA, NULL);
+    (void)real_setopt(curl, CURLOPT_HEADERDATA, NULL);
+    (void)real_setopt(curl, CURLOPT_XFERINFODATA, NULL);
 }
 
 static enum s3_failure failure_of(CURLcode code)
@@ -355,7 +355,7 @@ static void transfer(CURL *curl, struct s3_call *call)
         make_headers(call, &headers) ? set_up(curl, call, headers, error_text) : CURLE_OUT_OF_MEMORY;
 
     if (code == CURLE_OK)
-        code = __real_curl_easy_perform(curl);
+        code = real_perform(curl);
     forget_pointers(curl);
     note_failure(call, code, error_text);
 }
@@ -368,7 +368,7 @@ static void hand_over_page(struct s3_call *call)
 }
 
 /* Libs3's own verdict is of no use to us, but it must not go on to parse what was not handed over. */
-CURLcode __wrap_curl_easy_perform(CURL *curl)
+CURLcode wrapped_perform(CURL *curl)
 {
     struct s3_call *call = current.call;
 
