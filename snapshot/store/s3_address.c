@@ -89,17 +89,14 @@ static char *default_endpoint(const struct store_config *config, const char *reg
     return xasprintf("https://s3.%s.amazonaws.com%s", region, strncmp(region, "cn-", 3) == 0 ? ".cn" : "");
 }
 
-static bool is_numeric_or_local(const char *host)
+static bool is_numeric(const char *host)
 {
-    size_t name_size = strcspn(host, ":");
-
-    return host[0] == '[' || strspn(host, "0123456789.:") == strlen(host) ||
-           (name_size == 9 && strncasecmp(host, "localhost", 9) == 0);
+    return host[0] == '[' || strspn(host, "0123456789.:") == strlen(host);
 }
 
 static bool bucket_can_be_host(const struct store_config *config, const struct endpoint *endpoint)
 {
-    return !config->path_style && !*endpoint->base && !is_numeric_or_local(endpoint->host) &&
+    return !config->path_style && !*endpoint->base && !is_numeric(endpoint->host) &&
            !(endpoint->tls && strchr(config->bucket, '.')) && !strchr(config->bucket, '_');
 }
 

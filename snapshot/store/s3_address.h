@@ -12,7 +12,7 @@ struct s3_address {
 };
 
 /* From endpoint, account, bucket, region and path_style. A bucket becomes part of the host only where that
- * can work: not below a base path, at an IP address or at localhost, nor over TLS if its name has dots (no
+ * can work: not below a base path or at an IP address, nor over TLS if its name has dots (no
  * certificate matches). ERR_CONFIG names the variable. */
 bool s3_address_init(struct s3_address *address, const struct store_config *config, struct err *err) CHECKED;
 void s3_address_clear(struct s3_address *address);

@@ -6,7 +6,7 @@
 prints one line of JSON when it listens (endpoint, control, bucket, region, access_key_id, secret_access_key, ca_file)
 and stops when its standard input ends.
 
-What it serves: PUT (with If-None-Match: *), GET, HEAD, DELETE of objects, and listings of version 1 with prefix, marker
+What it serves, with the bucket in the path or in the host: PUT (with If-None-Match: *), GET, HEAD, DELETE of objects, and listings of version 1 with prefix, marker
 and max-keys. Every request must carry AWS4-HMAC-SHA256 in headers, over a canonical path and query, with every x-amz-
 header and If-None-Match signed, the real hash of the body, and a time within 15 minutes of the server's. The check is
 written from the specification, not from our signer.
@@ -332,7 +332,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def classify(self):
         path, _, query = self.path.partition("?")
-        root = f"{BASE_PATH}/{BUCKET}"
+        is_in_host = self.headers.get("Host", "").startswith(BUCKET + ".")
+        root = BASE_PATH if is_in_host else f"{BASE_PATH}/{BUCKET}"
         raw = path[len(root) :] if path == root or path.startswith(root + "/") else None
         if raw is None:
             return "none", "", query

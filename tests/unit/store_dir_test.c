@@ -1,53 +1,11 @@
 #include "snapshot/store/config.h"
-#include "snapshot/store/driver.h"
 
 #include "base/fs.h"
-#include "base/thread.h"
-#include "tests/tap.h"
+#include "tests/double/dir_place.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
-
-/* A store in a new directory below /tmp, which is removed with it. */
-struct place {
-    char root[64];
-    char directory[96];
-    struct store *store;
-};
-
-static void place_close(struct place *place)
-{
-    struct err err = {0};
-
-    store_free(place->store);
-    EXPECT_OK(fs_remove_tree(AT_FDCWD, place->root, &err), &err);
-}
-
-static struct store *open_store(const char *directory, const atomic_bool *canceled)
-{
-    CLEANUP(freep) char *copy = xstrdup(directory);
-    struct store_config config = {.kind = STORE_DIRECTORY, .directory = copy};
-    struct store *store = NULL;
-    struct err err = {0};
-
-    EXPECT_OK(dir_open(&config, canceled, &store, &err), &err);
-    return store;
-}
-
-static void place_open(struct place *place)
-{
-    (void)snprintf(place->root, sizeof(place->root), "/tmp/holdfast-dir-XXXXXX");
-    if (!mkdtemp(place->root))
-        abort();
-    (void)snprintf(place->directory, sizeof(place->directory), "%s/new/store", place->root);
-    place->store = open_store(place->directory, NULL);
-}
-
-#define PLACE()                                                                          \
-    __attribute__((cleanup(place_close))) struct place place = {0};                      \
-    CLEANUP(buf_clearp) __attribute__((unused)) struct buf contents = BUF_INIT(1 << 20); \
-    struct err err = {0};                                                                \
-    place_open(&place)
+#include <time.h>
 
 static bool exists(const struct place *place, const char *name)
 {
@@ -243,7 +201,7 @@ TEST(temporaries_go_and_those_of_dead_processes_are_swept)
     age(&place, ".tmp/old", 25 * 60 * 60);
     age(&place, ".tmp/young", 60 * 60);
     store_free(place.store);
-    place.store = open_store(place.directory, NULL);
+    place.store = open_directory_store(place.directory, NULL);
     EXPECT(!exists(&place, ".tmp/old"));
     EXPECT(exists(&place, ".tmp/young"));
     (void)snprintf(young, sizeof(young), "%s/.tmp/young", place.directory);
@@ -260,7 +218,7 @@ TEST(a_store_that_is_a_file_is_refused)
     struct err err = {0};
 
     (void)close(mkstemp(path));
-    EXPECT(!dir_open(&config, NULL, &store, &err));
+    EXPECT(!store_open(&config, NULL, NULL, &store, &err));
     EXPECT_INT(err.code, ERR_CONFIG);
     EXPECT(strstr(err.text, "HOLDFAST_STORE"));
     (void)unlink(path);
@@ -271,91 +229,12 @@ TEST(canceled_calls_end_at_once)
     atomic_bool canceled = false;
     PLACE();
     store_free(place.store);
-    place.store = open_store(place.directory, &canceled);
+    place.store = open_directory_store(place.directory, &canceled);
     atomic_store(&canceled, true);
     EXPECT(!store_put(place.store, "a", "x", 1, &err));
     EXPECT_INT(err.code, ERR_CANCELED);
     EXPECT(!store_get(place.store, "a", &contents, &err));
     EXPECT_INT(err.code, ERR_CANCELED);
-}
-
-enum { RACERS = 8, ROUNDS = 25 };
-
-/* Eight processes, each with a store of its own, create the same keys; each writes down how often it won. */
-static int race(struct store *store, int gate_fd, int racer)
-{
-    char byte, key[16], bytes[16];
-    int won = 0;
-
-    if (read(gate_fd, &byte, 1) != 0)
-        return 255;
-    for (int round = 0; round < ROUNDS; round++) {
-        struct err err = {0};
-        (void)snprintf(key, sizeof(key), "log/%d", round);
-        (void)snprintf(bytes, sizeof(bytes), "racer %d", racer);
-        won += store_create(store, key, bytes, strlen(bytes), &err);
-        if (err.code != ERR_NONE && err.code != ERR_CONFLICT)
-            return 255;
-    }
-    return won;
-}
-
-TEST(of_eight_processes_exactly_one_creates_each_object)
-{
-    int gate[2], won = 0;
-    uint64_t size;
-    pid_t racers[RACERS];
-    PLACE();
-
-    REQUIRE(pipe(gate) == 0);
-    for (int racer = 0; racer < RACERS; racer++) {
-        racers[racer] = fork();
-        if (racers[racer] == 0) {
-            (void)close(gate[1]);
-            _exit(race(open_store(place.directory, NULL), gate[0], racer));
-        }
-    }
-    (void)close(gate[0]);
-    (void)close(gate[1]); /* all begin now */
-    for (int racer = 0; racer < RACERS; racer++) {
-        int status = 0;
-        EXPECT(waitpid(racers[racer], &status, 0) == racers[racer] && WIFEXITED(status));
-        won += WEXITSTATUS(status);
-    }
-    EXPECT_INT(won, ROUNDS);
-    EXPECT_OK(store_stat(place.store, "log/24", &size, &err), &err);
-}
-
-static bool put_many(void *context, struct err *err)
-{
-    struct store *store = context;
-    char key[32];
-
-    for (int number = 0; number < 20; number++) {
-        (void)snprintf(key, sizeof(key), "part/%02d/%lx", number, (unsigned long)pthread_self());
-        if (!store_put(store, key, key, strlen(key), err))
-            return false;
-    }
-    return true;
-}
-
-TEST(threads_share_a_store)
-{
-    struct pool *pool = NULL;
-    struct task_group group;
-    size_t count = 0;
-    PLACE();
-
-    REQUIRE_OK(pool_open(4, "put", &pool, &err), &err);
-    group_init(&group, pool, 8);
-    for (int task = 0; task < 8; task++)
-        group_submit(&group, put_many, place.store);
-    EXPECT_OK(group_wait(&group, &err), &err);
-    pool_free(pool);
-    (void)listed(&place, "part/", NULL, 0, &contents);
-    for (size_t at = 0; at < contents.size; at++)
-        count += contents.bytes[at] == ' ';
-    EXPECT(count >= 20 && count <= 80 && count % 20 == 0);
 }
 
 TAP_MAIN()

@@ -71,8 +71,6 @@ TEST(a_bucket_becomes_part_of_the_host_only_where_that_can_work)
     EXPECT_STR(address_of("s3://bucket", "http://10.0.0.1:9000", NULL, false),
                "http://10.0.0.1:9000 10.0.0.1:9000 /bucket auto");
     EXPECT_STR(address_of("s3://bucket", "http://[::1]", NULL, false), "http://[::1] [::1] /bucket auto");
-    EXPECT_STR(address_of("s3://bucket", "http://localhost:9000", NULL, false),
-               "http://localhost:9000 localhost:9000 /bucket auto");
     EXPECT_STR(address_of("s3://bucket", "https://s3.example/base", NULL, false),
                "https://s3.example s3.example /base/bucket auto");
 }

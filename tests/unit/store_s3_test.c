@@ -36,6 +36,20 @@ TEST(below_a_base_path_the_whole_path_is_signed)
     EXPECT_OK(store_get(scene.store, "a", &contents, &err), &err);
 }
 
+TEST(the_bucket_may_be_part_of_the_host)
+{
+    char endpoint[64];
+    SCENE_WITH(NULL);
+    (void)snprintf(endpoint, sizeof(endpoint), "http://localhost:%d", scene.server.port);
+    scene.config.endpoint = endpoint;
+    scene.config.path_style = false;
+    scene_open(&scene);
+    EXPECT_OK(store_put(scene.store, "a", "x", 1, &err), &err);
+    EXPECT_OK(store_get(scene.store, "a", &contents, &err), &err);
+    EXPECT_OK(store_list(scene.store, "b", NULL, 0, NULL, NULL, &err), &err);
+    EXPECT_INT(logged(&scene, "\"key\": \"p/"), 3);
+}
+
 TEST(a_prefix_may_have_any_characters)
 {
     static const char *const prefixes[] = {"", "a b", "e\xc3\xa9/+(1)*'~!&=@:,;$", "<&>\"'", "x/y/z"};
