@@ -35,6 +35,18 @@ static bool is_within(const char *path, const char *directory)
     return strncmp(path, directory, size) == 0 && (path[size] == '/' || path[size] == '\0' || size == 1);
 }
 
+static void check_directory(struct config *config, struct config_report *report)
+{
+    const char *store = config->store.directory, *data = config->data_directory;
+
+    config->used_aws_credentials = false; /* whatever is there is the application's */
+    if (is_within(store, data) || is_within(data, store))
+        config_fault(
+            report,
+            "HOLDFAST_STORE and HOLDFAST_DATA_DIR lie within each other: put the store outside of %.120s",
+            data);
+}
+
 static void check_store(struct config *config, enum config_scope scope, struct config_report *report)
 {
     struct err err = {0};
@@ -52,12 +64,8 @@ static void check_store(struct config *config, enum config_scope scope, struct c
     }
     if (config->store.kind == STORE_S3)
         check_credentials(config, report);
-    else if (is_within(config->store.directory, config->data_directory) ||
-             is_within(config->data_directory, config->store.directory))
-        config_fault(
-            report,
-            "HOLDFAST_STORE and HOLDFAST_DATA_DIR lie within each other: put the store outside of %.120s",
-            config->data_directory);
+    else
+        check_directory(config, report);
 }
 
 static bool is_loopback(const struct address *address)

@@ -192,6 +192,16 @@ TEST(credentials_of_other_tools_are_taken_as_a_whole)
     config_clear(&config);
 }
 
+TEST(credentials_are_used_only_by_a_store_that_needs_them)
+{
+    struct config config;
+    struct config_report report;
+
+    REQUIRE(LOAD(ENOUGH, "AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b"));
+    EXPECT(!config.used_aws_credentials);
+    config_clear(&config);
+}
+
 TEST(our_own_credentials_are_never_mixed_with_those_of_other_tools)
 {
     struct config config;
