@@ -189,12 +189,16 @@ bool retain_prune(struct retain *retain, struct store *store, const struct id *l
                   struct err *err)
 {
     size_t below = below_horizon(retain);
-    uint64_t lowest = below < retain->count ? retain->bases[below].lowest_position : 0;
+    uint64_t lowest;
 
+    /* Until the walk back has reached the horizon, the oldest base that is known is not the oldest that
+     * counts. */
+    if (below == retain->count || retain->bases[below].record != retain->horizon)
+        return true;
+    lowest = retain->bases[below].lowest_position;
     /* Records that say what was dropped go last: until then a crash loses nothing that a later prune needs.
      */
-    if (below < retain->count && retain->bases[below].record == retain->horizon &&
-        !delete_dropped(store, &retain->bases[below], err))
+    if (!delete_dropped(store, &retain->bases[below], err))
         return err_wrap(err, "prune");
     for (; below > 0; below--) {
         struct retain_base *base = &retain->bases[0];
