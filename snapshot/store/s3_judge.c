@@ -206,7 +206,8 @@ static bool judge_failure(const struct s3_call *call, const struct s3_names *nam
         [S3_FAILURE_CONNECT] = {ERR_TRANSIENT, "no connection to HOLDFAST_S3_ENDPOINT"},
         [S3_FAILURE_CERTIFICATE] = {ERR_CONFIG,
                                     "the server's certificate is not trusted (HOLDFAST_S3_CA_FILE)"},
-        [S3_FAILURE_CA_FILE] = {ERR_CONFIG, "the certificates in HOLDFAST_S3_CA_FILE can't be used"},
+        [S3_FAILURE_CA_FILE] =
+            {ERR_CONFIG, "no certificates to trust (HOLDFAST_S3_CA_FILE, or the package ca-certificates)"},
         [S3_FAILURE_TIMEOUT] = {ERR_TRANSIENT, "the store took too long"},
         [S3_FAILURE_BROKEN] = {ERR_TRANSIENT, "the connection broke"},
         [S3_FAILURE_TOO_LARGE] = {ERR_CORRUPT, "the answer is larger than it can be"},
