@@ -10,8 +10,22 @@ enum { BUCKET_SIZE_MAX = 255, PREFIX_SIZE_MAX = 480, ACCOUNT_SIZE_MAX = 63 };
 
 static const char forms[] = "s3://BUCKET/PREFIX, r2://ACCOUNT/BUCKET/PREFIX or file:///DIRECTORY";
 
+/* s3://KEY:SECRET@BUCKET, as some other tools take it: such a text must not be repeated. */
+static bool has_credentials(const char *url)
+{
+    const char *host = strstr(url, "://"), *at = strchr(url, '@');
+
+    host = host ? host + 3 : url;
+    return at && at < host + strcspn(host, "/");
+}
+
 static bool refuse(const char *url, const char *why, struct err *err)
 {
+    if (has_credentials(url))
+        return err_set(err, ERR_CONFIG,
+                       "HOLDFAST_STORE carries credentials; give them as HOLDFAST_S3_ACCESS_KEY_ID and "
+                       "HOLDFAST_S3_SECRET_ACCESS_KEY, and write %s",
+                       forms);
     return err_set(err, ERR_CONFIG, "HOLDFAST_STORE \"%.200s\" %s; it should look like %s", url, why, forms);
 }
 

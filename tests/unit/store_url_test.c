@@ -135,4 +135,19 @@ TEST(a_prefix_leaves_room_for_our_keys)
     EXPECT_OK(store_config_parse_url(&config, url, &err), &err);
 }
 
+TEST(credentials_in_a_url_are_refused_and_not_repeated)
+{
+    static const char *const urls[] = {"s3://key:hush@bucket/prefix", "s3://hush@bucket",
+                                       "r2://hush@account/bucket", "hush@bucket",
+                                       "https://key:hush@host/bucket"};
+
+    for (size_t at = 0; at < sizeof(urls) / sizeof(urls[0]); at++) {
+        struct store_config config = {0};
+        struct err err = {0};
+        EXPECT(!store_config_parse_url(&config, urls[at], &err));
+        EXPECT_INT(err.code, ERR_CONFIG);
+        EXPECT(!strstr(err.text, "hush") && strstr(err.text, "HOLDFAST_S3_SECRET_ACCESS_KEY"));
+    }
+}
+
 TAP_MAIN()
