@@ -21,7 +21,9 @@
 enum {
     FREE_ATTEMPTS = 8, /* at least, and at least for */
     FREE_MS = 60,      /* so that a checkpoint of the application's own has time to end */
-    RETRY_US = 1000,
+    RETRY_MIN_US =
+        1000, /* doubled from attempt to attempt with the write lock, which is not to be held all the time */
+    RETRY_MAX_US = 200000,
     WRITE_LOCK_STEP_US = 50,
     WRITE_LOCK_MAX_MS = 20,
 };
@@ -178,22 +180,33 @@ static void settle_all(const struct freeze *freeze, bool frozen)
     }
 }
 
+/* Attempts until one succeeds. While nothing but commits is in the way they follow each other at once. */
+static bool freeze_all(const struct freeze *freeze, uint64_t deadline_ms, struct err *err)
+{
+    uint64_t free_until_ms = clock_monotonic_ms() + FREE_MS;
+    uint64_t pause_us = RETRY_MIN_US;
+
+    for (unsigned attempt = 0;; attempt++) {
+        bool with_writes = attempt >= FREE_ATTEMPTS && clock_monotonic_ms() >= free_until_ms;
+        if (attempt_freeze(freeze, with_writes, err))
+            return true;
+        if (err->code != ERR_TRANSIENT || !database_pause(pause_us, deadline_ms, freeze->canceled, err))
+            return false;
+        if (with_writes && pause_us < RETRY_MAX_US)
+            pause_us *= 2;
+    }
+}
+
 bool database_freeze(struct database *const *databases, size_t count, uint64_t deadline_ms,
                      const atomic_bool *canceled, struct err *err)
 {
     struct freeze freeze = {.databases = databases, .count = count, .canceled = canceled};
-    uint64_t free_until_ms = clock_monotonic_ms() + FREE_MS;
-    bool frozen = false;
+    bool frozen;
 
     assert(count <= DATABASE_FREEZE_MAX);
     for (size_t at = 0; at < count; at++)
         assert(!databases[at]->is_frozen);
-    for (unsigned attempt = 0; !frozen; attempt++) {
-        frozen =
-            attempt_freeze(&freeze, attempt >= FREE_ATTEMPTS && clock_monotonic_ms() >= free_until_ms, err);
-        if (!frozen && (err->code != ERR_TRANSIENT || !database_pause(RETRY_US, deadline_ms, canceled, err)))
-            break;
-    }
+    frozen = freeze_all(&freeze, deadline_ms, err);
     settle_all(&freeze, frozen);
     return frozen || err_wrap(err, "freeze the databases");
 }

@@ -128,8 +128,16 @@ void database_drop_write(struct database *database)
 
 bool database_checkpoint(struct database *database, struct err *err)
 {
+    struct wal_index index;
+
     assert(database->has_mark && !database->is_frozen);
-    return sqlite_checkpoint(spare_of(database), SQLITE_PASSIVE, err);
+    if (!sqlite_checkpoint(spare_of(database), SQLITE_PASSIVE, err) ||
+        !wal_index_read(database->index, TORN_US, &index, err))
+        return false;
+    if (index.backfilled < database->marked.frames)
+        return err_set(err, ERR_TRANSIENT, "a reader of the application's keeps %u frames in the log",
+                       index.header.frames - index.backfilled);
+    return true;
 }
 
 bool database_truncate_log(struct database *database, struct err *err)

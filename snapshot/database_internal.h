@@ -75,7 +75,8 @@ bool database_is_anchored(struct database *database, const struct wal_index *ind
 /* One attempt at the write lock: from then on nobody can commit. Never for long. */
 bool database_hold_write(struct database *database, struct err *err) CHECKED;
 void database_drop_write(struct database *database);
-/* Copies what the mark allows from the log into the file. */
+/* Copies all that is marked from the log into the file. ERR_TRANSIENT: the application reads an older state
+ * or checkpoints itself; the write lock would not help. */
 bool database_checkpoint(struct database *database, struct err *err) CHECKED;
 /* Makes the -wal file empty, in HANDOFF; ERR_TRANSIENT if something was committed. */
 bool database_truncate_log(struct database *database, struct err *err) CHECKED;

@@ -56,50 +56,61 @@ static bool is_contested(struct database *database)
            clock_monotonic_ms() - database->contested_ms >= CONTESTED_MS;
 }
 
+/* A log that once was long keeps its file, which the application then fills from the beginning. */
+static void cut_log(struct database *database)
+{
+    struct err committed_meanwhile = {0};
+    struct stat log;
+
+    if (lstat(database->log_path, &log) != 0 || log.st_size <= LOG_BYTES_MAX)
+        return;
+    if (!database_truncate_log(database, &committed_meanwhile))
+        return; /* next time */
+}
+
 /* Exchanges the mark for READ(0), which needs that nothing is committed meanwhile. */
 static bool hand_over(struct database *database, struct err *err)
 {
     if (!database_hold_file(database, err))
         return false;
     database_drop_mark(database);
+    cut_log(database);
     return true;
-}
-
-/* One attempt to bring the whole log into the file. */
-static bool empty_log(struct database *database, struct err *err)
-{
-    return database_hold_mark(database, err) && database_checkpoint(database, err) &&
-           hand_over(database, err);
 }
 
 /* The same with the write lock, for an application that never pauses: better a stall of some ms than a full
  * disk. */
-static bool empty_log_locked(struct database *database, struct err *err)
+static bool hand_over_locked(struct database *database, struct err *err)
 {
-    bool emptied;
+    bool held;
 
     if (!database_hold_write(database, err))
         return false;
-    emptied = empty_log(database, err);
+    held = database_hold_mark(database, err) && database_checkpoint(database, err) &&
+           database_hold_file(database, err);
     database_drop_write(database);
-    return emptied;
+    if (held)
+        database_drop_mark(database);
+    return held;
 }
 
+/* An application that was faster, or in the way, is left alone until the next time. */
 static bool shorten_log(struct database *database, uint32_t frames, struct err *err)
 {
     for (unsigned round = 0; round < ROUNDS_MAX; round++) {
-        if (empty_log(database, err))
+        if (!database_hold_mark(database, err) || !database_checkpoint(database, err))
+            return err->code == ERR_TRANSIENT;
+        if (hand_over(database, err))
             return true;
         if (err->code != ERR_TRANSIENT)
             return false;
     }
-    for (unsigned attempt = 0; frames > FRAMES_HARD_MAX && attempt < WRITE_LOCK_TRIES; attempt++) {
-        if (empty_log_locked(database, err))
-            return true;
-        if (err->code != ERR_TRANSIENT)
-            return false;
-    }
-    return true; /* the application was faster; next time */
+    if (frames <= FRAMES_HARD_MAX)
+        return true;
+    for (unsigned attempt = 0; attempt < WRITE_LOCK_TRIES; attempt++)
+        if (hand_over_locked(database, err) || err->code != ERR_TRANSIENT)
+            break;
+    return database->has_file || err->code == ERR_TRANSIENT;
 }
 
 static bool tend_mark(struct database *database, const struct wal_index *index, struct err *err)
@@ -119,14 +130,11 @@ static bool tend_mark(struct database *database, const struct wal_index *index, 
 
 static bool tend_file(struct database *database, const struct wal_index *index, struct err *err)
 {
-    struct stat log;
-
     assert(database->has_file && !database->has_mark);
     if (!database_is_anchored(database, index))
         return database_leave_file(database, err);
-    if (lstat(database->log_path, &log) != 0 || log.st_size <= LOG_BYTES_MAX)
-        return true;
-    return database_truncate_log(database, err) || err->code == ERR_TRANSIENT;
+    cut_log(database);
+    return true;
 }
 
 bool database_tend(struct database *database, struct err *err)

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <string.h>
 
@@ -74,14 +75,24 @@ static bool restrain(struct sqlite *sqlite, struct err *err)
     return false;
 }
 
+/* Pages one by one, not 20 for each connection in advance: one page is all that is ever read. Too late, and
+ * no matter, if something else of the process has used SQLite before. */
+static void configure_library(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
+}
+
 bool sqlite_open(const char *path, struct sqlite **ret_sqlite, struct err *err)
 {
+    static pthread_once_t configured = PTHREAD_ONCE_INIT;
+    int failed = pthread_once(&configured, configure_library);
     CLEANUP(sqlite_closep) struct sqlite *sqlite = xcalloc(1, sizeof(*sqlite));
     int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
-    int result = sqlite3_open_v2(path, &sqlite->connection, flags, NULL);
+    int result;
 
-    assert(path[0] == '/'); /* not a URI, not a temporary database */
+    assert(!failed && path[0] == '/'); /* not a URI, not a temporary database */
+    result = sqlite3_open_v2(path, &sqlite->connection, flags, NULL);
     if (result != SQLITE_OK) {
         record(sqlite, result, "open", err);
         return false;
