@@ -114,6 +114,14 @@ $(BUILD)/backend-new: $(filter $(BUILD)/tests/backend/%,$(TEST_OBJECTS)) $(LIBRA
 	@$(SAY) link $@
 	$(Q)$(LINK) -o $@ $^ -lcrypto -lpthread -ldl -lm
 
+# The application of the database tests, with that SQLite too.
+$(BUILD)/writer-new: $(BUILD)/tests/writer/writer_main.o $(BUILD)/tests/double/writer.o $(LIBRARY) $(NEW_SQLITE)
+	@$(SAY) link $@
+	$(Q)$(LINK) -o $@ $^ -lpthread -ldl -lm
+
+DATABASE_UNITS := $(filter %/database_test %/database_convert_test %/database_freeze_test %/database_mark_test \
+                  %/database_tend_test,$(UNITS))
+
 $(REPLAYS): $(BUILD)/replay/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(DOUBLES) $(LIBRARY)
 	@mkdir -p $(@D)
 	@$(SAY) link $@
@@ -136,7 +144,9 @@ system soak demo: export HOLDFAST_BIN = $(CURDIR)/$(BUILD)/holdfast
 system soak demo: export BACKEND_BIN = $(CURDIR)/$(BUILD)/backend
 system soak demo: export BACKEND_NEW_BIN = $(CURDIR)/$(BUILD)/backend-new
 system: export TEST_STORE_TOOL = $(CURDIR)/$(STORE_TOOL)
-system: holdfast $(BUILD)/backend $(BUILD)/backend-new $(STORE_TOOL)
+system: export TEST_WRITER_NEW = $(CURDIR)/$(BUILD)/writer-new
+system: export TEST_DATABASE_UNITS = $(DATABASE_UNITS:%=$(CURDIR)/%)
+system: holdfast $(BUILD)/backend $(BUILD)/backend-new $(STORE_TOOL) $(BUILD)/writer-new $(DATABASE_UNITS)
 	@$(PROVE) --exec '' $(or $(TESTS),$(sort $(wildcard tests/system/*.t)))
 
 soak: holdfast $(BUILD)/backend $(BUILD)/backend-new

@@ -160,6 +160,11 @@ static void commit_until_stopped(struct writer_stats *stats, struct table *table
     }
 }
 
+const char *writer_sqlite_version(void)
+{
+    return sqlite3_libversion();
+}
+
 int writer_main(const char *stats_path)
 {
     int fd = open(stats_path, O_RDWR | O_CLOEXEC);

@@ -62,7 +62,8 @@ void writer_kill(struct writer *writer);
 /* Waits until `commits` more have returned. False if it ended before. */
 bool writer_wait(const struct writer *writer, uint64_t commits);
 
-/* The program. */
+/* The program, and what it was built with. */
+const char *writer_sqlite_version(void);
 int writer_main(const char *stats_path);
 
 #endif
