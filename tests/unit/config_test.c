@@ -1,3 +1,4 @@
+#include "base/fs.h"
 #include "sidecar/config.h"
 #include "sidecar/config_table.h"
 #include "snapshot/engine.h"
@@ -5,6 +6,7 @@
 #include "tests/tap.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <signal.h>
 
 /* Everything that is needed and nothing more. */
@@ -337,6 +339,18 @@ TEST(every_variable_is_described_in_one_row)
         EXPECT(!strstr(buf_text(&help), row) == (variable->kind == KIND_LATER));
     }
     EXPECT(strstr(buf_text(&table), "| `HOLDFAST_SYNC_INTERVAL` | `1s` |"));
+}
+
+/* `make` and prove(1) run the tests in the project's root. */
+TEST(the_table_of_the_readme_is_the_table_of_the_program)
+{
+    CLEANUP(buf_clearp) struct buf table = BUF_INIT(65536), readme = BUF_INIT(1 << 20);
+    struct err err = {0};
+
+    config_describe_markdown(&table);
+    REQUIRE_OK(fs_read_file(AT_FDCWD, "README.md", &readme, &err), &err);
+    if (!EXPECT(strstr(buf_text(&readme), buf_text(&table))))
+        printf("#   `./holdfast help --markdown` prints the table for README.md\n");
 }
 
 TAP_MAIN()
