@@ -112,11 +112,12 @@ struct search {
     uint64_t record;
 };
 
+/* A point is known by the time that `list` prints, which has milliseconds: that time has to find it again. */
 static bool is_late_enough(void *context, const struct reader_point *point)
 {
     struct search *search = context;
 
-    if (point->time_ns > search->time_ns)
+    if (point->time_ns / NS_PER_MS > search->time_ns / NS_PER_MS)
         return true;
     search->record = point->record;
     return false;

@@ -185,7 +185,8 @@ static size_t edit_distance(const char *a, const char *b)
 
 const char *value_nearest(const char *text, const char *(*next)(void *context, size_t index), void *context)
 {
-    size_t best = strlen(text) / 3 + 1;
+    size_t size = strlen(text), least = size >= 4 ? 2 : 1; /* two letters in the wrong order count as two */
+    size_t best = (size / 3 > least ? size / 3 : least) + 1;
     const char *nearest = NULL, *candidate;
 
     assert(next);

@@ -26,7 +26,7 @@ bool value_choice(const char *text, const char *choices, unsigned *ret_index) CH
 /* Colon-separated globs that stay below a directory: no leading '/', no `..`. */
 bool value_globs(const char *text) CHECKED;
 
-/* The candidate that a person may have meant by `text` (at most a third of its letters differ), or NULL.
+/* The candidate that a person may have meant by `text` (two of its letters differ, or a third), or NULL.
  * `next` gives the candidates one by one, NULL after the last. */
 const char *value_nearest(const char *text, const char *(*next)(void *context, size_t index), void *context);
 

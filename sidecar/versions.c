@@ -1,8 +1,9 @@
 #include "sidecar/versions.h"
 
 #include "proxy/proxy.h"
-
-#include <string.h>
+#include "snapshot/codec.h"
+#include "snapshot/sqlite.h"
+#include "snapshot/store/s3_transport.h"
 
 struct library {
     const char *name;
@@ -11,6 +12,9 @@ struct library {
 
 static const struct library libraries[] = {
     {"libmicrohttpd", proxy_http_library},
+    {"sqlite", sqlite_version},
+    {"zstd", codec_version},
+    {"libcurl", s3_transport_version},
 };
 
 enum { LIBRARIES_COUNT = sizeof(libraries) / sizeof(libraries[0]) };
@@ -20,6 +24,7 @@ void versions_text(struct buf *text)
     buf_printf(text, "holdfast %s\n", VERSION_TEXT);
     for (size_t at = 0; at < LIBRARIES_COUNT; at++)
         buf_printf(text, "%s %s\n", libraries[at].name, libraries[at].version());
+    buf_add_text(text, "libs3 2, linked statically; it has no version of its own to ask for\n");
     if (!proxy_http_library_is_strict())
         buf_add_text(text,
                      "this libmicrohttpd accepts ambiguous requests, holdfast checks them itself: `make "

@@ -112,3 +112,8 @@ bool codec_decompress(struct codec *codec, const void *frame, size_t frame_size,
     assert(result == raw_size); /* zstd compares the content with the size in the frame's header itself */
     return true;
 }
+
+const char *codec_version(void)
+{
+    return ZSTD_versionString();
+}

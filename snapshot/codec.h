@@ -27,4 +27,7 @@ bool codec_compress(struct codec *codec, int level, const void *raw, size_t raw_
 bool codec_decompress(struct codec *codec, const void *frame, size_t frame_size, void *raw, size_t raw_size,
                       struct err *err) CHECKED;
 
+/* "1.5.4": the library that is loaded. */
+const char *codec_version(void);
+
 #endif

@@ -384,3 +384,8 @@ CURLcode wrapped_perform(CURL *curl)
     hand_over_page(call);
     return call->answer.failure == S3_FAILURE_NONE ? CURLE_OK : CURLE_RECV_ERROR;
 }
+
+const char *s3_transport_version(void)
+{
+    return curl_version_info(CURLVERSION_NOW)->version;
+}

@@ -13,4 +13,7 @@
 void s3_transport_enter(struct s3_call *call);
 void s3_transport_leave(void);
 
+/* "7.88.1": the libcurl that is loaded. Static. */
+const char *s3_transport_version(void);
+
 #endif

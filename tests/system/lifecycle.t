@@ -212,7 +212,7 @@ def a_takeover_ends_the_old_one_with_76_and_its_child_with_it(scene):
     first.wait_durable()
     backend = first.backend_pid
     second = old.elsewhere().start()
-    fetch(first.port, "POST", "/write?id=77&value=lost")
+    fetch(first.port, "POST", "/write", body="lost")
     first.expect_exit(76)
     assert not is_alive(backend)
     assert first.log.find("another container has taken over")

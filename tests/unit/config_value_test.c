@@ -123,7 +123,8 @@ TEST(the_nearest_word_is_found_when_it_is_near)
 
     EXPECT(nearest && strcmp(nearest, "SYNC_INTERVAL") == 0);
     nearest = value_nearest("STROE", next_word, NULL);
-    EXPECT(!nearest); /* two letters of five */
+    EXPECT(nearest && strcmp(nearest, "STORE") == 0);
+    EXPECT(!value_nearest("SCALE", next_word, NULL)); /* three letters of five */
     nearest = value_nearest("STOR", next_word, NULL);
     EXPECT(nearest && strcmp(nearest, "STORE") == 0);
     EXPECT(!value_nearest("UNLIKE_ANYTHING", next_word, NULL));

@@ -1,0 +1,258 @@
+#!/usr/bin/env python3
+"""The commands beside `run`: what they print, for a person and as JSON, and what they leave alone."""
+
+import json
+import os
+import pty
+import signal
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib.harness import *
+from lib.s3servers import FaultS3
+
+
+def output(process, code=0):
+    process.expect_exit(code)
+    return process.out.text()
+
+
+def printed(process, code=0):
+    """The one JSON object."""
+    return json.loads(output(process, code))
+
+
+def shipped(scene, **options):
+    """A deployment that wrote and stopped, and what it wrote."""
+    deployment, oracle = scene.deployment(**options), Oracle()
+    holdfast = deployment.start()
+    for _ in range(5):
+        oracle.write(holdfast.port)
+    oracle.upload(holdfast.port, os.urandom(300000))
+    assert holdfast.stop() == 0
+    return deployment, oracle
+
+
+# --- list, restore, verify ---------------------------------------------------------------------------------------
+
+
+@test
+def list_shows_each_point_with_the_names_of_the_contract(scene):
+    deployment, _ = shipped(scene)
+    points = printed(deployment.command("list", "--json"))["points"]
+    assert points and all(set(point) == {"record", "time", "kind", "bytes"} for point in points)
+    numbers = [point["record"] for point in points]
+    assert numbers == sorted(numbers, reverse=True)
+    lines = output(deployment.command("list")).splitlines()
+    assert lines[0].split() == ["RECORD", "TIME", "KIND", "SIZE"] and len(lines) == len(points) + 1
+    assert [int(line.split()[0]) for line in lines[1:]] == numbers
+
+
+@test
+def a_copy_elsewhere_holds_what_was_shipped_and_disturbs_nobody(scene):
+    deployment, oracle = scene.deployment(), Oracle()
+    holdfast = deployment.start()
+    for _ in range(5):
+        oracle.write(holdfast.port)
+    oracle.upload(holdfast.port, os.urandom(300000))
+    holdfast.wait_durable()
+    before, copy = deployment.store.keys(), os.path.join(scene.folder("copies"), "copy")
+    result = printed(deployment.command("restore", "--to", copy, "--json"))
+    assert result["directory"] == copy and result["databases"] == 1 and result["bytes"] > 300000
+    assert deployment.store.keys() == before
+    oracle.check(scene.backend(copy).port)
+    oracle.check(holdfast.port)
+    assert holdfast.stop() == 0
+
+
+@test
+def a_copy_of_an_earlier_point_by_time_and_by_record(scene):
+    deployment, oracle = shipped(scene)
+    newest = printed(deployment.command("list", "--json"))["points"][0]
+    again = deployment.start()
+    assert fetch(again.port, "POST", "/write", body="later").status == 200
+    assert again.stop() == 0
+    points = printed(deployment.command("list", "--json"))["points"]
+    assert points[0]["record"] > newest["record"]
+    if newest not in points:
+        skip("the point before was pruned")
+    for number, at in enumerate((str(newest["record"]), newest["time"])):
+        copy = os.path.join(scene.folder("copies"), "copy-%d" % number)
+        assert printed(deployment.command("restore", "--to", copy, "--at", at, "--json"))["record"] == newest["record"]
+        oracle.check(scene.backend(copy).port)
+
+
+@test
+def a_time_after_the_head_gives_the_head(scene):
+    deployment, oracle = shipped(scene)
+    copy = os.path.join(scene.folder("copies"), "copy")
+    head = printed(deployment.command("list", "--json"))["points"][0]["record"]
+    assert printed(deployment.command("restore", "--to", copy, "--at", "2999-01-01T00:00:00.5Z", "--json"))["record"] == head
+    oracle.check(scene.backend(copy).port)
+
+
+@test
+def verify_reads_everything_back(scene):
+    deployment, _ = shipped(scene)
+    verdict = printed(deployment.command("verify", "--json"))
+    assert verdict["sound"] is True and verdict["damaged"] == [] and verdict["result"]["databases"] == 1
+    process = deployment.command("verify")
+    assert output(process) == "" and process.log.find("verified up to record")
+
+
+@test
+def verify_names_each_damaged_object(scene):
+    deployment, _ = shipped(scene)
+    keys = deployment.store.keys("blob/") + deployment.store.keys("part/")[:1]
+    for key in keys:
+        with open(os.path.join(deployment.store.path, key), "r+b") as file:
+            file.write(b"damage")
+    verdict = printed(deployment.command("verify", "--json"), 65)
+    assert verdict["sound"] is False and {damage["key"] for damage in verdict["damaged"]} == set(keys)
+    assert all(damage["reason"] for damage in verdict["damaged"])
+
+
+@test
+def an_empty_store_is_told_as_such(scene):
+    deployment = scene.deployment()
+    for words in (["list"], ["verify"], ["restore", "--to", scene.folder("copy")]):
+        process = deployment.command(*words)
+        process.expect_exit(64)
+        assert process.log.find("HOLDFAST_STORE") and process.out.lines == []
+
+
+@test
+def long_work_can_be_interrupted(scene):
+    with FaultS3() as server:
+        deployment, _ = shipped(scene, store=server.store("p"), environment=server.environment)
+        server.fault(operation="get", kind="hold")
+        process = deployment.command("verify")
+        server.wait(operation="get", count=1, state="begun", timeout_s=20)
+        process.send_signal(signal.SIGINT)
+        process.expect_exit(128 + signal.SIGINT, 10)
+
+
+# --- status and doctor -------------------------------------------------------------------------------------------
+
+
+@test
+def status_tells_what_runs(scene):
+    deployment = scene.deployment()
+    holdfast = deployment.start()
+    status = printed(deployment.command("status", "--json"))
+    assert set(status) == {"state", "position", "durable_position", "record", "durable_record", "lag_seconds", "owner",
+                           "epoch", "degraded", "warnings"}
+    assert status["state"] == "serve" and status["degraded"] is False
+    assert output(deployment.command("status")).startswith("serve: ")
+    page = fetch(holdfast.admin, "GET", "/")
+    assert page.header("Content-Type").startswith("text/html") and "<!doctype html>" in page.text
+    assert fetch(holdfast.admin, "GET", "/nowhere").status == 404
+    assert fetch(holdfast.admin, "POST", "/status", body=b"").status == 405
+    assert holdfast.stop() == 0
+
+
+@test
+def metrics_count_what_happens(scene):
+    deployment = scene.deployment()
+    holdfast = deployment.start()
+    Oracle().write(holdfast.port)
+    holdfast.wait_durable()
+    metrics = holdfast.metrics()
+    assert metrics['holdfast_state{state="serve"}'] == 1 and metrics['holdfast_state{state="restore"}'] == 0
+    assert metrics["holdfast_position"] == metrics["holdfast_durable_position"] > 0
+    assert metrics["holdfast_lag_seconds"] == 0 and metrics["holdfast_degraded"] == 0
+    assert metrics['holdfast_store_requests_total{op="put",outcome="ok"}'] >= 3
+    assert metrics["holdfast_store_sent_bytes_total"] > 1000
+    assert metrics['holdfast_http_requests_total{code="200"}'] >= 1
+    assert holdfast.stop() == 0
+
+
+@test
+def the_doctor_finds_a_healthy_patient_well_and_leaves_nothing(scene):
+    with FaultS3() as server:
+        store = server.store("some/prefix")
+        deployment = scene.deployment(store=store, environment=server.environment)
+        diagnosis = printed(deployment.command("doctor", "--json", "--", "true"))
+        assert diagnosis["faults"] == 0
+        assert {"store", "clock", "permission to write", "permission to delete", "conditional writes", "data directory",
+                "command", "HOLDFAST_LISTEN"} <= {check["check"] for check in diagnosis["checks"]}
+        assert store.keys() == [] and os.listdir(deployment.data) == []
+
+
+@test
+def the_doctor_names_what_is_wrong(scene):
+    cases = (({"ignore_conditions": True}, "conditional writes"), ({"read_only": True}, "permission to write"),
+             ({"bucket_missing": True}, "store"), ({"clock_offset_s": 3600}, "store"))
+    for settings, check in cases:
+        with FaultS3() as server:
+            server.settings(**settings)
+            deployment = scene.deployment(store=server.store("p"), environment=server.environment)
+            diagnosis = printed(deployment.command("doctor", "--json"), 64)
+            faults = [entry["check"] for entry in diagnosis["checks"] if entry["verdict"] == "fault"]
+            assert faults == [check], "%s gives %s" % (settings, faults)
+
+
+@test
+def the_doctor_looks_at_this_machine_too(scene):
+    deployment = scene.deployment()
+    deployment.start()
+    diagnosis = printed(deployment.command("doctor", "--json", "--", "no-such-command"), 64)
+    found = {entry["check"]: entry["verdict"] for entry in diagnosis["checks"]}
+    assert found["command"] == "fault" and found["ports"] == "note"
+    broken = deployment.command("doctor", environment={"HOLDFAST_STORE": "", "HOLDFAST_SYNC_INTERVAL": "x"})
+    text = output(broken, 64)
+    assert "fault  configuration: HOLDFAST_STORE is not set" in text and "HOLDFAST_SYNC_INTERVAL=x" in text
+
+
+# --- version and help --------------------------------------------------------------------------------------------
+
+
+@test
+def version_and_help_need_no_configuration(scene):
+    bare = {"HOLDFAST_STORE": "nonsense", "HOLDFAST_SYNC_INTERVAL": "x"}
+    deployment = scene.deployment(environment=bare)
+    versions = printed(deployment.command("version", "--json"))
+    assert {"holdfast", "libmicrohttpd", "sqlite", "zstd", "libcurl", "strict_http"} <= set(versions)
+    assert output(deployment.command("version")).startswith("holdfast " + versions["holdfast"])
+    assert "usage:" in output(deployment.command("help"))
+    assert "HOLDFAST_STORE" in output(deployment.command("help", "environment"))
+    for name in ("run", "restore", "list", "verify", "status", "doctor", "version", "help"):
+        assert "holdfast " + name in output(deployment.command(name, "--help"))
+        assert output(deployment.command("help", name)) == output(deployment.command(name, "--help"))
+
+
+@test
+def what_is_not_there_yet_says_so(scene):
+    deployment = scene.deployment()
+    for words in (["snapshot"], ["prune"], ["pin", "x"], ["fork"]):
+        process = deployment.command(*words)
+        process.expect_exit(64)
+        assert process.log.find("later release")
+    process = deployment.command("lst")
+    process.expect_exit(64)
+    assert process.log.find("did you mean list")
+
+
+# --- progress ----------------------------------------------------------------------------------------------------
+
+
+@test
+def a_terminal_sees_a_bar(scene):
+    with FaultS3() as server:
+        deployment, _ = shipped(scene, store=server.store("p"), environment=server.environment)
+        server.settings(delay_ms=300)
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execve(holdfast_path(), [holdfast_path(), "verify"], deployment.variables())
+        seen = b""
+        try:
+            while True:
+                seen += os.read(terminal, 65536)
+        except OSError:
+            pass
+        _, status = os.waitpid(pid, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert b"\rverifying [" in seen and b"verified up to record" in seen
+
+
+main()
