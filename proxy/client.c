@@ -13,7 +13,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { SWEEP_MS = 1000 };
+/* The kernel counts in ticks; what came together with the last request is not the next one. */
+enum { SWEEP_MS = 1000, TICKS_MS = 20 };
 
 static void sweep(struct loop_timer *timer);
 
@@ -37,6 +38,7 @@ struct client *client_begin(struct clients *clients, int fd, const struct sockad
     address_format_ip(address, client->ip);
     list_add_last(&clients->all, &client->link);
     clients->count++;
+    clients->admin_count += !front;
     if (!loop_timer_is_set(&clients->sweep))
         loop_timer_set(&clients->core->loop, &clients->sweep, SWEEP_MS);
     return client;
@@ -55,6 +57,7 @@ void client_forget(struct client *client)
 
     assert(clients->count > 0);
     clients->count--;
+    clients->admin_count -= !client->front;
     list_remove(&client->link);
     if (clients->count == 0)
         loop_timer_clear(&clients->sweep);
@@ -119,7 +122,7 @@ static void check_head(struct client *client, uint64_t now_ms)
         refuse_slow_head(client, info.tcpi_bytes_received > 0);
     else if (client->head_since_ms > 0 && now_ms - client->head_since_ms >= limit_ms)
         refuse_slow_head(client, true);
-    else if (client->head_since_ms == 0 && now_ms - info.tcpi_last_data_recv > client->since_ms + SWEEP_MS)
+    else if (client->head_since_ms == 0 && now_ms - info.tcpi_last_data_recv > client->since_ms + TICKS_MS)
         client->head_since_ms = now_ms - info.tcpi_last_data_recv;
 }
 

@@ -68,9 +68,10 @@ bool durable_advance(struct durable *durable, uint64_t position)
 /* Takes the first hold out and tells it. */
 static void settle_first(struct durable *durable, enum hold_state state)
 {
-    struct hold *hold = LIST_ENTRY(list_take_first(&durable->holds), struct hold, link);
+    struct hold *hold = LIST_ENTRY(durable->holds.next, struct hold, link);
 
-    assert(hold->state == HOLD_WAITING && durable->count > 0);
+    assert(!list_is_empty(&durable->holds) && hold->state == HOLD_WAITING);
+    list_remove(&hold->link);
     durable->count--;
     hold->state = state;
     hold->changed(hold);

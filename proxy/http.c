@@ -5,9 +5,11 @@
  * request.c has to refuse for the other. */
 #include "proxy/http.h"
 
+#include "base/cleanup.h"
 #include "proxy/proxy.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <microhttpd.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,6 +50,7 @@ static void *on_target(void *context, const char *target, struct MHD_Connection 
     return request;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the library's signature */
 static enum MHD_Result on_call(void *context, struct MHD_Connection *connection, const char *url,
                                const char *method, const char *version, const char *bytes, size_t *size,
                                void **request)
@@ -107,7 +110,7 @@ bool http_open(const struct http_callbacks *callbacks, const struct http_limits 
 #if MHD_VERSION >= HEAD_ONLY_VERSION
                                     MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
 #else
-                                     MHD_OPTION_STRICT_FOR_CLIENT, 1,
+                                    MHD_OPTION_STRICT_FOR_CLIENT, 1,
 #endif
                                     MHD_OPTION_END);
     if (!http->daemon) {
@@ -197,6 +200,38 @@ void http_suspend(const struct http_request *request)
 void http_resume(const struct http_request *request)
 {
     MHD_resume_connection(request->connection);
+}
+
+/* A socket whose other end is closed. */
+static int dead_socket(void)
+{
+    int ends[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
+        return -1;
+    (void)close(ends[1]);
+    return ends[0];
+}
+
+bool http_take_socket(const struct http_request *request, int *ret_fd)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    CLEANUP(close_fdp) int dead_fd = dead_socket();
+    CLEANUP(close_fdp) int taken_fd = fcntl(info->connect_fd, F_DUPFD_CLOEXEC, 0);
+
+    if (dead_fd < 0 || taken_fd < 0)
+        return false;
+    /* A mere duplicate would still be read by the library, which would answer what it can't make sense of.
+     * While suspended, the descriptor is in no epoll set of its: it can be replaced behind its back. */
+    MHD_suspend_connection(request->connection);
+    if (dup3(dead_fd, info->connect_fd, O_CLOEXEC) < 0) {
+        MHD_resume_connection(request->connection);
+        return false;
+    }
+    MHD_resume_connection(request->connection);
+    *ret_fd = MOVE_FD(taken_fd);
+    return true;
 }
 
 static ssize_t on_read(void *context, uint64_t position, char *bytes, size_t size)

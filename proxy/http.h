@@ -78,6 +78,11 @@ void http_headers(struct http_request *request, struct request_head *head);
 void http_suspend(const struct http_request *request);
 void http_resume(const struct http_request *request);
 
+/* Outside of a call, of a request that isn't suspended: takes the client's socket out of the library, which
+ * is left with a dead one, and so closes the connection at the next http_run(). The socket is the caller's.
+ */
+bool http_take_socket(const struct http_request *request, int *ret_fd) CHECKED;
+
 enum http_body {
     HTTP_BYTES,    /* bytes[0..size) */
     HTTP_STREAM,   /* from the read callback, has_length or not */

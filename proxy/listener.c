@@ -92,7 +92,7 @@ bool listener_start(struct listener *listener, struct err *err)
 
 uint16_t listener_port(const struct listener *listener)
 {
-    struct address address;
+    struct address address = {.size = 0};
     socklen_t size = sizeof(address.v6);
 
     if (getsockname(listener->source.fd, &address.any, &size) < 0)

@@ -54,13 +54,15 @@ static unsigned check_host(const struct request_head *head, struct request_facts
 /* `http://host/path` becomes `/path`; the host has to be that of the Host field (RFC 9112, 3.2.2). */
 static unsigned check_absolute(const struct request_head *head, struct request_facts *facts)
 {
-    const char *authority = strstr(head->target, "://");
-    size_t scheme_size = authority ? (size_t)(authority - head->target) : 0;
+    const char *scheme_end = strstr(head->target, "://"), *authority;
     size_t authority_size;
 
-    if (!text_equal(head->target, scheme_size, "http") && !text_equal(head->target, scheme_size, "https"))
+    if (!scheme_end)
         return 400;
-    authority += strlen("://");
+    if (!text_equal(head->target, (size_t)(scheme_end - head->target), "http") &&
+        !text_equal(head->target, (size_t)(scheme_end - head->target), "https"))
+        return 400;
+    authority = scheme_end + strlen("://");
     authority_size = strcspn(authority, "/?#");
     if (!facts->host || facts->host->value_size != authority_size ||
         strncasecmp(authority, facts->host->value, authority_size) != 0)

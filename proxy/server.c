@@ -97,9 +97,12 @@ void server_free(struct server *server)
 
 bool server_has_room(const struct server *server, const struct proxy_front *front)
 {
-    unsigned limit = server->core->config.connections_max + (front ? 0 : ADMIN_ROOM);
+    const struct clients *clients = &server->clients;
 
-    return server->clients.count + server->core->tunnels_count < limit;
+    if (!front)
+        return clients->admin_count < ADMIN_ROOM;
+    return clients->count - clients->admin_count + server->core->tunnels_count <
+           server->core->config.connections_max;
 }
 
 void server_add(struct server *server, int fd, const struct sockaddr *address, socklen_t address_size,

@@ -46,10 +46,8 @@ struct visit {
     struct loop_source gone;   /* the client's socket, while suspended */
 };
 
-static void wake(struct exchange_owner *owner)
+static void resume(struct visit *visit)
 {
-    struct visit *visit = LIST_ENTRY(owner, struct visit, owner);
-
     visit->pace->wanted = true;
     if (!visit->suspended)
         return;
@@ -64,7 +62,7 @@ static void cut(struct exchange_owner *owner)
 
     visit->broken = true;
     (void)shutdown(visit->client->fd, SHUT_RDWR); /* also ends what is already being sent */
-    wake(owner);
+    resume(visit);
 }
 
 static void client_gone(struct loop_source *source, uint32_t events)
@@ -73,7 +71,7 @@ static void client_gone(struct loop_source *source, uint32_t events)
 
     (void)events;
     visit->broken = true;
-    wake(&visit->owner);
+    resume(visit);
 }
 
 static void suspend(struct visit *visit)
@@ -170,20 +168,46 @@ static bool send_response(struct visit *visit)
     return respond(visit, &response);
 }
 
-/* Takes the connection away from the library and answers by hand. */
+/* From here on the answer is given by hand, on that socket. */
+static void hand_over(struct visit *visit, int fd)
+{
+    visit->broken = true;
+    visit->client->taken = true;
+    reply_begin(visit->core, fd, MOVE(visit->exchange));
+}
+
+/* In a call: takes the connection away from the library, which closes its copy of the socket when this
+ * returns false, as it always does. */
 static bool detach(struct visit *visit)
 {
     int fd = fcntl(visit->client->fd, F_DUPFD_CLOEXEC, 0);
-    struct exchange *exchange = MOVE(visit->exchange);
 
-    visit->broken = true;
-    if (fd < 0) {
-        exchange_free(exchange);
-        return false;
-    }
-    visit->client->taken = true;
-    reply_begin(visit->core, fd, exchange);
+    if (fd >= 0)
+        hand_over(visit, fd);
     return false;
+}
+
+/* An answer that comes while the library waits for more of the request's body, which may never come: it won't
+ * call. */
+static bool is_stuck(const struct visit *visit)
+{
+    enum exchange_step step = exchange_step(visit->exchange);
+
+    return visit->phase == PHASE_BODY && !visit->suspended && (step == STEP_ANSWER || step == STEP_RESPOND);
+}
+
+static void wake(struct exchange_owner *owner)
+{
+    struct visit *visit = LIST_ENTRY(owner, struct visit, owner);
+    int fd = -1;
+
+    if (is_stuck(visit)) {
+        if (http_take_socket(&visit->http, &fd))
+            hand_over(visit, fd);
+        else
+            cut(owner);
+    }
+    resume(visit);
 }
 
 /* What there is to say, at a time when the library can. False closes the connection. */

@@ -17,7 +17,7 @@ static struct request_head head_of(const char *method, const char *target, const
     struct request_head head = {.method = method, .target = target, .version = version};
 
     (void)snprintf(text, sizeof(text), "%s", lines);
-    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+    for (char *rest = text, *line; (line = strsep(&rest, "\n")) && *line;) {
         char *colon = strstr(line, ": ");
         *colon = '\0';
         head.headers.items[head.headers.count++] = field(line, colon + 2);

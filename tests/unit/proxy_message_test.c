@@ -1,0 +1,357 @@
+/* The finer points of HTTP/1.1, through the running proxy. */
+#include "tests/double/proxy_stand.h"
+
+#include "tests/tap.h"
+
+static struct stand stand;
+
+static void start(void)
+{
+    struct proxy_config config = stand_config(&stand);
+
+    stand_start(&stand, &config);
+}
+
+static bool has(const char *text, const char *part)
+{
+    if (strstr(text, part))
+        return true;
+    printf("#   \"%s\" is not in \"%s\"\n", part, text);
+    return false;
+}
+
+static bool lacks(const char *text, const char *part)
+{
+    if (!strcasestr(text, part))
+        return true;
+    printf("#   \"%s\" is in \"%s\"\n", part, text);
+    return false;
+}
+
+/* Sends the request, has the backend give the answer, and returns the client's end. */
+static int exchange(const char *request, const char *answer)
+{
+    const char *head;
+    int client = peer_ask(stand.front, request);
+    int backend = stand_backend_request(&stand, &head);
+
+    peer_say(backend, answer);
+    return client;
+}
+
+/* The connection still serves: the next request is answered. */
+static bool is_kept(int client)
+{
+    peer_say(client, "GET /_holdfast/live HTTP/1.1\r\nHost: x\r\n\r\n");
+    return has(peer_head(client), "HTTP/1.1 200 OK");
+}
+
+TEST(a_head_request_gets_the_length_and_no_body)
+{
+    const char *head;
+    int client;
+
+    start();
+    client = exchange("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
+                      "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nETag: \"x\"\r\n\r\n");
+    head = peer_head(client);
+    EXPECT(has(head, "200 OK") && has(head, "Content-Length: 1234\r\n") && has(head, "ETag: \"x\"\r\n"));
+    EXPECT(is_kept(client));
+    stand_stop(&stand);
+}
+
+TEST(a_head_request_for_something_of_unknown_length_gets_nothing_but_the_head)
+{
+    const char *head;
+    int client;
+
+    start();
+    client = exchange("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
+                      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    head = peer_head(client);
+    EXPECT(has(head, "200 OK") && lacks(head, "content-length"));
+    if (strcasestr(head, "connection: close")) /* an older libmicrohttpd can't do it otherwise */
+        EXPECT_STR(peer_rest(client), "");
+    else
+        EXPECT(is_kept(client));
+    stand_stop(&stand);
+}
+
+TEST(no_content_has_neither_body_nor_length)
+{
+    const char *head;
+    int client;
+
+    start();
+    client = exchange("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 204 No Content\r\nX: y\r\n\r\n");
+    head = peer_head(client);
+    EXPECT(has(head, "204 No Content") && has(head, "X: y\r\n") && lacks(head, "content-length"));
+    EXPECT(is_kept(client));
+    stand_stop(&stand);
+}
+
+TEST(not_modified_has_no_body_and_only_the_length_the_backend_gave)
+{
+    const char *head;
+    int client;
+
+    start();
+    client = exchange("GET / HTTP/1.1\r\nHost: x\r\nIf-None-Match: \"x\"\r\n\r\n",
+                      "HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\nETag: \"x\"\r\n\r\n");
+    head = peer_head(client);
+    EXPECT(has(head, "304 Not Modified") && has(head, "Content-Length: 77\r\n"));
+    EXPECT(is_kept(client));
+    (void)close(client);
+    peer_say(peer_connect(stand.front), "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    stand_stop(&stand);
+    start();
+    client =
+        exchange("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n");
+    head = peer_head(client);
+    EXPECT(has(head, "304 Not Modified") && lacks(head, "content-length") &&
+           lacks(head, "transfer-encoding"));
+    if (strcasestr(head, "connection: close"))
+        EXPECT_STR(peer_rest(client), "");
+    else
+        EXPECT(is_kept(client));
+    stand_stop(&stand);
+}
+
+TEST(a_range_and_its_answer_pass)
+{
+    const char *head;
+    int client, backend;
+
+    start();
+    client =
+        peer_ask(stand.front, "GET /f HTTP/1.1\r\nHost: x\r\nRange: bytes=2-4\r\nIf-Range: \"e\"\r\n\r\n");
+    backend = stand_backend_request(&stand, &head);
+    EXPECT(has(head, "Range: bytes=2-4\r\n") && has(head, "If-Range: \"e\"\r\n"));
+    peer_say(backend,
+             "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 2-4/9\r\nContent-Length: 3\r\n\r\ncde");
+    head = peer_head(client);
+    EXPECT(has(head, "206 Partial Content") && has(head, "Content-Range: bytes 2-4/9\r\n"));
+    EXPECT_STR(peer_bytes(client, 3), "cde");
+    stand_stop(&stand);
+}
+
+TEST(fields_of_the_hop_are_not_passed_down)
+{
+    const char *head;
+    int client;
+
+    start();
+    client =
+        exchange("GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+                 "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\n"
+                 "Set-Cookie: a\r\nSet-Cookie: b\r\nTrailer: c\r\n\r\n");
+    head = peer_head(client);
+    EXPECT(has(head, "Set-Cookie: a\r\nSet-Cookie: b\r\n"));
+    EXPECT(lacks(head, "x-hop") && lacks(head, "keep-alive") && lacks(head, "trailer"));
+    stand_stop(&stand);
+}
+
+TEST(interim_answers_are_dropped_and_the_final_one_passes)
+{
+    int client;
+
+    start();
+    client = exchange("GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+                      "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
+                      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    EXPECT(has(peer_head(client), "HTTP/1.1 200 OK\r\n"));
+    EXPECT_STR(peer_bytes(client, 2), "ok");
+    stand_stop(&stand);
+}
+
+TEST(a_client_that_waits_for_100_is_told_to_continue)
+{
+    const char *head;
+    int client, backend;
+
+    start();
+    client = peer_ask(stand.front,
+                      "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
+    EXPECT_STR(peer_head(client), "HTTP/1.1 100 Continue\r\n\r\n");
+    peer_say(client, "body");
+    backend = stand_backend_request(&stand, &head);
+    EXPECT(lacks(head, "expect"));
+    EXPECT_STR(peer_bytes(backend, 4), "body");
+    peer_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    EXPECT(has(peer_head(client), "HTTP/1.1 200 OK"));
+    stand_stop(&stand);
+}
+
+TEST(an_old_client_is_served_without_chunks)
+{
+    const char *head;
+    int client;
+
+    start();
+    client =
+        exchange("GET / HTTP/1.0\r\n\r\n",
+                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+    head = peer_head(client);
+    EXPECT(has(head, "200 OK") && lacks(head, "transfer-encoding"));
+    EXPECT_STR(peer_rest(client), "abcde");
+    stand_stop(&stand);
+}
+
+TEST(a_body_that_ends_with_the_connection_becomes_chunked)
+{
+    const char *head;
+    int client, backend;
+
+    start();
+    client = peer_ask(stand.front, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    backend = stand_backend_request(&stand, &head);
+    peer_say(backend, "HTTP/1.0 200 OK\r\n\r\nabc");
+    EXPECT(has(peer_head(client), "Transfer-Encoding: chunked\r\n"));
+    EXPECT_STR(peer_bytes(client, 8), "3\r\nabc\r\n");
+    (void)close(backend);
+    EXPECT_STR(peer_bytes(client, 5), "0\r\n\r\n");
+    EXPECT(is_kept(client));
+    stand_stop(&stand);
+}
+
+TEST(a_chunked_body_goes_up_in_chunks)
+{
+    const char *head;
+    int client, backend;
+
+    start();
+    client = peer_ask(stand.front,
+                      "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                      "3;ext=1\r\nabc\r\n");
+    backend = stand_backend_request(&stand, &head);
+    EXPECT(has(head, "transfer-encoding: chunked\r\n") && lacks(head, "content-length"));
+    EXPECT_STR(peer_bytes(backend, 8), "3\r\nabc\r\n");
+    peer_say(client, "0\r\nTrailer: dropped\r\n\r\n");
+    EXPECT_STR(peer_bytes(backend, 5), "0\r\n\r\n");
+    peer_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    EXPECT(has(peer_head(client), "200 OK"));
+    EXPECT(is_kept(client));
+    stand_stop(&stand);
+}
+
+TEST(pipelined_requests_are_answered_in_order)
+{
+    const char *head;
+    int client, backend;
+
+    start();
+    client = peer_ask(stand.front, "GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n");
+    backend = stand_backend_request(&stand, &head);
+    EXPECT(has(head, "GET /1 "));
+    EXPECT(peer_is_silent(backend));
+    peer_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1");
+    EXPECT(has(peer_head(backend), "GET /2 "));
+    peer_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n2");
+    (void)peer_head(client);
+    EXPECT_STR(peer_bytes(client, 1), "1");
+    (void)peer_head(client);
+    EXPECT_STR(peer_bytes(client, 1), "2");
+    stand_stop(&stand);
+}
+
+TEST(a_client_may_ask_for_the_end_of_its_connection)
+{
+    int client;
+
+    start();
+    client = exchange("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    EXPECT(has(peer_head(client), "Connection: close\r\n"));
+    EXPECT_STR(peer_rest(client), "ok");
+    stand_stop(&stand);
+}
+
+TEST(large_heads_on_both_sides_pass)
+{
+    enum { BIG = 11000 };
+    static char request[BIG + 200], answer[BIG + 200], value[BIG + 1];
+    const char *head;
+    int client, backend;
+
+    memset(value, 'v', BIG);
+    (void)snprintf(request, sizeof(request), "GET / HTTP/1.1\r\nHost: x\r\nX-Big: %s\r\n\r\n", value);
+    (void)snprintf(answer, sizeof(answer), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Back: %s\r\n\r\nok",
+                   value);
+    start();
+    client = peer_ask(stand.front, request);
+    backend = stand_backend_request(&stand, &head);
+    EXPECT(has(head, value));
+    peer_say(backend, answer);
+    head = peer_head(client);
+    EXPECT(has(head, "HTTP/1.1 200 OK\r\n") && has(head, value) && has(head, "Content-Length: 2\r\n"));
+    EXPECT_STR(peer_bytes(client, 2), "ok");
+    stand_stop(&stand);
+}
+
+TEST(who_asks_is_said_to_the_backend)
+{
+    struct proxy_config config;
+    const char *head;
+
+    for (int trusting = 0; trusting < 2; trusting++) {
+        config = stand_config(&stand);
+        config.trust_forwarded = trusting;
+        stand_start(&stand, &config);
+        (void)peer_ask(stand.front,
+                       "GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 9.9.9.9\r\nForwarded: for=z\r\n\r\n");
+        (void)stand_backend_request(&stand, &head);
+        EXPECT(has(head,
+                   trusting ? "x-forwarded-for: 9.9.9.9, 127.0.0.1\r\n" : "x-forwarded-for: 127.0.0.1\r\n"));
+        EXPECT(lacks(head, "\r\nforwarded:"));
+        stand_stop(&stand);
+    }
+}
+
+TEST(the_admin_port_knows_methods_and_says_404)
+{
+    const char *head;
+    int client;
+
+    start();
+    client = peer_ask(stand.admin, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+    head = peer_head(client);
+    EXPECT(has(head, "HTTP/1.1 202 Accepted") && has(head, "Content-Type: text/x-echo\r\n"));
+    EXPECT_STR(peer_bytes(client, 11), "POST /echo\n");
+    peer_say(client, "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT(has(peer_head(client), "HTTP/1.1 404 "));
+    stand_stop(&stand);
+}
+
+TEST(own_paths_are_never_forwarded)
+{
+    int client;
+
+    start();
+    client =
+        peer_ask(stand.front, "POST /_holdfast/ready?x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+    EXPECT(has(peer_head(client), "HTTP/1.1 405 "));
+    (void)close(client);
+    client = peer_ask(stand.site, "GET /_holdfast/other HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT(has(peer_head(client), "HTTP/1.1 404 "));
+    stand_stop(&stand);
+}
+
+TEST(answers_are_counted_by_code)
+{
+    struct proxy_counters counters;
+    int client;
+
+    start();
+    client =
+        exchange("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    EXPECT(has(peer_head(client), "404 Not Found"));
+    EXPECT(is_kept(client));
+    EXPECT(stand_in_flight(&stand, 0));
+    proxy_counters(stand.proxy, &counters);
+    EXPECT_INT(counters.requests[404], 1);
+    EXPECT_INT(counters.requests[200], 1);
+    EXPECT_INT(counters.forwarded, 1);
+    stand_stop(&stand);
+}
+
+TAP_MAIN()
