@@ -114,6 +114,10 @@ bool database_freeze(struct database *const *databases, size_t count, uint64_t d
 /* Lets the file move on. Fine for one that is not frozen. */
 void database_thaw(struct database *database);
 
+/* By how many bytes the log of a frozen database has grown since: it can't be emptied while the file is
+ * frozen. 0 for one that is not frozen. */
+uint64_t database_log_growth(const struct database *database);
+
 /* Of a frozen database. */
 const struct database_frozen *database_frozen(const struct database *database);
 

@@ -17,6 +17,7 @@
 #include "snapshot/database_internal.h"
 
 #include <assert.h>
+#include <string.h>
 
 enum {
     FREE_ATTEMPTS = 8, /* at least, and at least for */
@@ -236,4 +237,19 @@ bool database_read_frozen(struct database *database, uint64_t offset, void *byte
 {
     assert(database->is_frozen);
     return fs_read_at(database->fd, bytes, size, offset, err) || err_wrap(err, "%s", database->path);
+}
+
+uint64_t database_log_growth(const struct database *database)
+{
+    const struct wal_index_header *anchored = &database->anchored;
+    struct wal_index index;
+    struct err torn = {0};
+    uint64_t frames;
+
+    if (!database->is_frozen || !wal_index_read(database->index, TORN_US, &index, &torn))
+        return 0;
+    frames = index.header.frames;
+    if (memcmp(index.header.salt, anchored->salt, sizeof(anchored->salt)) == 0)
+        frames -= anchored->frames;
+    return frames * index.header.page_size;
 }

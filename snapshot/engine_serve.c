@@ -148,6 +148,8 @@ static void look(struct engine *engine, struct pace *pace)
         !look_by_hand(engine, pace, &why))
         engine_set_degraded(engine, &why);
     follower_tend(engine->follower);
+    if (!shipper_follow_logs(&engine->shipper, &why))
+        engine_set_degraded(engine, &why);
     position = follower_position(engine->follower);
     if (position != pace->last_position)
         pace->moved_ms = clock_monotonic_ms();

@@ -14,7 +14,7 @@ enum {
     DATABASES_MAX = 64,
     CONVERT_MS = 2000, /* for one attempt; between the tries the application has its way */
     LET_GO_RETRY_MS = 5000,
-    FREEZE_SLICE_MS = 2000,
+    FROZEN_LOG_MAX = 8 << 20, /* a frozen file keeps its log growing */
 };
 
 struct followed {
@@ -281,6 +281,8 @@ void follower_tend(struct follower *follower)
     for (size_t at = follower->count; at > 0; at--) {
         struct followed *followed = &follower->followed[at - 1];
         struct err why = {0};
+        if (database_log_growth(followed->source.database) > FROZEN_LOG_MAX)
+            database_thaw(followed->source.database);
         if (database_tend(followed->source.database, &why) || why.code == ERR_TRANSIENT)
             continue;
         if (why.code != ERR_NOT_FOUND)

@@ -79,14 +79,6 @@ bool local_compare(int directory_fd, const struct manifest *manifest, struct loc
     return true;
 }
 
-static const struct database_mark *mark_of(const struct state_point *point, const char *path)
-{
-    for (size_t at = 0; at < point->databases_count; at++)
-        if (strcmp(point->databases[at].path, path) == 0)
-            return &point->databases[at].mark;
-    return NULL;
-}
-
 static struct database *attached_at(struct follower *follower, const char *path)
 {
     size_t count = 0;
@@ -132,7 +124,7 @@ bool local_prove(struct follower *follower, int directory_fd, const struct manif
     *ret_proven = manifest->databases_count > 0 || files_are_there(directory_fd, manifest);
     for (size_t at = 0; *ret_proven && at < manifest->databases_count; at++) {
         struct database *database = attached_at(follower, manifest->databases[at].path);
-        const struct database_mark *mark = mark_of(point, manifest->databases[at].path);
+        const struct database_mark *mark = state_mark_of(point, manifest->databases[at].path);
         enum database_proof proof = DATABASE_UNPROVEN;
         if (database && mark && !database_prove(database, mark, &proof, err))
             return false;

@@ -257,7 +257,6 @@ static bool note_shipped(struct shipper *shipper, struct err *err)
         return false;
     shipper_remember_marks(shipper, &shipper->state.shipped);
     shipper->state.shipped.position = shipper->log.newest.data_position;
-    follower_thaw(shipper->follower);
     return true;
 }
 

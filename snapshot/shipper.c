@@ -196,6 +196,7 @@ static bool take_state(struct shipper *shipper, struct tree **ret_tree, uint64_t
     for (int attempt = 0; attempt < SETTLE_ATTEMPTS; attempt++) {
         struct tree *tree = NULL;
         bool steady = false;
+        follower_thaw(shipper->follower);
         if (!follower_refresh(shipper->follower, false, before, NULL, &steady, err) ||
             !follower_freeze(shipper->follower, clock_monotonic_ms() + FREEZE_MS, ret_position, err))
             return false;
@@ -207,7 +208,6 @@ static bool take_state(struct shipper *shipper, struct tree **ret_tree, uint64_t
             *ret_tree = tree;
             return true;
         }
-        follower_thaw(shipper->follower);
         tree_free(tree);
     }
     return err_set(err, ERR_TRANSIENT, "databases keep coming and going");
@@ -238,10 +238,13 @@ static bool cut(struct shipper *shipper, bool final, struct err *err)
     shipper_remember_marks(shipper, &shipper->state.sending);
     request.databases = follower_databases(shipper->follower, &request.databases_count);
     done = base_cut(&request, &result, err);
-    follower_thaw(shipper->follower);
     tree_free(request.tree);
+    /* What was cut stays frozen: as long as the files are the base, their hash proves after a crash that this
+     * disk holds it. */
     if (done)
         freeze_base_record(shipper, &result, position);
+    else
+        follower_thaw(shipper->follower);
     return done;
 }
 
@@ -280,6 +283,25 @@ bool shipper_differs(struct shipper *shipper, bool *ret_differs, struct err *err
     }
     tree_free(tree);
     return true;
+}
+
+bool shipper_follow_logs(struct shipper *shipper, struct err *err)
+{
+    bool moved = false;
+    size_t count = 0;
+    const struct base_database *databases = follower_databases(shipper->follower, &count);
+
+    for (size_t at = 0; at < count; at++) {
+        struct database_mark *kept = state_mark_of(&shipper->state.shipped, databases[at].path);
+        struct database_mark now;
+        database_mark(databases[at].database, &now);
+        if (!kept || now.inode != kept->inode ||
+            memcmp(kept->tail_salt, now.tail_salt, sizeof(now.tail_salt)) == 0)
+            continue;
+        memcpy(kept->tail_salt, now.tail_salt, sizeof(now.tail_salt));
+        moved = true;
+    }
+    return !moved || shipper_save_state(shipper, err);
 }
 
 bool shipper_drain(struct shipper *shipper, uint64_t budget_ms, struct err *err)

@@ -60,6 +60,9 @@ bool shipper_close(struct shipper *shipper, struct err *err) CHECKED;
 bool shipper_prune(struct shipper *shipper, struct err *err) CHECKED;
 /* Replaces *point by the marks of all attached databases, which are frozen; position and hash stay 0. */
 void shipper_remember_marks(struct shipper *shipper, struct state_point *point);
+/* Remembers the logs that continue what was shipped: a log that restarts has a new name, and an unknown one
+ * proves nothing. Cheap unless one did. */
+bool shipper_follow_logs(struct shipper *shipper, struct err *err) CHECKED;
 bool shipper_save_state(struct shipper *shipper, struct err *err) CHECKED;
 
 #endif

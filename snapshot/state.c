@@ -30,6 +30,14 @@ void state_point_clear(struct state_point *point)
     *point = (struct state_point){0};
 }
 
+struct database_mark *state_mark_of(const struct state_point *point, const char *path)
+{
+    for (size_t at = 0; at < point->databases_count; at++)
+        if (strcmp(point->databases[at].path, path) == 0)
+            return &point->databases[at].mark;
+    return NULL;
+}
+
 void state_clear(struct state *state)
 {
     state_point_clear(&state->shipped);

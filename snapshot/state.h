@@ -44,6 +44,8 @@ struct state {
 void state_init(struct state *state);
 void state_clear(struct state *state);
 void state_point_clear(struct state_point *point);
+/* The mark of the database at path; NULL if the point has none. */
+struct database_mark *state_mark_of(const struct state_point *point, const char *path);
 
 /* Reads .holdfast/state beneath directory_fd. ERR_NOT_FOUND: there is none. ERR_CORRUPT: it can't be read,
  * which counts as none that proves anything. */

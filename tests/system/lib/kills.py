@@ -59,14 +59,16 @@ class Kills:
         self.kills = 0
         self.points = 0
         self.opened = set()
-        self.went_on_alone = False
+        self.kept_after_kill = False
+        self.gave_way = 0
 
     def round(self):
         holdfast = self.deployment.start()
-        if self.went_on_alone and holdfast.log.find("the store wins"):
-            # The backend checkpointed with nobody watching: its disk proves nothing, and is set aside as promised.
+        if self.kept_after_kill and holdfast.log.find("the store wins"):
+            # A disk that doesn't prove what it holds gives way, as any crash may cost the last interval; nothing is thrown away.
             assert holdfast.log.find("set aside"), "what was not shipped is gone without a word"
             self.oracle = self.durable.copy()
+            self.gave_way += 1
         self.oracle.check(holdfast.port)
         writer = Writer(holdfast.port, self.oracle, self.rng)
         try:
@@ -76,7 +78,7 @@ class Kills:
         finally:
             writer.stop()
         wipe = self.rng.random() < 0.6
-        self.went_on_alone = what == HOLDFAST and not wipe
+        self.kept_after_kill = not shipped and not wipe
         self.counts[what, wipe] = self.counts.get((what, wipe), 0) + 1
         self.kills += what != STOP
         if wipe:
@@ -149,5 +151,5 @@ class Kills:
     def summary(self):
         rows = ", ".join("%s%s %d" % (what, " + wipe" if wipe else "", count)
                          for (what, wipe), count in sorted(self.counts.items()))
-        return "%d kills in %d rounds (%s); %d points restored and opened; %d writes and %d files held" % (
-            self.kills, sum(self.counts.values()), rows, self.points, len(self.oracle.writes), len(self.oracle.files))
+        return "%d kills in %d rounds (%s); %d kept disks gave way to the store; %d points restored and opened; %d writes and %d files held" % (
+            self.kills, sum(self.counts.values()), rows, self.gave_way, self.points, len(self.oracle.writes), len(self.oracle.files))
