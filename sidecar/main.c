@@ -3,6 +3,7 @@
  * The whole life of a container is live(), and main() is the only place that exits. As PID 1 an early exit
  * would kill the backend and lose what was not shipped; so every function below returns, and says what
  * happened as a value. */
+#include "base/buf.h"
 #include "base/log.h"
 #include "sidecar/commands.h"
 #include "sidecar/events.h"
@@ -76,6 +77,7 @@ int main(int count, char **words)
     struct arguments arguments;
     struct err err = {0};
 
+    memory_configure();
     events_block_signals();
     if (count < 2) {
         log_error("holdfast wants a command: `holdfast help` lists them");
