@@ -140,20 +140,29 @@ bool arguments_parse(const struct command *command, char *const *words, struct a
     return true;
 }
 
+/* `--name VALUE` between two texts. */
+static void add_option(struct buf *text, const char *before, const struct option *option, const char *after)
+{
+    buf_printf(text, "%s--%s", before, option->name);
+    if (option->value)
+        buf_printf(text, " %s", option->value);
+    buf_add_text(text, after);
+}
+
 void arguments_describe(const struct command *command, struct buf *text)
 {
     buf_printf(text, "holdfast %s", command->name);
     for (size_t at = 0; at < OPTIONS_COUNT; at++)
         if (is_listed(command->options, options[at].name, strlen(options[at].name)))
-            buf_printf(text, " [--%s%s%s]", options[at].name, options[at].value ? " " : "",
-                       options[at].value ? options[at].value : "");
+            add_option(text, " [", &options[at], "]");
     buf_printf(text, "%s%s\n\n  %s.\n", command->operand ? " " : "", command->operand ? command->operand : "",
                command->summary);
     if (*command->detail)
         buf_printf(text, "\n%s\n", command->detail);
     buf_add_text(text, "\noptions:\n");
     for (size_t at = 0; at < OPTIONS_COUNT; at++)
-        if (takes(command, &options[at]))
-            buf_printf(text, "  --%s%s%s\n      %s\n", options[at].name, options[at].value ? " " : "",
-                       options[at].value ? options[at].value : "", options[at].help);
+        if (takes(command, &options[at])) {
+            add_option(text, "  ", &options[at], "\n");
+            buf_printf(text, "      %s\n", options[at].help);
+        }
 }

@@ -156,15 +156,32 @@ static void look(struct engine *engine, struct pace *pace)
     pace->last_position = position;
 }
 
-static uint64_t tick_ms(struct engine *engine, const struct pace *pace, bool wants_to_ship)
+static uint64_t tick_ms(struct engine *engine, const struct pace *pace, bool wanted)
 {
     uint64_t now_ms = clock_monotonic_ms();
     uint64_t tick = now_ms - pace->moved_ms < BUSY_FOR_MS ? TICK_BUSY_MS : TICK_IDLE_MS;
     uint64_t due = due_ms(engine, pace);
 
-    if (wants_to_ship && due > now_ms && due - now_ms < tick)
+    if (wanted && due > now_ms && due - now_ms < tick)
         tick = due - now_ms;
-    return wants_to_ship && due <= now_ms ? 0 : tick;
+    return wanted && due <= now_ms ? 0 : tick;
+}
+
+/* Tells rivals how long the end will take. A store that is away is no reason to end before the flush. */
+static bool announce_drain(struct engine *engine, uint64_t budget_ms, struct err *err)
+{
+    struct err why = {0};
+
+    if (shipper_drain(&engine->shipper, budget_ms, &why) || !is_final(&why))
+        return true;
+    *err = why;
+    return false;
+}
+
+/* While draining only what is quick: the flush ships everything in any case. */
+static bool wants_to_ship(struct engine *engine, const struct engine_orders *orders, const struct pace *pace)
+{
+    return orders->answered && has_changes(engine) && (!orders->drain || pace->duration_ms < DRAIN_SHIP_MS);
 }
 
 /* The files and databases of a running application, until the sidecar says that it is gone. */
@@ -174,30 +191,24 @@ static bool serve(struct engine *engine, struct pace *pace, struct err *err)
 
     for (;;) {
         struct engine_orders orders = engine_orders(engine);
-        bool wants_to_ship;
+        bool wanted;
         if (engine->canceled && atomic_load(engine->canceled))
             return err_set(err, ERR_CANCELED, "stopped");
-        if (orders.drain && !drained) {
-            struct err why = {0};
-            drained = true;
-            if (!shipper_drain(&engine->shipper, orders.drain_budget_ms, &why) && is_final(&why)) {
-                *err = why;
-                return false;
-            }
-        }
+        if (orders.drain && !drained && !announce_drain(engine, orders.drain_budget_ms, err))
+            return false;
+        drained = orders.drain;
         if (orders.flush)
             return true;
         look(engine, pace);
-        wants_to_ship =
-            orders.answered && has_changes(engine) && (!orders.drain || pace->duration_ms < DRAIN_SHIP_MS);
-        if (wants_to_ship && (orders.drain ? pace->retry_ms : due_ms(engine, pace)) <= clock_monotonic_ms()) {
+        wanted = wants_to_ship(engine, &orders, pace);
+        if (wanted && (orders.drain ? pace->retry_ms : due_ms(engine, pace)) <= clock_monotonic_ms()) {
             if (!ship(engine, pace, err))
                 return false;
             continue;
         }
         if (orders.answered && engine->status.phase == ENGINE_RESTORED)
             engine_set_phase(engine, ENGINE_SERVING);
-        wait_for_work(engine, tick_ms(engine, pace, wants_to_ship));
+        wait_for_work(engine, tick_ms(engine, pace, wanted));
     }
 }
 

@@ -245,9 +245,17 @@ static bool open_target(const char *directory, int *ret_fd, struct err *err)
     return true;
 }
 
-static bool write_copy(struct store *store, int directory_fd, const struct manifest *manifest,
-                       const struct reader_progress *progress, const atomic_bool *canceled,
-                       struct reader_result *result, struct err *err)
+/* What is to be copied, and where to. */
+struct copy {
+    struct store *store;
+    int directory_fd;
+    uint64_t at;
+    const struct reader_progress *progress;
+    const atomic_bool *canceled;
+};
+
+static bool write_copy(const struct copy *copy, const struct manifest *manifest, struct reader_result *result,
+                       struct err *err)
 {
     CLEANUP(place_freep) struct place *place = NULL;
     CLEANUP(restore_freep) struct restore *restore = NULL;
@@ -256,11 +264,11 @@ static bool write_copy(struct store *store, int directory_fd, const struct manif
 
     for (size_t at = 0; at < manifest->databases_count; at++)
         databases[at] = manifest->databases[at].path;
-    if (!place_begin(directory_fd, NULL, "", &place, err) ||
-        !restore_open(store, manifest, NULL, NULL, canceled, &restore, err) ||
-        !restore_release(restore, place, err) || !reader_run(restore, progress, 0, 0, err) ||
+    if (!place_begin(copy->directory_fd, NULL, "", &place, err) ||
+        !restore_open(copy->store, manifest, NULL, NULL, copy->canceled, &restore, err) ||
+        !restore_release(restore, place, err) || !reader_run(restore, copy->progress, 0, 0, err) ||
         !place_finish(place, manifest->tree, databases, manifest->databases_count, &set_aside, err) ||
-        !fs_remove_tree(directory_fd, ".holdfast", err)) /* a copy is nobody's data directory yet */
+        !fs_remove_tree(copy->directory_fd, ".holdfast", err)) /* a copy is nobody's data directory yet */
         return false;
     result->databases = manifest->databases_count;
     result->files = tree_count(manifest->tree);
@@ -270,23 +278,22 @@ static bool write_copy(struct store *store, int directory_fd, const struct manif
 }
 
 /* One plan, carried out and looked at again. *ret_holds false: the owner pruned it meanwhile. */
-static bool restore_once(struct store *store, int directory_fd, uint64_t at,
-                         const struct reader_progress *progress, const atomic_bool *canceled,
-                         struct reader_result *result, bool *ret_holds, struct err *err)
+static bool restore_once(const struct copy *copy, struct reader_result *result, bool *ret_holds,
+                         struct err *err)
 {
     struct reader_head head, after;
     struct reader_base base;
     struct manifest manifest;
     bool restored;
 
-    if (!reader_find_head(store, &head, err) || !find_base(store, &head, at, &base, err) ||
-        !reader_load_manifest(store, &base, &manifest, err))
+    if (!reader_find_head(copy->store, &head, err) || !find_base(copy->store, &head, copy->at, &base, err) ||
+        !reader_load_manifest(copy->store, &base, &manifest, err))
         return false;
-    restored = write_copy(store, directory_fd, &manifest, progress, canceled, result, err);
+    restored = write_copy(copy, &manifest, result, err);
     manifest_clear(&manifest);
     result->record = base.header.position;
     result->time_ns = base.header.time_ns;
-    if (!restored || !reader_find_head(store, &after, err))
+    if (!restored || !reader_find_head(copy->store, &after, err))
         return false;
     *ret_holds = after.header.horizon <= base.header.position;
     return true;
@@ -307,15 +314,17 @@ bool reader_restore(struct store *store, const char *directory, uint64_t at,
                     struct reader_result *ret_result, struct err *err)
 {
     CLEANUP(close_fdp) int directory_fd = -1;
+    struct copy copy = {.store = store, .at = at, .progress = progress, .canceled = canceled};
     struct err before = {0};
 
     if (!open_target(directory, &directory_fd, err))
         return false;
+    copy.directory_fd = directory_fd;
     for (int plan = 0; plan < PLANS_MAX; plan++) {
         struct reader_result result = {0};
         struct err why = {0};
         bool holds = false;
-        if (restore_once(store, directory_fd, at, progress, canceled, &result, &holds, &why) && holds) {
+        if (restore_once(&copy, &result, &holds, &why) && holds) {
             *ret_result = result;
             return true;
         }

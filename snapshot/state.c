@@ -103,6 +103,20 @@ static void read_digest(struct wire_reader *reader, struct digest *ret_digest)
         memcpy(ret_digest->bytes, bytes, HASH_SIZE);
 }
 
+static bool read_database(struct wire_reader *reader, struct state_database *database)
+{
+    size_t size = 0;
+    const char *path = wire_str(reader, &size);
+    bool fits = wire_u32(reader) == sizeof(database->mark);
+    const uint8_t *mark = fits ? wire_bytes(reader, sizeof(database->mark)) : NULL;
+
+    if (reader->failed || !mark || size >= STATE_PATH_MAX)
+        return false;
+    database->path = xasprintf("%.*s", (int)size, path);
+    memcpy(&database->mark, mark, sizeof(database->mark));
+    return true;
+}
+
 static bool read_point(struct wire_reader *reader, struct state_point *point)
 {
     uint32_t count;
@@ -113,17 +127,9 @@ static bool read_point(struct wire_reader *reader, struct state_point *point)
     if (reader->failed || count > STATE_DATABASES_MAX)
         return false;
     point->databases = xcalloc(count, sizeof(point->databases[0]));
-    for (uint32_t at = 0; at < count; at++) {
-        size_t size = 0;
-        const char *path = wire_str(reader, &size);
-        bool fits = wire_u32(reader) == sizeof(point->databases[at].mark);
-        const uint8_t *mark = fits ? wire_bytes(reader, sizeof(point->databases[at].mark)) : NULL;
-        if (reader->failed || !mark || size >= STATE_PATH_MAX)
+    for (; point->databases_count < count; point->databases_count++)
+        if (!read_database(reader, &point->databases[point->databases_count]))
             return false;
-        point->databases[at].path = strndup(path, size);
-        memcpy(&point->databases[at].mark, mark, sizeof(point->databases[at].mark));
-        point->databases_count++;
-    }
     return true;
 }
 
