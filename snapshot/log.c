@@ -102,21 +102,36 @@ static void confirm(struct log *log)
     log_follow(log, &header, &hash);
 }
 
-/* A 412 was answered: our own bytes there mean success, anything else that we are too late. Absent after a
- * 412 can't be ours: an owner's unconfirmed position is never deleted, so whoever deleted it had passed it
- * (protocol.md, H17). */
+/* Every object of ours ends with the hash of what is before it, in every version of the format. */
+static bool is_intact(const struct buf *object)
+{
+    struct digest hash;
+
+    if (object->size <= HASH_SIZE)
+        return false;
+    hash = digest_of(object->bytes, object->size - HASH_SIZE);
+    return memcmp(hash.bytes, object->bytes + object->size - HASH_SIZE, HASH_SIZE) == 0;
+}
+
+/* A 412 was answered: our own bytes there mean success, another's that we are too late. Absent after a 412
+ * can't be ours: an owner's unconfirmed position is never deleted, so whoever deleted it had passed it
+ * (protocol.md, H17). Bytes that are damaged, on the way or in the store, say neither: an owner that ended
+ * itself for a flipped bit would be a fault of its own. */
 static bool settle(struct log *log, const char *key, struct err *err)
 {
     struct err read = {0};
+    bool found;
 
     buf_reset(&log->met);
-    if (!store_get(log->store, key, &log->met, &read) && read.code != ERR_NOT_FOUND &&
-        read.code != ERR_CORRUPT) {
+    found = store_get(log->store, key, &log->met, &read);
+    if (!found && read.code != ERR_NOT_FOUND) {
         *err = read;
         return err_wrap(err, "read %s back after a refused append", key);
     }
     if (log->met.size == log->flight.size && memcmp(log->met.bytes, log->flight.bytes, log->met.size) == 0)
         return true;
+    if (found && !is_intact(&log->met))
+        return err_set(err, ERR_CORRUPT, "%s exists and what is read back of it is damaged", key);
     if (log->flight_header.kind == RECORD_OPEN) {
         buf_clear(&log->flight);
         return err_set(err, ERR_CONFLICT, "%s is taken", key);

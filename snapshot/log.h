@@ -21,7 +21,8 @@ struct log {
     struct buf flight;
     struct record_header flight_header;
     struct digest flight_hash;
-    struct buf met; /* after ERR_CONFLICT: what stands at the position instead of ours, unchecked */
+    struct buf met; /* after ERR_CONFLICT: what stands at the position instead of ours, intact; empty: it is
+                       absent */
 };
 
 /* What a new record changes; all else is carried on from the newest. */
@@ -46,8 +47,9 @@ void log_follow(struct log *log, const struct record_header *head, const struct 
 void log_freeze(struct log *log, const struct id *owner, const struct log_change *change);
 
 /* Sends what is frozen. true: confirmed, it is the newest now. ERR_FENCED: another's record stands at that
- * position. ERR_TRANSIENT, ERR_CANCELED: not known; call again. ERR_CONFLICT instead of ERR_FENCED if what
- * was frozen is an open: the claimant reads what is there and tries behind it. */
+ * position. ERR_TRANSIENT, ERR_CANCELED, ERR_CORRUPT (what stands there can't be read): not known; call
+ * again. ERR_CONFLICT instead of ERR_FENCED if what was frozen is an open: the claimant reads what is there
+ * and tries behind it. */
 bool log_send(struct log *log, struct err *err) CHECKED;
 
 bool log_in_flight(const struct log *log);

@@ -157,6 +157,30 @@ TEST(a_record_that_is_absent_after_a_412_was_deleted_by_a_successor)
     tear_down(&bench);
 }
 
+TEST(a_damaged_read_back_fences_nobody)
+{
+    static const enum fault_kind kinds[] = {FAULT_FLIP, FAULT_TRUNCATE};
+
+    for (size_t at = 0; at < 2; at++) {
+        struct bench bench;
+        struct err err = {0};
+        set_up(&bench);
+        REQUIRE_OK(append(&bench, RECORD_OPEN, &err), &err);
+        store_fault_add(bench.faulty,
+                        &(struct store_fault){
+                            .operation = "create", .times = 1, .kind = FAULT_AFTER, .code = ERR_CONFLICT});
+        store_fault_add(bench.faulty,
+                        &(struct store_fault){.operation = "get", .times = 1, .kind = kinds[at]});
+        EXPECT(!append(&bench, RECORD_CLOSE, &err));
+        EXPECT_INT(err.code, ERR_CORRUPT);
+        EXPECT(log_in_flight(&bench.log));
+        err = (struct err){0};
+        EXPECT_OK(log_send(&bench.log, &err), &err);
+        EXPECT_INT(bench.log.newest.position, 2);
+        tear_down(&bench);
+    }
+}
+
 TEST(a_claimants_open_that_meets_a_record_gives_it_back_to_be_followed)
 {
     struct bench bench;
