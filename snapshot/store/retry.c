@@ -21,6 +21,7 @@ struct retry_store {
     struct store store;
     struct store *inner;
     uint64_t deadline_ms;
+    _Atomic uint64_t until_ms;
     const atomic_bool *canceled;
 };
 
@@ -67,7 +68,8 @@ static bool try_again(struct effort *effort, struct err *err)
     effort->attempts++;
     if (err->code != ERR_TRANSIENT)
         return false;
-    if (now_ms - effort->begun_ms + wait_ms >= effort->retry->deadline_ms) {
+    if (now_ms - effort->begun_ms + wait_ms >= effort->retry->deadline_ms ||
+        now_ms + wait_ms >= atomic_load(&effort->retry->until_ms)) {
         if (effort->attempts > 1)
             err_prefix(err, "gave up after %u attempts in %.1f s", effort->attempts,
                        (double)(now_ms - effort->begun_ms) / 1000);
@@ -255,7 +257,18 @@ struct store *store_retry(struct store *inner, uint64_t deadline_ms, const atomi
     };
     struct retry_store *retry = xcalloc(1, sizeof(*retry));
 
-    *retry = (struct retry_store){
-        .store = {.ops = &ops}, .inner = inner, .deadline_ms = deadline_ms, .canceled = canceled};
+    *retry = (struct retry_store){.store = {.ops = &ops},
+                                  .inner = inner,
+                                  .deadline_ms = deadline_ms,
+                                  .until_ms = UINT64_MAX,
+                                  .canceled = canceled};
     return &retry->store;
+}
+
+void store_retry_until(struct store *store, uint64_t until_ms)
+{
+    struct retry_store *retry = (struct retry_store *)store;
+
+    assert(store->ops->free == retry_free);
+    atomic_store(&retry->until_ms, until_ms);
 }
