@@ -39,6 +39,10 @@ struct base_result {
     struct base_reference reference;
     uint64_t manifest_bytes;
     uint64_t blobs_uploaded;
+    /* A file that could only come from `previous` and is damaged or missing there: left out, since a snapshot
+     * without it is better than none. Empty: none. */
+    char lost[256];
+    struct err lost_why;
 };
 
 /* Blocks until everything is stored. ERR_TRANSIENT: try again later, with a new scan. */

@@ -51,9 +51,8 @@ void base_take_previous(struct tree_entry *entry, const struct tree_entry *previ
 
 bool base_files_cut(struct base_request *request, struct base_result *result, struct err *err)
 {
-    /* Large ones first: a small frame may not be counted twice if a file changes sides meanwhile, since each
-     * entry is looked at by one of the two. */
-    if (!base_large_files_cut(request, result, err) || !base_small_files_cut(request, &result->manifest, err))
+    /* Large ones first: what moves and was small in the base before is small again after that. */
+    if (!base_large_files_cut(request, result, err) || !base_small_files_cut(request, result, err))
         return false;
     tree_compact(result->manifest.tree);
     return true;

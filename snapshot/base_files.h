@@ -14,7 +14,7 @@ bool base_files_cut(struct base_request *request, struct base_result *result, st
 
 /* The two halves: entries above and up to TREE_INLINE_MAX. */
 bool base_large_files_cut(struct base_request *request, struct base_result *result, struct err *err) CHECKED;
-bool base_small_files_cut(struct base_request *request, struct manifest *manifest, struct err *err) CHECKED;
+bool base_small_files_cut(struct base_request *request, struct base_result *result, struct err *err) CHECKED;
 
 /* What reading a file from the disk came to. */
 enum read_outcome { READ_DONE, READ_GONE, READ_MOVING };

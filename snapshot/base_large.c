@@ -155,11 +155,14 @@ static bool cut_large_file(void *context, struct err *err)
         if (outcome == READ_GONE)
             break;
     }
-    file->present = file->previous && file->previous->content == CONTENT_PIECES;
-    if (file->present) {
-        base_take_previous(&file->entry, file->previous);
+    file->present = file->previous != NULL;
+    file->pieces_count = 0;
+    if (!file->present)
+        return true;
+    base_take_previous(&file->entry, file->previous);
+    /* One that was small before is left to those that cut small files. */
+    if (file->previous->content == CONTENT_PIECES)
         copy_previous_pieces(file);
-    }
     return true;
 }
 
@@ -170,7 +173,7 @@ static void take_result(struct large_file *file, struct tree *tree)
     *entry = file->entry;
     if (!file->present)
         entry->kind = 0;
-    else
+    else if (file->pieces_count > 0)
         tree_set_pieces(tree, entry, file->pieces, file->pieces_count);
     free(file->pieces);
 }

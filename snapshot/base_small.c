@@ -2,42 +2,29 @@
 #include "snapshot/base_files.h"
 
 #include "base/fs.h"
+#include "snapshot/base_previous.h"
 #include "snapshot/guarded_file.h"
 #include "snapshot/part_writer.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 enum { READ_ATTEMPTS = 3, RANGES_PENDING = 4, SMALL_RANGE_BYTES = 4 * FRAME_RAW_BYTES };
 
-/* The content of a small file as the base before holds it. */
-static bool read_previous_inline(const struct base_request *request, const struct tree_entry *entry,
-                                 struct codec *codec, uint8_t *raw, struct err *err)
-{
-    const struct manifest *manifest = request->previous;
-    CLEANUP(buf_clearp) struct buf object = BUF_INIT(PART_TARGET_BYTES + 2 * FRAME_RAW_BYTES);
-    CLEANUP(freep) uint8_t *frame = NULL;
-    const struct manifest_part *part = manifest->parts;
-    const struct manifest_frame *size = &manifest->frames[entry->target];
-    size_t offset = 16;
-    struct key key;
-
-    while (entry->target - part->first_frame >= part->frames)
-        part++;
-    key = key_part(manifest->position, &manifest->owner, part->n);
-    if (!store_get(request->store, key.text, &object, err))
-        return err_wrap(err, "read a small file back from %s", key.text);
-    for (uint32_t at = part->first_frame; at < entry->target; at++)
-        offset += manifest->frames[at].stored_bytes;
-    if (object.size != part->bytes || offset + size->stored_bytes > object.size)
-        return err_set(err, ERR_CORRUPT, "%s is damaged", key.text);
-    frame = xmalloc(size->raw_bytes);
-    if (!codec_decompress(codec, object.bytes + offset, size->stored_bytes, frame, size->raw_bytes, err))
-        return err_wrap(err, "%s", key.text);
-    memcpy(raw, frame + entry->extra, entry->size);
-    return true;
-}
+/* Consecutive small files that one task packs into frames. */
+struct small_range {
+    const struct base_request *request;
+    struct tree *tree;
+    size_t first;
+    size_t end;
+    struct part_list list;
+    uint32_t frame; /* relative to the list */
+    struct base_previous previous;
+    char lost[256]; /* as in base_result */
+    struct err lost_why;
+};
 
 /* Reads a small file whole, from the disk; room has TREE_INLINE_MAX bytes. */
 static bool read_small_once(const struct base_request *request, struct tree_entry *entry, const char *path,
@@ -68,40 +55,51 @@ static bool read_small_once(const struct base_request *request, struct tree_entr
     return true;
 }
 
-/* ret_present: false if this entry has no content that could go in. */
-static bool read_small(const struct base_request *request, struct tree *tree, struct tree_entry *entry,
-                       struct codec *codec, uint8_t *room, bool *ret_present, struct err *err)
+/* What a file came to. */
+enum small_outcome {
+    SMALL_PRESENT, /* its content is in the frame */
+    SMALL_ABSENT,  /* it has none that could go in */
+    SMALL_LARGE,   /* it was large in the base before, and that is what goes in */
+};
+
+static bool take_previous_small(struct small_range *range, struct tree_entry *entry, uint8_t *room,
+                                enum small_outcome *ret_outcome, struct err *err)
 {
-    const char *path = tree_path(tree, entry);
-    const struct tree_entry *previous = base_previous_of(request, path);
+    const char *path = tree_path(range->tree, entry);
+    const struct tree_entry *previous = base_previous_of(range->request, path);
+    struct err why = {0};
+
+    *ret_outcome = SMALL_ABSENT;
+    if (!previous)
+        return true;
+    if (previous->content == CONTENT_INLINE && !base_previous_read(&range->previous, previous, room, &why)) {
+        (void)snprintf(range->lost, sizeof(range->lost), "%s", path);
+        range->lost_why = why;
+        if (why.code == ERR_CORRUPT)
+            return true;
+        *err = why;
+        return false;
+    }
+    base_take_previous(entry, previous);
+    *ret_outcome = previous->content == CONTENT_PIECES ? SMALL_LARGE : SMALL_PRESENT;
+    return true;
+}
+
+static bool read_small(struct small_range *range, struct tree_entry *entry, uint8_t *room,
+                       enum small_outcome *ret_outcome, struct err *err)
+{
+    const char *path = tree_path(range->tree, entry);
     enum read_outcome outcome = READ_GONE;
 
     for (int attempt = 0; entry->inode != 0 && attempt < READ_ATTEMPTS; attempt++) {
-        if (!read_small_once(request, entry, path, room, &outcome, err))
+        if (!read_small_once(range->request, entry, path, room, &outcome, err))
             return false;
         if (outcome != READ_MOVING)
             break;
     }
-    *ret_present = true;
-    if (outcome == READ_DONE)
-        return true;
-    if (!previous || previous->content == CONTENT_PIECES) {
-        *ret_present = false;
-        return true;
-    }
-    base_take_previous(entry, previous);
-    return previous->content == CONTENT_NONE || read_previous_inline(request, previous, codec, room, err);
+    *ret_outcome = SMALL_PRESENT;
+    return outcome == READ_DONE || take_previous_small(range, entry, room, ret_outcome, err);
 }
-
-/* Consecutive small files that one task packs into frames. */
-struct small_range {
-    const struct base_request *request;
-    struct tree *tree;
-    size_t first;
-    size_t end;
-    struct part_list list;
-    uint32_t frame; /* relative to the list */
-};
 
 static bool is_small(const struct tree_entry *entry)
 {
@@ -126,18 +124,19 @@ static bool pack_small(struct small_range *range, struct part_writer *writer, ui
 
     for (size_t at = range->first; at < range->end; at++) {
         struct tree_entry *entry = tree_at(range->tree, at);
-        bool present = true;
+        enum small_outcome outcome = SMALL_ABSENT;
         if (!is_small(entry) || (entry->size == 0 && entry->inode != 0))
             continue;
         if (used + TREE_INLINE_MAX > FRAME_RAW_BYTES && !flush_frame(range, writer, raw, &used, err))
             return false;
-        if (!read_small(range->request, range->tree, entry, writer->codec, raw + used, &present, err))
+        if (!read_small(range, entry, raw + used, &outcome, err))
             return false;
-        if (!present)
+        if (outcome == SMALL_ABSENT)
             entry->kind = 0; /* dropped by tree_compact() */
-        else if (entry->size > 0)
-            tree_set_inline(entry, range->frame, (uint32_t)used);
-        used += present ? entry->size : 0;
+        if (outcome != SMALL_PRESENT || entry->size == 0)
+            continue;
+        tree_set_inline(entry, range->frame, (uint32_t)used);
+        used += entry->size;
     }
     return flush_frame(range, writer, raw, &used, err) && part_writer_finish(writer, err);
 }
@@ -150,7 +149,9 @@ static bool cut_small_range(void *context, struct err *err)
     bool cut;
 
     part_writer_open(&writer, range->request, &range->list);
+    base_previous_open(&range->previous, range->request, writer.codec);
     cut = pack_small(range, &writer, raw, err);
+    base_previous_close(&range->previous);
     part_writer_close(&writer);
     return cut;
 }
@@ -189,8 +190,23 @@ static void number_frames(struct small_range *range, struct manifest *manifest)
     }
 }
 
-bool base_small_files_cut(struct base_request *request, struct manifest *manifest, struct err *err)
+/* Pieces are added to the tree by one thread, when the others are done. */
+static void name_previous_pieces(const struct base_request *request, struct tree *tree)
 {
+    for (size_t at = 0; at < tree_count(tree); at++) {
+        struct tree_entry *entry = tree_at(tree, at);
+        const struct tree_entry *previous;
+        if (entry->kind != ENTRY_FILE || entry->content != CONTENT_NONE || entry->size <= TREE_INLINE_MAX)
+            continue;
+        previous = base_previous_of(request, tree_path(tree, entry));
+        assert(previous && previous->content == CONTENT_PIECES);
+        tree_set_pieces(tree, entry, tree_pieces(request->previous->tree, previous), previous->extra);
+    }
+}
+
+bool base_small_files_cut(struct base_request *request, struct base_result *result, struct err *err)
+{
+    struct manifest *manifest = &result->manifest;
     CLEANUP(freep) struct small_range *ranges = NULL;
     size_t count = split_small(request, manifest->tree, &ranges);
     struct task_group group;
@@ -200,7 +216,14 @@ bool base_small_files_cut(struct base_request *request, struct manifest *manifes
     for (size_t at = 0; at < count; at++)
         group_submit(&group, cut_small_range, &ranges[at]);
     cut = group_wait(&group, err);
-    for (size_t at = 0; at < count; at++)
+    for (size_t at = 0; at < count; at++) {
         number_frames(&ranges[at], manifest);
+        if (!ranges[at].lost[0])
+            continue;
+        memcpy(result->lost, ranges[at].lost, sizeof(result->lost));
+        result->lost_why = ranges[at].lost_why;
+    }
+    if (cut)
+        name_previous_pieces(request, manifest->tree);
     return cut;
 }
