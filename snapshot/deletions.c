@@ -68,8 +68,16 @@ void deletions_clear(struct deletions *deletions)
     *deletions = (struct deletions){0};
 }
 
-void deletions_hold(struct deletions *deletions, struct tree *before, struct tree *now, uint64_t now_ms,
-                    uint64_t commits)
+/* The commit that un-names the file must be in the very state that no longer has it: one that came after the
+ * databases were frozen is not. */
+static bool may_go(const struct deletion *known, const struct deletion_moment *moment)
+{
+    return known && moment->now_ms - known->since_ms >= HOLD_MS &&
+           (!moment->has_databases || moment->commits_frozen > known->commits);
+}
+
+void deletions_hold(struct deletions *deletions, struct tree *before, struct tree *now,
+                    const struct deletion_moment *moment)
 {
     struct deletions kept = {0};
     CLEANUP(freep) size_t *held = xmalloc(tree_count(before) * sizeof(held[0]));
@@ -81,9 +89,10 @@ void deletions_hold(struct deletions *deletions, struct tree *before, struct tre
         const struct deletion *known = find(deletions, path);
         if (old->kind != ENTRY_FILE || tree_find(now, path) || is_buried(now, path))
             continue;
-        if (known && now_ms - known->since_ms >= HOLD_MS && commits > known->commits)
+        if (may_go(known, moment))
             continue;
-        add(&kept, path, known ? known->since_ms : now_ms, known ? known->commits : commits);
+        add(&kept, path, known ? known->since_ms : moment->now_ms,
+            known ? known->commits : moment->commits_seen);
         held[held_count++] = at;
     }
     /* Added last, since tree_find() needs the order that an addition breaks. */

@@ -10,8 +10,8 @@
 
 struct deletion {
     char *path;
-    uint64_t since_ms; /* monotonic */
-    uint64_t commits;  /* how many commits there had been */
+    uint64_t since_ms; /* monotonic: when it was noticed first */
+    uint64_t commits;  /* how many commits had been seen by then */
 };
 
 struct deletions {
@@ -19,10 +19,18 @@ struct deletions {
     size_t count;
 };
 
+/* When the fresh scan was made. The counts of commits grow with each one. */
+struct deletion_moment {
+    uint64_t now_ms;
+    uint64_t commits_frozen; /* what the state contains that is about to be shipped */
+    uint64_t commits_seen;   /* at or after the scan; more, if the application went on meanwhile */
+    bool has_databases;      /* without any, nothing can name a file that is gone */
+};
+
 /* Adds to `now` (a fresh scan, sorted) the files of `before` that vanished from it and have to stay; they get
- * inode 0. commits: a number that grows with each commit. */
-void deletions_hold(struct deletions *deletions, struct tree *before, struct tree *now, uint64_t now_ms,
-                    uint64_t commits);
+ * inode 0. */
+void deletions_hold(struct deletions *deletions, struct tree *before, struct tree *now,
+                    const struct deletion_moment *moment);
 void deletions_clear(struct deletions *deletions);
 
 #endif

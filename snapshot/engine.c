@@ -13,11 +13,16 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { WORKERS = 8 };
+enum {
+    WORKERS = 8,
+    SERVING_RETRY_MS = 5000, /* for one request, while changes come in; after that all is begun again */
+};
 
 void engine_set_phase(struct engine *engine, enum engine_phase phase)
 {
     MUTEX_GUARD(&engine->mutex);
+    if (engine->status.phase == phase)
+        return;
     engine->status.phase = phase;
     event_raise(engine->event_fd);
 }
@@ -51,17 +56,21 @@ void engine_set_degraded(struct engine *engine, const struct err *why)
     if (!why && !engine->status.degraded)
         return;
     engine->status.degraded = why != NULL;
-    if (why)
-        engine->status.err = *why;
-    else
-        engine->status.err = (struct err){0};
+    engine->status.err = why ? *why : (struct err){0};
     event_raise(engine->event_fd);
 }
 
 struct engine_orders engine_orders(struct engine *engine)
 {
     MUTEX_GUARD(&engine->mutex);
+    atomic_store(&engine->interrupted, false);
     return engine->orders;
+}
+
+bool engine_is_final(const struct engine *engine, const struct err *err)
+{
+    return err->code == ERR_FENCED ||
+           (err->code == ERR_CANCELED && engine->canceled && atomic_load(engine->canceled));
 }
 
 int engine_event_fd(const struct engine *engine)
@@ -101,7 +110,7 @@ void engine_note_durable(struct engine *engine)
     /* What moved while the last record was made is younger than its beginning; now is the closest that is
      * known. */
     engine->oldest_change_ms = position > atomic_load(&engine->shipper.durable) ? clock_monotonic_ms() : 0;
-    engine->status.published = true;
+    engine->status.published = engine->shipper.log.newest.base.announced != 0;
     pthread_mutex_unlock(&engine->mutex);
     if (fd >= 0)
         event_raise(fd);
@@ -155,6 +164,7 @@ void engine_drain(struct engine *engine, uint64_t budget_ms)
     MUTEX_GUARD(&engine->mutex);
     engine->orders.drain = true;
     engine->orders.drain_budget_ms = budget_ms;
+    atomic_store(&engine->interrupted, true);
     event_raise(engine->order_fd);
 }
 
@@ -162,8 +172,17 @@ void engine_flush(struct engine *engine, uint64_t budget_ms)
 {
     MUTEX_GUARD(&engine->mutex);
     engine->orders.flush = true;
-    engine->orders.flush_budget_ms = budget_ms;
+    engine->orders.flush_until_ms = clock_monotonic_ms() + budget_ms;
+    atomic_store(&engine->interrupted, true);
     event_raise(engine->order_fd);
+}
+
+/* Inside, "absent" and "exists" are answers; an end that they caused is damage or a race that was lost. */
+static enum err_code final_code(enum err_code code)
+{
+    if (code == ERR_NOT_FOUND)
+        return ERR_CORRUPT;
+    return code == ERR_CONFLICT ? ERR_TRANSIENT : code;
 }
 
 static void report_end(struct engine *engine, const struct err *err)
@@ -173,8 +192,10 @@ static void report_end(struct engine *engine, const struct err *err)
 
     engine_status(engine, &status);
     mutex_locked(&engine->mutex);
-    if (err)
+    if (err) {
         engine->status.err = *err;
+        engine->status.err.code = final_code(err->code);
+    }
     engine->status.unshipped_ms = status.lag_ms;
     pthread_mutex_unlock(&engine->mutex);
     engine_set_phase(engine, phase);
@@ -222,6 +243,11 @@ static bool prepare(struct engine *engine, struct err *err)
     if (!open_data_directory(engine, err) || !pool_open(WORKERS, "store", &engine->pool, err))
         return false;
     engine->patient = store_retry(engine->config.store, engine->config.start_timeout_ms, engine->canceled);
+    engine->serving =
+        store_retry(engine->config.store,
+                    engine->config.start_timeout_ms < SERVING_RETRY_MS ? engine->config.start_timeout_ms
+                                                                       : SERVING_RETRY_MS,
+                    &engine->interrupted);
     return true;
 }
 
@@ -251,12 +277,18 @@ void engine_free(struct engine *engine)
 {
     if (!engine)
         return;
+    if (engine->canceled && atomic_load(engine->canceled)) {
+        atomic_store(&engine->interrupted, true);
+        if (engine->order_fd >= 0)
+            event_raise(engine->order_fd);
+    }
     if (engine->started)
         pthread_join(engine->thread, NULL);
     if (engine->owns_log)
         shipper_clear(&engine->shipper);
     follower_free(engine->follower);
     pool_free(engine->pool);
+    store_free(engine->serving);
     store_free(engine->patient);
     globs_free(engine->exclude);
     globs_free(engine->databases);

@@ -80,7 +80,8 @@ struct engine;
  * work soon, without flushing. */
 bool engine_open(const struct engine_config *config, const atomic_bool *canceled, struct engine **ret_engine,
                  struct err *err) CHECKED;
-/* Joins the thread. NULL is fine. */
+/* Waits for the end of the run (DONE, FAILED or FENCED; *canceled brings it on) and frees it. NULL is fine.
+ */
 void engine_free(struct engine *engine);
 DEFINE_CLEANUP(struct engine *, engine_free, engine_freep)
 

@@ -14,7 +14,7 @@ struct engine_orders {
     bool drain;
     bool flush;
     uint64_t drain_budget_ms;
-    uint64_t flush_budget_ms;
+    uint64_t flush_until_ms; /* of clock_monotonic_ms() */
 };
 
 struct engine {
@@ -24,10 +24,12 @@ struct engine {
     int lock_fd;
     struct globs *exclude;
     struct globs *databases;
-    struct store *patient; /* config.store with retry, for the start and for serving */
+    struct store *patient; /* config.store with retry, for the start */
+    struct store *serving; /* the same with less patience, and ended by `interrupted` */
     struct pool *pool;
-    int event_fd; /* towards the sidecar */
-    int order_fd; /* towards the engine's thread */
+    atomic_bool interrupted; /* an order has come: what is under way ends, and may be begun again */
+    int event_fd;            /* towards the sidecar */
+    int order_fd;            /* towards the engine's thread */
     _Atomic int durable_watch_fd;
     pthread_t thread;
     bool started;
@@ -35,7 +37,7 @@ struct engine {
     pthread_mutex_t mutex; /* guards what follows */
     struct engine_status status;
     struct engine_orders orders;
-    struct follower *follower; /* set once, before RESTORED */
+    struct follower *follower; /* set once, when the databases are attached for good */
     struct restore *restore;   /* while one is under way, for its progress */
     uint64_t oldest_change_ms; /* when the oldest change that isn't durable was first noticed; 0: none */
 
@@ -49,7 +51,11 @@ void engine_set_phase(struct engine *engine, enum engine_phase phase);
 void engine_set_step(struct engine *engine, const char *format, ...) PRINTF_LIKE(2, 3);
 void engine_warn(void *context, const char *text);
 void engine_set_degraded(struct engine *engine, const struct err *why); /* NULL: no longer */
+/* Takes notice of what was ordered: from here on nothing is interrupted but by another order. */
 struct engine_orders engine_orders(struct engine *engine);
+/* Whether err ends the run, where everything else is tried again: a store's refusal may be mended while the
+ * application goes on, a lost log can't. */
+bool engine_is_final(const struct engine *engine, const struct err *err);
 /* Takes over the position that is durable now. */
 void engine_note_durable(struct engine *engine);
 

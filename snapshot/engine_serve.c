@@ -8,13 +8,14 @@
 #include "snapshot/engine_internal.h"
 
 #include "base/clock.h"
+#include "snapshot/store/config.h"
 
 #include <assert.h>
 #include <poll.h>
 #include <string.h>
 
 enum {
-    TICK_BUSY_MS = 50,   /* how often databases are tended while there are commits */
+    TICK_BUSY_MS = 50,   /* how often databases are tended while there are changes */
     TICK_IDLE_MS = 1000, /* a look for safety */
     BUSY_FOR_MS = 2000,
     FILES_EVERY_MS = 5000, /* full look where inotify doesn't reach */
@@ -34,17 +35,21 @@ struct pace {
     uint64_t moved_ms; /* when the position was last seen to move */
     uint64_t last_position;
     uint64_t scanned_ms;
+    bool blind;   /* the last look failed */
+    bool drained; /* the drain record is out, or was given up */
 };
 
-/* Waits for an order, a file event or the tick. */
-static void wait_for_work(struct engine *engine, uint64_t wait_ms)
+/* Waits for an order, a file event or the tick. While changes come in anyway, the tick is enough: an
+ * application that writes all the time would wake us all the time. */
+static void wait_for_work(struct engine *engine, const struct pace *pace, uint64_t wait_ms)
 {
     struct pollfd fds[2] = {
         {.fd = engine->order_fd, .events = POLLIN},
         {.fd = follower_watch_fd(engine->follower), .events = POLLIN},
     };
+    nfds_t count = clock_monotonic_ms() - pace->moved_ms < BUSY_FOR_MS ? 1 : 2;
 
-    if (poll(fds, 2, (int)wait_ms) > 0 && (fds[0].revents & POLLIN))
+    if (poll(fds, count, (int)wait_ms) > 0 && (fds[0].revents & POLLIN))
         (void)event_take(engine->order_fd);
 }
 
@@ -53,11 +58,12 @@ static bool has_changes(struct engine *engine)
     return follower_position(engine->follower) != atomic_load(&engine->shipper.durable);
 }
 
-static uint64_t due_ms(const struct engine *engine, const struct pace *pace)
+/* When the next snapshot may begin. While draining nothing waits for the interval. */
+static uint64_t due_ms(const struct engine *engine, const struct pace *pace, bool draining)
 {
     uint64_t due = pace->retry_ms;
 
-    if (pace->begun_ms == 0)
+    if (draining || pace->begun_ms == 0)
         return due;
     if (pace->begun_ms + engine->config.sync_interval_ms > due)
         due = pace->begun_ms + engine->config.sync_interval_ms;
@@ -72,6 +78,7 @@ static void note_success(struct engine *engine, struct pace *pace)
     pace->duration_ms = pace->ended_ms - pace->begun_ms;
     pace->retry_ms = 0;
     pace->backoff_ms = 0;
+    pace->blind = false;
     engine_set_degraded(engine, NULL);
     engine_note_durable(engine);
 }
@@ -85,19 +92,11 @@ static void note_failure(struct engine *engine, struct pace *pace, const struct 
     engine_set_degraded(engine, why);
 }
 
-/* What ends the run, where everything else is tried again: the store's refusal may be mended while the
- * application goes on, a lost log can't. */
-static bool is_final(const struct err *err)
+/* What was interrupted by an order is neither a success nor a fault: the order comes first, then it is begun
+ * again. */
+static bool was_interrupted(const struct engine *engine, const struct err *why)
 {
-    return err->code == ERR_FENCED || err->code == ERR_CANCELED;
-}
-
-static bool remember_answer(struct engine *engine, struct err *err)
-{
-    if (engine->shipper.state.answered)
-        return true;
-    engine->shipper.state.answered = true;
-    return shipper_save_state(&engine->shipper, err);
+    return why->code == ERR_CANCELED && !engine_is_final(engine, why);
 }
 
 static bool ship(struct engine *engine, struct pace *pace, struct err *err)
@@ -105,20 +104,18 @@ static bool ship(struct engine *engine, struct pace *pace, struct err *err)
     struct err why = {0};
 
     pace->begun_ms = clock_monotonic_ms();
-    if (!remember_answer(engine, &why) || !shipper_ship(&engine->shipper, false, &why)) {
-        note_failure(engine, pace, &why);
-        if (!is_final(&why))
-            return true;
-        *err = why;
-        return false;
+    if (shipper_ship(&engine->shipper, false, &why)) {
+        note_success(engine, pace);
+        shipper_prune(&engine->shipper);
+        return true;
     }
-    note_success(engine, pace);
-    /* Pruning only costs space when it fails; the next one repeats it. */
-    if (!shipper_prune(&engine->shipper, &why) && is_final(&why)) {
-        *err = why;
-        return false;
-    }
-    return true;
+    if (was_interrupted(engine, &why))
+        return true;
+    note_failure(engine, pace, &why);
+    if (!engine_is_final(engine, &why))
+        return true;
+    *err = why;
+    return false;
 }
 
 /* Where inotify doesn't reach, only a comparison on a timer finds what has changed. */
@@ -130,123 +127,133 @@ static bool look_by_hand(struct engine *engine, struct pace *pace, struct err *e
     if (!follower_is_partial(engine->follower) || now_ms - pace->scanned_ms < FILES_EVERY_MS)
         return true;
     pace->scanned_ms = now_ms;
-    if (!shipper_differs(&engine->shipper, &differs, err))
+    if (!shipper_differs(&engine->shipper, false, &differs, err))
         return false;
     if (differs && !has_changes(engine))
         follower_note_change(engine->follower);
     return true;
 }
 
+/* What can't be looked at (a file that may not be read) can't be shipped: that is said at once, not only when
+ * a change is due, and taken back when it is mended. */
 static void look(struct engine *engine, struct pace *pace)
 {
     struct tree *before = engine->shipper.has_previous ? engine->shipper.previous.tree : NULL;
-    bool steady = true;
+    bool steady = true, was_blind = pace->blind;
     struct err why = {0};
     uint64_t position;
 
-    if (!follower_refresh(engine->follower, false, before, NULL, &steady, &why) ||
-        !look_by_hand(engine, pace, &why))
+    pace->blind = !follower_refresh(engine->follower, false, before, NULL, &steady, &why) ||
+                  !look_by_hand(engine, pace, &why);
+    if (pace->blind && !was_interrupted(engine, &why))
         engine_set_degraded(engine, &why);
+    else if (was_blind && pace->backoff_ms == 0)
+        engine_set_degraded(engine, NULL);
     follower_tend(engine->follower);
-    if (!shipper_follow_logs(&engine->shipper, &why))
-        engine_set_degraded(engine, &why);
+    shipper_follow_logs(&engine->shipper);
     position = follower_position(engine->follower);
     if (position != pace->last_position)
         pace->moved_ms = clock_monotonic_ms();
     pace->last_position = position;
 }
 
-static uint64_t tick_ms(struct engine *engine, const struct pace *pace, bool wanted)
+static uint64_t tick_ms(struct engine *engine, const struct pace *pace, bool wants_to_ship, bool draining)
 {
     uint64_t now_ms = clock_monotonic_ms();
     uint64_t tick = now_ms - pace->moved_ms < BUSY_FOR_MS ? TICK_BUSY_MS : TICK_IDLE_MS;
-    uint64_t due = due_ms(engine, pace);
+    uint64_t due = due_ms(engine, pace, draining);
 
-    if (wanted && due > now_ms && due - now_ms < tick)
-        tick = due - now_ms;
-    return wanted && due <= now_ms ? 0 : tick;
+    if (!wants_to_ship || due >= now_ms + tick)
+        return tick;
+    return due > now_ms ? due - now_ms : 0;
 }
 
-/* Tells rivals how long the end will take. A store that is away is no reason to end before the flush. */
-static bool announce_drain(struct engine *engine, uint64_t budget_ms, struct err *err)
+/* The drain record says to a successor how long to wait; without one it doesn't wait at all, so a failure
+ * changes nothing here. What is in flight then is sent again before anything else. */
+static bool drain(struct engine *engine, struct pace *pace, const struct engine_orders *orders,
+                  struct err *err)
 {
     struct err why = {0};
 
-    if (shipper_drain(&engine->shipper, budget_ms, &why) || !is_final(&why))
+    if (pace->drained || !orders->drain)
+        return true;
+    pace->drained =
+        shipper_drain(&engine->shipper, orders->drain_budget_ms, &why) || !was_interrupted(engine, &why);
+    if (!engine_is_final(engine, &why))
         return true;
     *err = why;
     return false;
 }
 
-/* While draining only what is quick: the flush ships everything in any case. */
-static bool wants_to_ship(struct engine *engine, const struct engine_orders *orders, const struct pace *pace)
+/* One round: follow orders, look, and ship if that is due; then wait. *ret_over: the flush was ordered. */
+static bool serve_once(struct engine *engine, struct pace *pace, bool *ret_over, struct err *err)
 {
-    return orders->answered && has_changes(engine) && (!orders->drain || pace->duration_ms < DRAIN_SHIP_MS);
-}
+    struct engine_orders orders = engine_orders(engine);
+    bool wants_to_ship;
 
-/* The files and databases of a running application, until the sidecar says that it is gone. */
-static bool serve(struct engine *engine, struct pace *pace, struct err *err)
-{
-    bool drained = false;
-
-    for (;;) {
-        struct engine_orders orders = engine_orders(engine);
-        bool wanted;
-        if (engine->canceled && atomic_load(engine->canceled))
-            return err_set(err, ERR_CANCELED, "stopped");
-        if (orders.drain && !drained && !announce_drain(engine, orders.drain_budget_ms, err))
-            return false;
-        drained = orders.drain;
-        if (orders.flush)
-            return true;
-        look(engine, pace);
-        wanted = wants_to_ship(engine, &orders, pace);
-        if (wanted && (orders.drain ? pace->retry_ms : due_ms(engine, pace)) <= clock_monotonic_ms()) {
-            if (!ship(engine, pace, err))
-                return false;
-            continue;
-        }
-        if (orders.answered && engine->status.phase == ENGINE_RESTORED)
-            engine_set_phase(engine, ENGINE_SERVING);
-        wait_for_work(engine, tick_ms(engine, pace, wanted));
-    }
+    if (engine->canceled && atomic_load(engine->canceled))
+        return err_set(err, ERR_CANCELED, "stopped");
+    if (orders.answered)
+        shipper_note_answer(&engine->shipper);
+    if (!drain(engine, pace, &orders, err))
+        return false;
+    *ret_over = orders.flush;
+    if (orders.flush)
+        return true;
+    look(engine, pace);
+    wants_to_ship =
+        orders.answered && has_changes(engine) && (!orders.drain || pace->duration_ms < DRAIN_SHIP_MS);
+    if (wants_to_ship && due_ms(engine, pace, orders.drain) <= clock_monotonic_ms())
+        return ship(engine, pace, err);
+    if (orders.answered)
+        engine_set_phase(engine, ENGINE_SERVING);
+    wait_for_work(engine, pace, tick_ms(engine, pace, wants_to_ship, orders.drain));
+    return true;
 }
 
 static bool ship_the_rest(struct engine *engine, struct err *err)
 {
     bool differs = false;
 
-    if (!shipper_differs(&engine->shipper, &differs, err))
+    if (!shipper_differs(&engine->shipper, true, &differs, err))
         return false;
-    if (!differs && !has_changes(engine) && engine->shipper.deletions.count == 0)
-        return true;
-    return shipper_ship(&engine->shipper, true, err);
+    return (!differs && !has_changes(engine)) || shipper_ship(&engine->shipper, true, err);
+}
+
+static bool flush_once(struct engine *engine, bool *shipped, struct err *err)
+{
+    if (!*shipped) {
+        engine_set_step(engine, "shipping the last changes");
+        if (!ship_the_rest(engine, err))
+            return false;
+        *shipped = true;
+        engine_note_durable(engine);
+    }
+    return shipper_close(&engine->shipper, err);
 }
 
 /* The store may be slow or away: try until the time is up. What can't succeed is tried as well, since an
  * operator may mend it meanwhile. */
 static bool flush(struct engine *engine, const struct engine_orders *orders, struct err *err)
 {
-    uint64_t deadline_ms = clock_monotonic_ms() + orders->flush_budget_ms;
     bool shipped = !orders->answered;
 
     engine_set_phase(engine, ENGINE_FLUSHING);
+    store_retry_until(engine->serving, orders->flush_until_ms);
     for (;;) {
         struct err why = {0};
-        if (!shipped) {
-            engine_set_step(engine, "shipping the last changes");
-            shipped = ship_the_rest(engine, &why);
-            if (shipped)
-                engine_note_durable(engine);
-        }
-        if (shipped && shipper_close(&engine->shipper, &why))
+        if (flush_once(engine, &shipped, &why))
             return true;
-        engine_set_degraded(engine, &why);
-        if (is_final(&why) || clock_monotonic_ms() + RETRY_FIRST_MS >= deadline_ms) {
+        if (!was_interrupted(engine, &why))
+            engine_set_degraded(engine, &why);
+        if (engine_is_final(engine, &why) ||
+            clock_monotonic_ms() + RETRY_FIRST_MS >= orders->flush_until_ms) {
             *err = why;
             return err_wrap(err, shipped ? "end the log" : "ship the last changes");
         }
-        (void)poll(NULL, 0, RETRY_FIRST_MS);
+        (void)engine_orders(engine);
+        if (!clock_pause(RETRY_FIRST_MS, engine->canceled))
+            return err_set(err, ERR_CANCELED, "stopped before everything was shipped");
     }
 }
 
@@ -254,9 +261,11 @@ bool engine_serve(struct engine *engine, struct err *err)
 {
     struct pace pace = {.moved_ms = clock_monotonic_ms()};
     struct engine_orders orders;
+    bool over = false;
 
-    if (!serve(engine, &pace, err))
-        return false;
+    while (!over)
+        if (!serve_once(engine, &pace, &over, err))
+            return false;
     orders = engine_orders(engine);
     return flush(engine, &orders, err);
 }

@@ -142,6 +142,7 @@ static bool follow_claim(struct opening *opening, uint64_t surveyed, struct err 
 {
     if (opening->start.head == surveyed)
         return true;
+    opening->start.store_empty = false; /* it was when we looked; somebody else boots here too */
     opening_end_restore(opening);
     opening->start.has_manifest = false;
     if (!decide(opening, err))
@@ -198,6 +199,7 @@ bool engine_begin(struct engine *engine, struct err *err)
     begun = look_at_directory(&opening, err) && take_over(&opening, err) &&
             opening_act(&opening, &exact, err) && opening_hand_over(&opening, exact, err);
     opening_clear(&opening);
+    opening_end_follower(&opening);
     state_clear(&opening.state);
     if (begun)
         report_takeover(engine);

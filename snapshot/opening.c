@@ -110,6 +110,16 @@ static bool finish_place(struct opening *opening, struct place *place, struct ma
     return true;
 }
 
+/* Half a restore is nobody's state. The mark stays, and the next start begins with an empty directory. */
+static void empty_again(const struct engine *engine)
+{
+    struct place *place = NULL;
+    struct err ignored = {0};
+
+    if (place_begin(engine->directory_fd, NULL, engine->config.exclude, &place, &ignored))
+        place_free(place);
+}
+
 static bool restore_directory(struct opening *opening, struct err *err)
 {
     struct engine *engine = opening->engine;
@@ -128,8 +138,12 @@ static bool restore_directory(struct opening *opening, struct err *err)
         !place_begin(engine->directory_fd, how == RESTORING_ASIDE ? opening->state.aside : NULL,
                      engine->config.exclude, &place, err) ||
         !restore_release(opening->restore, place, err) || !restore_wait(opening->restore, err) ||
-        !finish_place(opening, place, manifest, err))
+        !finish_place(opening, place, manifest, err)) {
+        opening_end_restore(opening);
+        if (how == RESTORING_IN_PLACE)
+            empty_again(engine);
         return err_wrap(err, "restore");
+    }
     opening->state.restoring = RESTORING_NOT;
     mutex_locked(&engine->mutex);
     engine->status.restore_ms = clock_monotonic_ms() - begun_ms;
@@ -161,7 +175,6 @@ static bool set_all_aside(struct opening *opening, struct err *err)
 static bool open_follower(struct opening *opening, struct err *err)
 {
     struct engine *engine = opening->engine;
-    struct follower *follower = NULL;
     struct follower_config config = {
         .directory_fd = engine->directory_fd,
         .directory_path = engine->config.data_directory,
@@ -173,48 +186,49 @@ static bool open_follower(struct opening *opening, struct err *err)
     };
 
     engine_set_step(engine, "attaching the databases");
-    if (!follower_open(&config, &follower, err))
-        return false;
-    mutex_locked(&engine->mutex);
-    engine->follower = follower;
-    pthread_mutex_unlock(&engine->mutex);
-    return true;
+    return follower_open(&config, &opening->follower, err);
 }
 
-static void close_follower(struct engine *engine)
+void opening_end_follower(struct opening *opening)
 {
-    struct follower *follower = engine->follower;
+    follower_free(MOVE(opening->follower));
+}
 
-    mutex_locked(&engine->mutex);
-    engine->follower = NULL;
-    pthread_mutex_unlock(&engine->mutex);
-    follower_free(follower);
+/* What was being sent when the last run ended has landed: it is what was shipped last. */
+static void note_proven(struct state *state, const struct state_point *point)
+{
+    if (point != &state->sending)
+        return;
+    state_point_clear(&state->shipped);
+    state->shipped = state->sending;
+    state->sending = (struct state_point){0};
 }
 
 /* Keeps what is here if it proves that it contains the newest state; else the store wins after all. */
 static bool keep_if_proved(struct opening *opening, bool *ret_exact, struct err *err)
 {
     struct engine *engine = opening->engine;
-    const struct state *state = &opening->state;
-    const struct state_point *point = opening->start.log.newest.data_position == state->shipped.position
-                                          ? &state->shipped
-                                          : &state->sending;
+    struct state *state = &opening->state;
+    struct state_point *point = opening->start.log.newest.data_position == state->shipped.position
+                                    ? &state->shipped
+                                    : &state->sending;
     struct manifest *manifest = &opening->start.manifest;
     struct local_match match;
     bool proven = false;
 
     if (!start_load_manifest(&opening->start, err) ||
         !local_compare(engine->directory_fd, manifest, &match, err) || !open_follower(opening, err) ||
-        !local_prove(engine->follower, engine->directory_fd, manifest, point, &match, &proven, err))
+        !local_prove(opening->follower, engine->directory_fd, manifest, point, &match, &proven, err))
         return false;
     if (proven) {
         *ret_exact = match.exact;
+        note_proven(&opening->state, point);
         return true;
     }
     engine_warn(
         engine,
         "this directory does not prove that it holds the newest state of the store, so the store wins");
-    close_follower(engine);
+    opening_end_follower(opening);
     opening->decision = DECIDE_RESTORE_OVER;
     *ret_exact = true;
     return opening_begin_restore(opening, err) && restore_directory(opening, err);
@@ -234,6 +248,11 @@ bool opening_act(struct opening *opening, bool *ret_exact, struct err *err)
         return set_all_aside(opening, err);
     case DECIDE_ADOPT:
     case DECIDE_NEW_LINEAGE:
+        /* Somebody's data, not an unfinished first boot: should this run end before the backend answers, the
+         * next one must not set it aside. */
+        opening->state.answered = true;
+        *ret_exact = false;
+        return true;
     case DECIDE_KEEP:
         *ret_exact = false;
         return true;
@@ -247,16 +266,22 @@ bool opening_act(struct opening *opening, bool *ret_exact, struct err *err)
     return false;
 }
 
-/* Points at the newest data record as shipped, with the marks that the databases have now: they were frozen
- * for that, for an instant. */
-static bool note_shipped(struct shipper *shipper, struct err *err)
+/* From here on the databases are watched without a gap: they are frozen for an instant, which gives each a
+ * mark. Where they hold exactly what the newest data record says, these marks are that record's, and they
+ * stay frozen until the application has written a while: so long their hash proves it too. */
+static bool begin_marks(struct shipper *shipper, bool exact, struct err *err)
 {
-    uint64_t position = 0;
+    struct follower_frozen frozen;
 
-    if (!follower_freeze(shipper->follower, clock_monotonic_ms() + FREEZE_MS, &position, err))
+    if (!follower_freeze(shipper->follower, clock_monotonic_ms() + FREEZE_MS, &frozen, err))
         return false;
-    shipper_remember_marks(shipper, &shipper->state.shipped);
-    shipper->state.shipped.position = shipper->log.newest.data_position;
+    if (exact) {
+        shipper_remember_marks(shipper, &shipper->state.shipped);
+        shipper->state.shipped.position = shipper->log.newest.data_position;
+    } else {
+        follower_thaw(shipper->follower);
+    }
+    shipper_follow_logs(shipper);
     return true;
 }
 
@@ -265,10 +290,15 @@ static void begin_shipper(struct opening *opening)
     struct engine *engine = opening->engine;
     struct shipper *shipper = &engine->shipper;
 
+    mutex_locked(&engine->mutex);
+    engine->follower = MOVE(opening->follower);
+    pthread_mutex_unlock(&engine->mutex);
     shipper->config = &engine->config;
-    shipper->store = engine->patient;
+    shipper->store = engine->serving;
     shipper->pool = engine->pool;
-    shipper->canceled = engine->canceled;
+    shipper->interrupted = &engine->interrupted;
+    shipper->warn = engine_warn;
+    shipper->warn_context = engine;
     shipper->directory_fd = engine->directory_fd;
     shipper->follower = engine->follower;
     shipper_init(shipper, &opening->start.log, &opening->state);
@@ -280,6 +310,7 @@ bool opening_hand_over(struct opening *opening, bool exact, struct err *err)
 {
     struct engine *engine = opening->engine;
     struct shipper *shipper = &engine->shipper;
+    bool restored = opening_wants_restore(opening->decision);
     bool keeps = opening->decision == DECIDE_KEEP_IF_PROVED;
     bool differs = !exact;
 
@@ -287,18 +318,18 @@ bool opening_hand_over(struct opening *opening, bool exact, struct err *err)
         state_point_clear(&opening->state.shipped);
         state_point_clear(&opening->state.sending);
     }
-    if (opening_wants_restore(opening->decision) &&
-        !local_identify(engine->directory_fd, engine->exclude, engine->databases, &opening->start.manifest,
-                        err))
+    if (restored && !local_identify(engine->directory_fd, engine->exclude, engine->databases,
+                                    &opening->start.manifest, err))
         return false;
-    if (!engine->follower && !open_follower(opening, err))
+    if (!opening->follower && !open_follower(opening, err))
         return false;
     begin_shipper(opening);
-    if (opening->start.has_manifest && (keeps || opening_wants_restore(opening->decision)))
+    if (opening->start.has_manifest && (keeps || restored)) {
         shipper_set_previous(shipper, &opening->start.manifest);
-    if (exact && keeps && !shipper_differs(shipper, &differs, err))
-        return false;
-    if (exact && opening_wants_restore(opening->decision) && !note_shipped(shipper, err))
+        if (!begin_marks(shipper, exact, err))
+            return false;
+    }
+    if (exact && keeps && !shipper_differs(shipper, true, &differs, err))
         return false;
     atomic_store(&shipper->durable, differs ? 0 : follower_position(engine->follower));
     return shipper_save_state(shipper, err);

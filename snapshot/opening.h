@@ -16,6 +16,7 @@ struct opening {
     bool directory_empty;
     enum decision decision;
     struct restore *restore;
+    struct follower *follower; /* the engine's after the hand-over */
 };
 
 bool opening_wants_restore(enum decision decision);
@@ -25,6 +26,9 @@ bool opening_wants_restore(enum decision decision);
 bool opening_begin_restore(struct opening *opening, struct err *err) CHECKED;
 /* Drops what was fetched. Fine if nothing was begun. */
 void opening_end_restore(struct opening *opening);
+
+/* Lets go of the databases. Fine if none was attached. */
+void opening_end_follower(struct opening *opening);
 
 /* Brings the directory into the state that was decided. *ret_exact: its databases hold exactly what the store
  * has. */

@@ -16,7 +16,11 @@
 #include <assert.h>
 #include <string.h>
 
-enum { FREEZE_MS = 10000, SETTLE_ATTEMPTS = 5 };
+enum {
+    FREEZE_MS = 10000,
+    SETTLE_ATTEMPTS = 5,
+    DROPPED_MAX = 100000, /* in one record; what is above costs space and nothing else */
+};
 
 void shipper_init(struct shipper *shipper, struct log *log, struct state *state)
 {
@@ -26,7 +30,8 @@ void shipper_init(struct shipper *shipper, struct log *log, struct state *state)
     *state = (struct state){0};
     manifest_init(&shipper->previous);
     manifest_init(&shipper->pending_manifest);
-    retain_init(&shipper->retain, &shipper->log.newest);
+    shipper->log.store = shipper->store;
+    retain_init(&shipper->retain, shipper->store, shipper->pool, shipper->interrupted, &shipper->log.newest);
     atomic_store(&shipper->next_n, 1);
     atomic_store(&shipper->sent_record, shipper->log.newest.position);
     atomic_store(&shipper->confirmed_record, shipper->log.newest.position);
@@ -40,43 +45,41 @@ void shipper_clear(struct shipper *shipper)
     manifest_clear(&shipper->pending_manifest);
     retain_clear(&shipper->retain);
     deletions_clear(&shipper->deletions);
-    free(shipper->pending_base.dropped);
 }
 
-void shipper_set_previous(struct shipper *shipper, struct manifest *manifest)
+static void replace_previous(struct shipper *shipper, struct manifest *manifest)
 {
     manifest_clear(&shipper->previous);
     shipper->previous = *manifest;
     manifest_init(manifest);
     shipper->has_previous = true;
+}
+
+void shipper_set_previous(struct shipper *shipper, struct manifest *manifest)
+{
+    replace_previous(shipper, manifest);
     for (size_t at = 0; at < shipper->previous.databases_count; at++)
         follower_set_incarnation(shipper->follower, shipper->previous.databases[at].path,
                                  shipper->previous.databases[at].incarnation);
-}
-
-bool shipper_save_state(struct shipper *shipper, struct err *err)
-{
-    shipper->state.lineage = shipper->log.newest.lineage;
-    shipper->state.confirmed = shipper->log.newest;
-    shipper->state.confirmed_hash = shipper->log.newest_hash;
-    return state_save(shipper->directory_fd, &shipper->state, err);
 }
 
 /* Sends what is in flight, remembering first that it may land. */
 static bool send_record(struct shipper *shipper, struct err *err)
 {
     atomic_store(&shipper->sent_record, shipper->log.flight_header.position);
-    if (!shipper_save_state(shipper, err) || !log_send(&shipper->log, err))
+    shipper_remember(shipper);
+    if (!log_send(&shipper->log, err))
         return false;
     atomic_store(&shipper->confirmed_record, shipper->log.newest.position);
     return true;
 }
 
-static bool append_plain(struct shipper *shipper, const struct log_change *change, struct err *err)
+static bool send_plain(struct shipper *shipper, struct err *err)
 {
-    if (!log_in_flight(&shipper->log))
-        log_freeze(&shipper->log, &shipper->owner, change);
-    return send_record(shipper, err) && shipper_save_state(shipper, err);
+    if (!send_record(shipper, err))
+        return false;
+    shipper_remember(shipper);
+    return true;
 }
 
 /* The base record is confirmed: its base is the newest now, and what it holds is durable. */
@@ -86,8 +89,7 @@ static void commit_pending(struct shipper *shipper)
     shipper->state.shipped = shipper->state.sending;
     shipper->state.sending = (struct state_point){0};
     retain_add(&shipper->retain, &shipper->pending_base, shipper->pending_horizon);
-    shipper->pending_base = (struct retain_base){0};
-    shipper_set_previous(shipper, &shipper->pending_manifest);
+    replace_previous(shipper, &shipper->pending_manifest);
     atomic_store(&shipper->durable, shipper->pending_position);
     shipper->pending = false;
 }
@@ -97,70 +99,62 @@ static bool send_pending(struct shipper *shipper, struct err *err)
     if (!send_record(shipper, err))
         return false;
     commit_pending(shipper);
-    return shipper_save_state(shipper, err);
+    shipper_remember(shipper);
+    return true;
+}
+
+/* What a failure left in flight goes first, as it is. */
+static bool send_left_over(struct shipper *shipper, struct err *err)
+{
+    if (shipper->pending)
+        return send_pending(shipper, err);
+    return !log_in_flight(&shipper->log) || send_plain(shipper, err);
 }
 
 /* The blobs whose last name is gone with the new tree. */
-static void list_dropped(struct tree *before, struct tree *now, struct retain_base *base)
+static void list_dropped(struct tree *before, struct tree *now, struct base_body *body)
 {
     struct blob_names old = blob_names_of(before);
     struct blob_names new = blob_names_of(now);
 
-    base->dropped = xmalloc(old.count * sizeof(base->dropped[0]));
-    for (size_t at = 0; at < old.count; at++)
+    body->dropped = xcalloc(old.count, sizeof(body->dropped[0]));
+    for (size_t at = 0; at < old.count && body->dropped_count < DROPPED_MAX; at++)
         if (!blob_names_has(&new, &old.list[at]))
-            base->dropped[base->dropped_count++] = old.list[at];
+            body->dropped[body->dropped_count++] = old.list[at];
     blob_names_clear(&old);
     blob_names_clear(&new);
 }
 
-void shipper_remember_marks(struct shipper *shipper, struct state_point *point)
+static void encode_base(struct shipper *shipper, const struct base_result *result, struct buf *ret_body)
 {
-    size_t count = 0;
-    const struct base_database *databases = follower_databases(shipper->follower, &count);
+    struct base_body body = {
+        .flags = BASE_RESTARTS,
+        .lowest_position = result->manifest.lowest_position,
+        .position = result->manifest.position,
+        .manifest = result->reference.manifest,
+        .key = result->reference.key,
+        .manifest_bytes = result->manifest_bytes,
+        .previous_base = shipper->log.newest.base.announced,
+        .horizon = shipper->pending_horizon,
+        .state_bytes = manifest_state_bytes(&result->manifest),
+    };
 
-    state_point_clear(point);
-    point->databases = xcalloc(count, sizeof(point->databases[0]));
-    for (size_t at = 0; at < count; at++) {
-        point->databases[at].path = xstrdup(databases[at].path);
-        database_mark(databases[at].database, &point->databases[at].mark);
-    }
-    point->databases_count = count;
+    if (shipper->has_previous)
+        list_dropped(shipper->previous.tree, result->manifest.tree, &body);
+    base_body_encode(&body, ret_body);
+    base_body_clear(&body);
 }
 
 static void freeze_base_record(struct shipper *shipper, struct base_result *result, uint64_t position)
 {
-    const struct record_header *newest = &shipper->log.newest;
-    struct retain_base *base = &shipper->pending_base;
     CLEANUP(buf_clearp) struct buf body = BUF_INIT(RECORD_SIZE_MAX / 2);
     struct log_change change;
-    struct base_body fields;
 
-    *base = (struct retain_base){
-        .record = newest->position + 1,
-        .lowest_position = result->manifest.lowest_position,
-        .position = result->manifest.position,
-        .time_ns = store_unix_ns(shipper->store),
-        .manifest = result->reference.key,
-    };
-    if (shipper->has_previous)
-        list_dropped(shipper->previous.tree, result->manifest.tree, base);
-    shipper->pending_horizon =
-        retain_horizon(&shipper->retain, base->record, base->time_ns, shipper->config->retention_ms);
-    fields = (struct base_body){
-        .flags = BASE_RESTARTS,
-        .lowest_position = base->lowest_position,
-        .position = base->position,
-        .manifest = result->reference.manifest,
-        .key = result->reference.key,
-        .manifest_bytes = result->manifest_bytes,
-        .previous_base = newest->base.announced,
-        .horizon = shipper->pending_horizon,
-        .state_bytes = manifest_state_bytes(&result->manifest),
-        .dropped = base->dropped,
-        .dropped_count = base->dropped_count,
-    };
-    base_body_encode(&fields, &body);
+    shipper->pending_base = (struct retain_base){.record = shipper->log.newest.position + 1,
+                                                 .time_ns = store_unix_ns(shipper->store)};
+    shipper->pending_horizon = retain_horizon(&shipper->retain, shipper->pending_base.record,
+                                              shipper->pending_base.time_ns, shipper->config->retention_ms);
+    encode_base(shipper, result, &body);
     change = (struct log_change){.kind = RECORD_BASE,
                                  .body = body.bytes,
                                  .body_size = body.size,
@@ -188,20 +182,24 @@ static void begin_incarnations(struct shipper *shipper)
 }
 
 /* Freezes, then looks at the files; again if that look found a database that isn't among the frozen ones. */
-static bool take_state(struct shipper *shipper, struct tree **ret_tree, uint64_t *ret_position,
+static bool take_state(struct shipper *shipper, struct tree **ret_tree, struct follower_frozen *ret_frozen,
                        struct err *err)
 {
-    struct tree *before = shipper->has_previous ? shipper->previous.tree : NULL;
+    struct follower *follower = shipper->follower;
+    const struct manifest *previous = shipper->has_previous ? &shipper->previous : NULL;
+    struct tree *before = previous ? previous->tree : NULL;
 
     for (int attempt = 0; attempt < SETTLE_ATTEMPTS; attempt++) {
         struct tree *tree = NULL;
         bool steady = false;
-        follower_thaw(shipper->follower);
-        if (!follower_refresh(shipper->follower, false, before, NULL, &steady, err) ||
-            !follower_freeze(shipper->follower, clock_monotonic_ms() + FREEZE_MS, ret_position, err))
+        follower_thaw(follower);
+        if (!follower_refresh(follower, false, before, NULL, &steady, err) ||
+            !follower_freeze(follower, clock_monotonic_ms() + FREEZE_MS, ret_frozen, err))
             return false;
-        if (!follower_refresh(shipper->follower, true, before, &tree, &steady, err)) {
-            follower_thaw(shipper->follower);
+        if (!follower_refresh(follower, true, before, &tree, &steady, err) ||
+            !follower_is_complete(follower, previous, err)) {
+            follower_thaw(follower);
+            tree_free(tree);
             return false;
         }
         if (steady) {
@@ -210,7 +208,34 @@ static bool take_state(struct shipper *shipper, struct tree **ret_tree, uint64_t
         }
         tree_free(tree);
     }
+    follower_thaw(follower);
     return err_set(err, ERR_TRANSIENT, "databases keep coming and going");
+}
+
+static void hold_deletions(struct shipper *shipper, struct tree *tree, uint64_t commits_frozen)
+{
+    size_t count = 0;
+    struct deletion_moment moment;
+
+    (void)follower_databases(shipper->follower, &count);
+    moment = (struct deletion_moment){
+        .now_ms = clock_monotonic_ms(),
+        .commits_frozen = commits_frozen,
+        .commits_seen = follower_commits(shipper->follower),
+        .has_databases = count > 0,
+    };
+    if (shipper->has_previous)
+        deletions_hold(&shipper->deletions, shipper->previous.tree, tree, &moment);
+}
+
+static void warn_of_lost(struct shipper *shipper, const struct base_result *result)
+{
+    struct err why = result->lost_why;
+
+    if (!result->lost[0])
+        return;
+    err_prefix(&why, "%s was shipped and can't be read back", result->lost);
+    shipper->warn(shipper->warn_context, why.text);
 }
 
 static bool cut(struct shipper *shipper, bool final, struct err *err)
@@ -218,7 +243,7 @@ static bool cut(struct shipper *shipper, bool final, struct err *err)
     struct base_request request = {
         .store = shipper->store,
         .pool = shipper->pool,
-        .canceled = shipper->canceled,
+        .canceled = shipper->interrupted,
         .directory_fd = shipper->directory_fd,
         .log = &shipper->log,
         .owner = &shipper->owner,
@@ -226,35 +251,32 @@ static bool cut(struct shipper *shipper, bool final, struct err *err)
         .previous = shipper->has_previous ? &shipper->previous : NULL,
     };
     struct base_result result;
-    uint64_t position = 0;
+    struct follower_frozen frozen;
     bool done;
 
-    if (!take_state(shipper, &request.tree, &position, err))
+    if (!take_state(shipper, &request.tree, &frozen, err))
         return false;
-    if (request.previous && !final)
-        deletions_hold(&shipper->deletions, shipper->previous.tree, request.tree, clock_monotonic_ms(),
-                       follower_commits(shipper->follower));
+    if (!final)
+        hold_deletions(shipper, request.tree, frozen.commits);
     begin_incarnations(shipper);
     shipper_remember_marks(shipper, &shipper->state.sending);
     request.databases = follower_databases(shipper->follower, &request.databases_count);
     done = base_cut(&request, &result, err);
     tree_free(request.tree);
+    if (!done) {
+        follower_thaw(shipper->follower);
+        return false;
+    }
     /* What was cut stays frozen: as long as the files are the base, their hash proves after a crash that this
      * disk holds it. */
-    if (done)
-        freeze_base_record(shipper, &result, position);
-    else
-        follower_thaw(shipper->follower);
-    return done;
+    warn_of_lost(shipper, &result);
+    freeze_base_record(shipper, &result, frozen.position);
+    return true;
 }
 
 bool shipper_ship(struct shipper *shipper, bool final, struct err *err)
 {
-    if (shipper->pending && !send_pending(shipper, err))
-        return false;
-    if (log_in_flight(&shipper->log) && (!send_record(shipper, err) || !shipper_save_state(shipper, err)))
-        return false;
-    return cut(shipper, final, err) && send_pending(shipper, err);
+    return send_left_over(shipper, err) && cut(shipper, final, err) && send_pending(shipper, err);
 }
 
 static bool same_entry(const struct tree_entry *one, const struct tree_entry *other)
@@ -264,44 +286,43 @@ static bool same_entry(const struct tree_entry *one, const struct tree_entry *ot
            (one->kind == ENTRY_DIRECTORY || one->mtime_ns == other->mtime_ns);
 }
 
-bool shipper_differs(struct shipper *shipper, bool *ret_differs, struct err *err)
+static bool same_databases(const struct shipper *shipper)
 {
-    struct tree *tree = NULL;
-    bool steady = false;
-    size_t count = 0;
-
-    if (!follower_refresh(shipper->follower, true, shipper->has_previous ? shipper->previous.tree : NULL,
-                          &tree, &steady, err))
-        return false;
-    (void)follower_databases(shipper->follower, &count);
-    *ret_differs = !steady || !shipper->has_previous || count != shipper->previous.databases_count ||
-                   tree_count(tree) != tree_count(shipper->previous.tree);
-    for (size_t at = 0; !*ret_differs && at < tree_count(tree); at++) {
-        const struct tree_entry *now = tree_at(tree, at);
-        const struct tree_entry *before = tree_find(shipper->previous.tree, tree_path(tree, now));
-        *ret_differs = !before || !same_entry(now, before);
-    }
-    tree_free(tree);
-    return true;
-}
-
-bool shipper_follow_logs(struct shipper *shipper, struct err *err)
-{
-    bool moved = false;
     size_t count = 0;
     const struct base_database *databases = follower_databases(shipper->follower, &count);
+    bool same = count == shipper->previous.databases_count;
 
-    for (size_t at = 0; at < count; at++) {
-        struct database_mark *kept = state_mark_of(&shipper->state.shipped, databases[at].path);
-        struct database_mark now;
-        database_mark(databases[at].database, &now);
-        if (!kept || now.inode != kept->inode ||
-            memcmp(kept->tail_salt, now.tail_salt, sizeof(now.tail_salt)) == 0)
-            continue;
-        memcpy(kept->tail_salt, now.tail_salt, sizeof(now.tail_salt));
-        moved = true;
+    for (size_t at = 0; same && at < count; at++)
+        same = strcmp(databases[at].path, shipper->previous.databases[at].path) == 0 &&
+               databases[at].incarnation == shipper->previous.databases[at].incarnation;
+    return same;
+}
+
+static bool same_trees(struct tree *now, struct tree *before)
+{
+    bool same = tree_count(now) == tree_count(before);
+
+    for (size_t at = 0; same && at < tree_count(now); at++) {
+        const struct tree_entry *entry = tree_at(now, at);
+        const struct tree_entry *old = tree_find(before, tree_path(now, entry));
+        same = old && same_entry(entry, old);
     }
-    return !moved || shipper_save_state(shipper, err);
+    return same;
+}
+
+bool shipper_differs(struct shipper *shipper, bool final, bool *ret_differs, struct err *err)
+{
+    struct tree *before = shipper->has_previous ? shipper->previous.tree : NULL;
+    struct tree *tree = NULL;
+    bool steady = false;
+
+    if (!follower_refresh(shipper->follower, true, before, &tree, &steady, err))
+        return false;
+    if (!final)
+        hold_deletions(shipper, tree, follower_commits(shipper->follower));
+    *ret_differs = !steady || !before || !same_databases(shipper) || !same_trees(tree, before);
+    tree_free(tree);
+    return true;
 }
 
 bool shipper_drain(struct shipper *shipper, uint64_t budget_ms, struct err *err)
@@ -310,30 +331,37 @@ bool shipper_drain(struct shipper *shipper, uint64_t budget_ms, struct err *err)
     uint64_t until_ns = store_unix_ns(shipper->store) + budget_ms * NS_PER_MS;
     struct log_change change = {.kind = RECORD_DRAIN, .draining_until_ns = until_ns};
 
-    if (shipper->pending && !send_pending(shipper, err))
+    if (!send_left_over(shipper, err))
         return false;
     drain_body_encode(until_ns, &body);
     change.body = body.bytes;
     change.body_size = body.size;
-    return append_plain(shipper, &change, err);
+    log_freeze(&shipper->log, &shipper->owner, &change);
+    return send_plain(shipper, err);
 }
 
 bool shipper_close(struct shipper *shipper, struct err *err)
 {
     struct log_change change = {.kind = RECORD_CLOSE};
 
-    if (shipper->pending && !send_pending(shipper, err))
+    if (!send_left_over(shipper, err))
         return false;
-    if (log_in_flight(&shipper->log) && !send_record(shipper, err))
-        return false;
-    return append_plain(shipper, &change, err);
+    if (shipper->log.newest.kind == RECORD_CLOSE)
+        return true; /* it was what had been left over */
+    log_freeze(&shipper->log, &shipper->owner, &change);
+    return send_plain(shipper, err);
 }
 
-bool shipper_prune(struct shipper *shipper, struct err *err)
+void shipper_prune(struct shipper *shipper)
 {
-    const struct id *lineage = &shipper->log.newest.lineage;
+    struct err why = {0};
+    bool done = false;
 
-    if (!retain_learn(&shipper->retain, shipper->store, lineage, err))
-        return false;
-    return retain_prune(&shipper->retain, shipper->store, lineage, shipper->log.newest.position, err);
+    if ((retain_learn(&shipper->retain, &why) &&
+         retain_prune(&shipper->retain, shipper->log.newest.position, &done, &why)) ||
+        why.code == ERR_TRANSIENT || why.code == ERR_CANCELED || shipper->warned_prune)
+        return;
+    shipper->warned_prune = true;
+    err_prefix(&why, "what HOLDFAST_RETENTION no longer keeps can't be deleted");
+    shipper->warn(shipper->warn_context, why.text);
 }

@@ -16,7 +16,10 @@ struct shipper {
     const struct engine_config *config;
     struct store *store; /* with retry */
     struct pool *pool;
-    const atomic_bool *canceled;
+    const atomic_bool *interrupted; /* ends what is under way with ERR_CANCELED; it may be begun again */
+    /* Called once for each thing that an operator should know, from the engine's thread. */
+    void (*warn)(void *context, const char *text);
+    void *warn_context;
     int directory_fd;
     struct id owner;
     struct follower *follower; /* owned by the engine */
@@ -27,6 +30,8 @@ struct shipper {
     struct manifest previous; /* the newest announced base; valid if has_previous */
     bool has_previous;
     struct deletions deletions;
+    bool warned_state;
+    bool warned_prune;
 
     /* A base that is cut and whose record is frozen or in flight. */
     bool pending;
@@ -40,29 +45,34 @@ struct shipper {
     _Atomic uint64_t confirmed_record;
 };
 
-/* Ready to append behind log (moved in). state is moved in. */
+/* Ready to append behind log (moved in). state is moved in. What stands above `state` is set. */
 void shipper_init(struct shipper *shipper, struct log *log, struct state *state);
 void shipper_clear(struct shipper *shipper);
 
-/* Makes manifest (moved) the newest base, as it stands on this disk: tells what is unchanged from what has to
- * be read. */
+/* At the start: makes manifest (moved) the newest base, as it stands on this disk. It tells what is unchanged
+ * from what has to be read, and which incarnations the databases have. */
 void shipper_set_previous(struct shipper *shipper, struct manifest *manifest);
 
-/* Ships everything committed so far. final: the application is gone, deletions travel too. ERR_TRANSIENT:
- * nothing is lost, call again. ERR_FENCED. */
+/* Ships everything committed so far. final: the application is gone, deletions travel too. ERR_FENCED: the
+ * log is another's. After any other error nothing is lost: call again. */
 bool shipper_ship(struct shipper *shipper, bool final, struct err *err) CHECKED;
-/* Whether the directory differs from the newest base although no event said so; only for when the application
- * is gone. */
-bool shipper_differs(struct shipper *shipper, bool *ret_differs, struct err *err) CHECKED;
+/* Whether the files or the set of databases differ from the newest base although no event said so. final as
+ * above: until then a deletion that has to wait is no difference. */
+bool shipper_differs(struct shipper *shipper, bool final, bool *ret_differs, struct err *err) CHECKED;
 bool shipper_drain(struct shipper *shipper, uint64_t budget_ms, struct err *err) CHECKED;
 bool shipper_close(struct shipper *shipper, struct err *err) CHECKED;
-/* Learns older bases and deletes what retention allows; a little at a time. */
-bool shipper_prune(struct shipper *shipper, struct err *err) CHECKED;
+/* Learns older bases and deletes what retention allows; a little at a time. A failure costs space only and is
+ * a warning. */
+void shipper_prune(struct shipper *shipper);
 /* Replaces *point by the marks of all attached databases, which are frozen; position and hash stay 0. */
 void shipper_remember_marks(struct shipper *shipper, struct state_point *point);
 /* Remembers the logs that continue what was shipped: a log that restarts has a new name, and an unknown one
  * proves nothing. Cheap unless one did. */
-bool shipper_follow_logs(struct shipper *shipper, struct err *err) CHECKED;
+void shipper_follow_logs(struct shipper *shipper);
 bool shipper_save_state(struct shipper *shipper, struct err *err) CHECKED;
+/* The same while serving: a failure is a warning, once. */
+void shipper_remember(struct shipper *shipper);
+/* The backend has answered: from now on this directory is more than an unfinished first boot. */
+void shipper_note_answer(struct shipper *shipper);
 
 #endif

@@ -1,0 +1,248 @@
+/* Databases are found by content, attached while they live, and let go when they vanish, are replaced or
+ * aren't shared. The application is never waited for longer than an instant: what is in the way now is tried
+ * again soon. Until then the state is not complete, and nothing may be shipped that would lack it. */
+#include "snapshot/follower_internal.h"
+
+#include "base/clock.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    CONVERT_MS = 2000, /* for one attempt; between the tries the application has its way */
+    ATTACH_RETRY_MS = 500,
+    LET_GO_RETRY_MS = 5000,
+    SCANS_SHARE = 10, /* scanning takes at most one part in so many of the time */
+};
+
+static void warn(const struct follower *follower, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void warn(const struct follower *follower, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    follower->config.warn(follower->config.warn_context, text);
+}
+
+static struct avoided *find_avoided(struct follower *follower, const char *path)
+{
+    for (size_t at = 0; at < follower->avoided_count; at++)
+        if (strcmp(follower->avoided[at].path, path) == 0)
+            return &follower->avoided[at];
+    return NULL;
+}
+
+void follower_forget_avoided(struct follower *follower, struct avoided *avoided)
+{
+    free(avoided->path);
+    *avoided = follower->avoided[--follower->avoided_count];
+}
+
+void follower_avoid(struct follower *follower, const char *path, const struct err *why)
+{
+    struct avoided *avoided = find_avoided(follower, path);
+
+    if (!avoided && follower->avoided_count < DATABASES_MAX) {
+        avoided = &follower->avoided[follower->avoided_count++];
+        avoided->path = xstrdup(path);
+        warn(follower, "%s is not protected: %s", path, why->text);
+    }
+    if (avoided)
+        avoided->retry_ms = clock_monotonic_ms() + LET_GO_RETRY_MS;
+}
+
+static void add_followed(struct follower *follower, const struct scan_database *found,
+                         struct database *database)
+{
+    struct followed *followed;
+    size_t at = 0;
+
+    MUTEX_GUARD(&follower->mutex);
+    while (at < follower->count && strcmp(follower->followed[at].source.path, found->path) < 0)
+        at++;
+    followed = &follower->followed[at];
+    memmove(followed + 1, followed, (follower->count - at) * sizeof(*followed));
+    *followed = (struct followed){.source = {.path = xstrdup(found->path), .database = database},
+                                  .device = found->device,
+                                  .inode = found->inode};
+    follower->count++;
+    follower->noted++;
+}
+
+/* true and *ret_attached false: not now. */
+static bool attach(struct follower *follower, const struct scan_database *found, bool *ret_attached,
+                   struct err *err)
+{
+    CLEANUP(freep) char *path = xasprintf("%s/%s", follower->config.directory_path, found->path);
+    uint64_t deadline_ms = clock_monotonic_ms() + CONVERT_MS;
+    struct database *database = NULL;
+    struct err why = {0};
+
+    *ret_attached = false;
+    if (!database_convert(path, deadline_ms, follower->config.canceled, &why) ||
+        !database_attach(path, deadline_ms, follower->config.canceled, &database, &why)) {
+        if (why.code == ERR_CANCELED) {
+            *err = why;
+            return false;
+        }
+        if (why.code == ERR_TRANSIENT)
+            (void)snprintf(follower->waiting, sizeof(follower->waiting), "%s", found->path);
+        else if (why.code != ERR_NOT_FOUND)
+            follower_avoid(follower, found->path, &why);
+        return true;
+    }
+    watch_ignore_database(follower->watch, found->path);
+    add_followed(follower, found, database);
+    *ret_attached = true;
+    return true;
+}
+
+static bool was_found(const struct scan_result *scan, const char *path)
+{
+    for (size_t at = 0; at < scan->databases_count; at++)
+        if (strcmp(scan->databases[at].path, path) == 0)
+            return true;
+    return false;
+}
+
+static void forget_vanished(struct follower *follower, const struct scan_result *scan)
+{
+    for (size_t at = follower->avoided_count; at > 0; at--)
+        if (!was_found(scan, follower->avoided[at - 1].path))
+            follower_forget_avoided(follower, &follower->avoided[at - 1]);
+}
+
+static bool attach_new(struct follower *follower, const struct scan_result *scan, bool *ret_steady,
+                       struct err *err)
+{
+    follower->waiting[0] = '\0';
+    forget_vanished(follower, scan);
+    for (size_t at = 0; at < scan->databases_count; at++) {
+        const struct scan_database *found = &scan->databases[at];
+        struct avoided *avoided = find_avoided(follower, found->path);
+        bool attached = false;
+        if (follower_find(follower, found->path) || (avoided && clock_monotonic_ms() < avoided->retry_ms))
+            continue;
+        if (follower->count == DATABASES_MAX) {
+            if (!follower->warned_full)
+                warn(follower, "more than %d databases; %.150s and others are not protected", DATABASES_MAX,
+                     found->path);
+            follower->warned_full = true;
+            return true;
+        }
+        if (!attach(follower, found, &attached, err))
+            return false;
+        *ret_steady = *ret_steady && !attached;
+        avoided = find_avoided(follower, found->path);
+        if (attached && avoided)
+            follower_forget_avoided(follower, avoided);
+    }
+    return true;
+}
+
+static void drop_stale(struct follower *follower, bool *ret_steady)
+{
+    for (size_t at = follower->count; at > 0; at--) {
+        struct followed *followed = &follower->followed[at - 1];
+        if (!database_is_stale(followed->source.database))
+            continue;
+        follower_drop(follower, followed);
+        *ret_steady = false;
+    }
+}
+
+static bool is_attached(void *context, uint64_t device, uint64_t inode)
+{
+    (void)context;
+    return database_is_attached((dev_t)device, (ino_t)inode);
+}
+
+static void warn_of(struct follower *follower, const struct scan_result *scan)
+{
+    if (scan->skipped > 0 && !follower->warned_skipped)
+        warn(follower, "sockets, fifos and devices are not kept: %.180s", scan->skipped_example);
+    if (scan->orphan_wal[0] && !follower->warned_orphan)
+        warn(follower, "%.180s has a -wal beside it and is no SQLite database that can be followed",
+             scan->orphan_wal);
+    follower->warned_skipped = follower->warned_skipped || scan->skipped > 0;
+    follower->warned_orphan = follower->warned_orphan || scan->orphan_wal[0];
+}
+
+/* Whether an attempt to attach is due that no event will ask for. */
+static bool wants_attempt(const struct follower *follower, uint64_t now_ms)
+{
+    if (follower->waiting[0] && now_ms - follower->scanned_ms >= ATTACH_RETRY_MS)
+        return true;
+    for (size_t at = 0; at < follower->avoided_count; at++)
+        if (now_ms >= follower->avoided[at].retry_ms)
+            return true;
+    return false;
+}
+
+static bool wants_scan(const struct follower *follower, uint64_t events)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+
+    if (now_ms - follower->scanned_ms < SCANS_SHARE * follower->scan_duration_ms)
+        return false;
+    return !follower->scanned || events != follower->scanned_events || wants_attempt(follower, now_ms);
+}
+
+bool follower_refresh(struct follower *follower, bool always, struct tree *before, struct tree **ret_tree,
+                      bool *ret_steady, struct err *err)
+{
+    uint64_t events = watch_drain(follower->watch);
+    struct scan_options options = {.exclude = follower->config.exclude,
+                                   .databases = follower->config.databases,
+                                   .before = before,
+                                   .is_attached = is_attached};
+    struct scan_result scan = {0};
+    uint64_t begun_ms;
+    bool attached;
+
+    *ret_steady = true;
+    drop_stale(follower, ret_steady);
+    if (!always && *ret_steady && !wants_scan(follower, events))
+        return true;
+    begun_ms = clock_monotonic_ms();
+    follower->scanned = scan_directory(follower->config.directory_fd, &options, &scan, err);
+    follower->scanned_ms = clock_monotonic_ms();
+    follower->scan_duration_ms = follower->scanned_ms - begun_ms;
+    if (!follower->scanned)
+        return err_wrap(err, "look through HOLDFAST_DATA_DIR");
+    follower->scanned_events = events;
+    warn_of(follower, &scan);
+    attached = attach_new(follower, &scan, ret_steady, err);
+    if (attached && ret_tree)
+        *ret_tree = MOVE(scan.tree);
+    scan_result_clear(&scan);
+    return attached;
+}
+
+static bool holds_database(const struct manifest *manifest, const char *path)
+{
+    for (size_t at = 0; manifest && at < manifest->databases_count; at++)
+        if (strcmp(manifest->databases[at].path, path) == 0)
+            return true;
+    return false;
+}
+
+bool follower_is_complete(const struct follower *follower, const struct manifest *previous, struct err *err)
+{
+    if (follower->waiting[0])
+        return err_set(err, ERR_TRANSIENT, "%s is in use in a way that keeps it from being followed",
+                       follower->waiting);
+    for (size_t at = 0; at < follower->avoided_count; at++)
+        if (holds_database(previous, follower->avoided[at].path))
+            return err_set(err, ERR_TRANSIENT,
+                           "%s was protected and can't be followed any more; share it again, or name it in "
+                           "HOLDFAST_EXCLUDE",
+                           follower->avoided[at].path);
+    return true;
+}
