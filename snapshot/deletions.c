@@ -1,6 +1,7 @@
 #include "snapshot/deletions.h"
 
 #include "base/buf.h"
+#include "snapshot/scan.h"
 
 #include <assert.h>
 #include <string.h>
@@ -40,6 +41,20 @@ static bool is_buried(struct tree *now, const char *path)
     return false;
 }
 
+/* A file that had no byte yet when it was first seen was a file like any other. */
+static bool is_of_database(const struct deletion_moment *moment, const char *path)
+{
+    size_t stem = scan_stem_length(path);
+
+    for (size_t at = 0; at < moment->databases_count; at++) {
+        const char *database = moment->databases[at].path;
+        if (strcmp(database, path) == 0 ||
+            (stem > 0 && strncmp(database, path, stem) == 0 && database[stem] == '\0'))
+            return true;
+    }
+    return false;
+}
+
 static void add(struct deletions *deletions, const char *path, uint64_t since_ms, uint64_t commits)
 {
     deletions->list = xrealloc(deletions->list, (deletions->count + 1) * sizeof(deletions->list[0]));
@@ -73,7 +88,7 @@ void deletions_clear(struct deletions *deletions)
 static bool may_go(const struct deletion *known, const struct deletion_moment *moment)
 {
     return known && moment->now_ms - known->since_ms >= HOLD_MS &&
-           (!moment->has_databases || moment->commits_frozen > known->commits);
+           (moment->databases_count == 0 || moment->commits_frozen > known->commits);
 }
 
 void deletions_hold(struct deletions *deletions, struct tree *before, struct tree *now,
@@ -87,7 +102,8 @@ void deletions_hold(struct deletions *deletions, struct tree *before, struct tre
         const struct tree_entry *old = tree_at(before, at);
         const char *path = tree_path(before, old);
         const struct deletion *known = find(deletions, path);
-        if (old->kind != ENTRY_FILE || tree_find(now, path) || is_buried(now, path))
+        if (old->kind != ENTRY_FILE || tree_find(now, path) || is_buried(now, path) ||
+            is_of_database(moment, path))
             continue;
         if (may_go(known, moment))
             continue;

@@ -6,7 +6,7 @@
 #ifndef SNAPSHOT_DELETIONS_H
 #define SNAPSHOT_DELETIONS_H
 
-#include "snapshot/tree.h"
+#include "snapshot/base.h"
 
 struct deletion {
     char *path;
@@ -24,11 +24,12 @@ struct deletion_moment {
     uint64_t now_ms;
     uint64_t commits_frozen; /* what the state contains that is about to be shipped */
     uint64_t commits_seen;   /* at or after the scan; more, if the application went on meanwhile */
-    bool has_databases;      /* without any, nothing can name a file that is gone */
+    const struct base_database *databases; /* as frozen; without any, nothing can name a file that is gone */
+    size_t databases_count;
 };
 
 /* Adds to `now` (a fresh scan, sorted) the files of `before` that vanished from it and have to stay; they get
- * inode 0. */
+ * inode 0. One that has become a database, or the side file of one, has not vanished. */
 void deletions_hold(struct deletions *deletions, struct tree *before, struct tree *now,
                     const struct deletion_moment *moment);
 void deletions_clear(struct deletions *deletions);

@@ -214,16 +214,13 @@ static bool take_state(struct shipper *shipper, struct tree **ret_tree, struct f
 
 static void hold_deletions(struct shipper *shipper, struct tree *tree, uint64_t commits_frozen)
 {
-    size_t count = 0;
-    struct deletion_moment moment;
-
-    (void)follower_databases(shipper->follower, &count);
-    moment = (struct deletion_moment){
+    struct deletion_moment moment = {
         .now_ms = clock_monotonic_ms(),
         .commits_frozen = commits_frozen,
         .commits_seen = follower_commits(shipper->follower),
-        .has_databases = count > 0,
     };
+
+    moment.databases = follower_databases(shipper->follower, &moment.databases_count);
     if (shipper->has_previous)
         deletions_hold(&shipper->deletions, shipper->previous.tree, tree, &moment);
 }
