@@ -36,6 +36,7 @@ struct pace {
     uint64_t last_position;
     uint64_t scanned_ms;
     bool blind;   /* the last look failed */
+    bool prunes;  /* there may be something to prune */
     bool drained; /* the drain record is out, or was given up */
 };
 
@@ -106,7 +107,7 @@ static bool ship(struct engine *engine, struct pace *pace, struct err *err)
     pace->begun_ms = clock_monotonic_ms();
     if (shipper_ship(&engine->shipper, false, &why)) {
         note_success(engine, pace);
-        shipper_prune(&engine->shipper);
+        pace->prunes = true;
         return true;
     }
     if (was_interrupted(engine, &why))
@@ -207,6 +208,8 @@ static bool serve_once(struct engine *engine, struct pace *pace, bool *ret_over,
         return ship(engine, pace, err);
     if (orders.answered)
         engine_set_phase(engine, ENGINE_SERVING);
+    if (pace->prunes && orders.answered && !orders.drain)
+        shipper_prune(&engine->shipper, &pace->prunes);
     wait_for_work(engine, pace, tick_ms(engine, pace, wants_to_ship, orders.drain));
     return true;
 }
@@ -259,7 +262,7 @@ static bool flush(struct engine *engine, const struct engine_orders *orders, str
 
 bool engine_serve(struct engine *engine, struct err *err)
 {
-    struct pace pace = {.moved_ms = clock_monotonic_ms()};
+    struct pace pace = {.moved_ms = clock_monotonic_ms(), .prunes = true};
     struct engine_orders orders;
     bool over = false;
 

@@ -304,8 +304,8 @@ static bool prune_below(struct retain *retain, uint64_t head, struct err *err)
 
 bool retain_prune(struct retain *retain, uint64_t head, bool *ret_done, struct err *err)
 {
-    *ret_done = false;
     /* Before the walk back has ended nobody knows what lies below. */
+    *ret_done = retain->before == 0 && retain->count == 0;
     if (retain->before != 0 || retain->count == 0)
         return true;
     if (!prune_bases(retain, err))

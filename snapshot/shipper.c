@@ -349,14 +349,18 @@ bool shipper_close(struct shipper *shipper, struct err *err)
     return send_plain(shipper, err);
 }
 
-void shipper_prune(struct shipper *shipper)
+void shipper_prune(struct shipper *shipper, bool *ret_goes_on)
 {
     struct err why = {0};
     bool done = false;
 
-    if ((retain_learn(&shipper->retain, &why) &&
-         retain_prune(&shipper->retain, shipper->log.newest.position, &done, &why)) ||
-        why.code == ERR_TRANSIENT || why.code == ERR_CANCELED || shipper->warned_prune)
+    *ret_goes_on = false;
+    if (retain_learn(&shipper->retain, &why) &&
+        retain_prune(&shipper->retain, shipper->log.newest.position, &done, &why)) {
+        *ret_goes_on = !done;
+        return;
+    }
+    if (why.code == ERR_TRANSIENT || why.code == ERR_CANCELED || shipper->warned_prune)
         return;
     shipper->warned_prune = true;
     err_prefix(&why, "what HOLDFAST_RETENTION no longer keeps can't be deleted");

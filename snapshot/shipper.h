@@ -61,9 +61,9 @@ bool shipper_ship(struct shipper *shipper, bool final, struct err *err) CHECKED;
 bool shipper_differs(struct shipper *shipper, bool final, bool *ret_differs, struct err *err) CHECKED;
 bool shipper_drain(struct shipper *shipper, uint64_t budget_ms, struct err *err) CHECKED;
 bool shipper_close(struct shipper *shipper, struct err *err) CHECKED;
-/* Learns older bases and deletes what retention allows; a little at a time. A failure costs space only and is
- * a warning. */
-void shipper_prune(struct shipper *shipper);
+/* Learns older bases and deletes what retention allows; a little at a time. *ret_goes_on: there is more to do
+ * now. A failure costs space only and is a warning. */
+void shipper_prune(struct shipper *shipper, bool *ret_goes_on);
 /* Replaces *point by the marks of all attached databases, which are frozen; position and hash stay 0. */
 void shipper_remember_marks(struct shipper *shipper, struct state_point *point);
 /* Remembers the logs that continue what was shipped: a log that restarts has a new name, and an unknown one

@@ -145,5 +145,5 @@ int64_t life_value(const char *directory)
     if (!sample_exists(path))
         return 0;
     state = sample_read(path);
-    return state.is_sound && state.a < 0 && state.b < 0 && state.rows < 0 ? 0 : sample_value(path);
+    return state.is_sound && state.a < 0 && state.rows <= 0 ? 0 : sample_value(path);
 }
