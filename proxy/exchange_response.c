@@ -10,13 +10,19 @@
 
 static const char unusable[] = "the backend's answer is malformed";
 
+/* The store is down, and what can't be made durable is not to wait for it. */
+static void fail_held(struct exchange *exchange)
+{
+    exchange_fail(exchange, 503, "the answer can't be made durable at the moment");
+    exchange->answer.retry_after_s = 5;
+}
+
 static void hold_changed(struct hold *hold)
 {
     struct exchange *exchange = LIST_ENTRY(hold, struct exchange, hold);
 
     if (hold->state == HOLD_FAILED) {
-        exchange_fail(exchange, 503, "the answer can't be made durable at the moment");
-        exchange->answer.retry_after_s = 5;
+        fail_held(exchange);
     } else if (exchange->state == EXCHANGE_PENDING) {
         exchange->state = EXCHANGE_RESPONDED;
     }
@@ -77,7 +83,7 @@ static void begin_response(struct exchange *exchange)
         break;
     case HOLD_FAILED:
     default:
-        exchange_fail(exchange, 503, "the answer can't be made durable at the moment");
+        fail_held(exchange);
         return;
     }
     if (exchange->body.ended && response->code != 101)
