@@ -45,7 +45,6 @@ void core_init(struct core *core, const struct proxy_config *config)
     gate_init(&core->gate, &core->loop, &core->config);
     list_init(&core->exchanges);
     list_init(&core->tunnels);
-    list_init(&core->replies);
     list_init(&core->lingers);
     list_init(&core->spare_buffers);
 }
@@ -54,7 +53,7 @@ void core_clear(struct core *core)
 {
     struct list *link;
 
-    assert(list_is_empty(&core->exchanges) && list_is_empty(&core->tunnels) && list_is_empty(&core->replies));
+    assert(list_is_empty(&core->exchanges) && list_is_empty(&core->tunnels));
     upstream_clear(&core->upstream);
     while ((link = list_take_first(&core->spare_buffers)))
         free(LIST_ENTRY(link, struct receive_buffer, link));

@@ -30,7 +30,6 @@ struct core {
 
     struct list exchanges; /* struct exchange, of every request that isn't answered by ourselves */
     struct list tunnels;
-    struct list replies;
     struct list lingers;
     unsigned in_flight; /* exchanges that a drain waits for */
     unsigned tunnels_count;

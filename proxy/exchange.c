@@ -1,9 +1,10 @@
 /* The request's half: gate, connection, sending. The response's half is in exchange_response.c.
  *
- * The backend may answer before it has taken the whole body (413, 401): its answer counts at once and the
- * rest of the body is not sent. A connection that was open before may turn out to be closed just when we
- * write to it: then the request is sent once more on a fresh one, if nothing came back, none of its body is
- * gone, and doing it twice would do no harm. */
+ * The backend may answer before it has taken the whole body: because it wants no more of it (413, 401), or
+ * because it answers as it reads. Its answer counts at once, and it still gets the body for as long as it
+ * takes any. A connection that was open before may turn out to be closed just when we write to it: then the
+ * request is sent once more on a fresh one, if nothing came back, none of its body is gone, and doing it
+ * twice would do no harm. */
 #include "proxy/exchange_internal.h"
 
 #include <assert.h>
@@ -160,16 +161,22 @@ static void gate_changed(struct gate_entry *entry)
     exchange->owner->wake(exchange->owner);
 }
 
-/* An answer that came before the connection broke says why it did. */
+/* Before there is an answer, one that came before the connection broke says why it did. Afterwards the answer
+ * is what counts, and the rest of the request is not. */
 static void sending_failed(struct exchange *exchange)
 {
+    if (exchange->state > EXCHANGE_WAITING) {
+        exchange->upload_over = true;
+        buf_reset(&exchange->unsent);
+        exchange->unsent_at = 0;
+        return;
+    }
     exchange->connection->stream.readable = true;
     if (!exchange_read_head(exchange))
         exchange_lost(exchange);
 }
 
-/* Sends pieces, and keeps what the socket doesn't take. False if the connection is broken; the state is the
- * next one then. */
+/* Sends pieces, and keeps what the socket doesn't take. False if the connection is broken. */
 static bool send_or_keep(struct exchange *exchange, const struct iovec *pieces, int count)
 {
     ssize_t sent = stream_send(&exchange->connection->stream, pieces, count);
@@ -231,7 +238,7 @@ bool exchange_send(struct exchange *exchange, const void *bytes, size_t size)
     bool chunked = exchange->request_body == BODY_CHUNKED;
     int count;
 
-    assert(exchange->state == EXCHANGE_SENDING && size > 0);
+    assert(exchange_wants_body(exchange) && size > 0);
     if (!send_unsent(exchange))
         return false;
     count = head_piece(exchange, pieces);
@@ -255,14 +262,22 @@ static void finish_sending(struct exchange *exchange)
     count = head_piece(exchange, pieces);
     if (exchange->request_body == BODY_CHUNKED)
         pieces[count++] = (struct iovec){.iov_base = (void *)(uintptr_t) "0\r\n\r\n", .iov_len = 5};
-    exchange->state = EXCHANGE_WAITING;
+    if (exchange->state == EXCHANGE_SENDING)
+        exchange->state = EXCHANGE_WAITING;
+    exchange->end_sent = true;
     if (count > 0)
         (void)send_or_keep(exchange, pieces, count); /* broken: the state says so */
 }
 
+bool exchange_wants_body(const struct exchange *exchange)
+{
+    return exchange->state >= EXCHANGE_SENDING && exchange->state <= EXCHANGE_RESPONDED &&
+           exchange->connection && !exchange->request_ended && !exchange->upload_over;
+}
+
 void exchange_send_end(struct exchange *exchange)
 {
-    assert(exchange->state == EXCHANGE_SENDING);
+    assert(exchange_wants_body(exchange));
     exchange->request_ended = true;
     finish_sending(exchange);
 }
@@ -289,7 +304,7 @@ void exchange_lost(struct exchange *exchange)
         return;
     }
     exchange->retried = true;
-    exchange->head_sent = exchange->request_ended = false;
+    exchange->head_sent = exchange->end_sent = exchange->request_ended = false;
     buf_reset(&exchange->unsent);
     exchange->unsent_at = 0;
     exchange_disconnect(exchange);
@@ -307,9 +322,7 @@ static void progress_sending(struct exchange *exchange)
             exchange_connected(exchange);
         return;
     }
-    if (!stream->writable || !send_unsent(exchange))
-        return;
-    if (exchange->state == EXCHANGE_SENDING && exchange->request_ended)
+    if (stream->writable && send_unsent(exchange) && exchange->request_ended && !exchange->end_sent)
         finish_sending(exchange);
 }
 
@@ -323,8 +336,7 @@ static void connection_changed(void *owner)
     if ((exchange->state == EXCHANGE_SENDING || exchange->state == EXCHANGE_WAITING) &&
         exchange->connection->stream.readable)
         exchange_read_head(exchange);
-    if (exchange->state == EXCHANGE_CONNECTING || exchange->state == EXCHANGE_SENDING ||
-        exchange->state == EXCHANGE_WAITING)
+    if (exchange->connection)
         progress_sending(exchange);
     client->wake(client);
 }

@@ -1,6 +1,6 @@
 /* One request and its answer: from the gate to the backend, and back past the durable position. Knows nothing
- * of how the client is spoken to: its owner (server.c, or reply.c once libmicrohttpd can't do it) asks for
- * the next step, and is woken when that may have changed. */
+ * of how the client is spoken to: its owner asks for the next step, and is woken when that may have changed.
+ */
 #ifndef PROXY_EXCHANGE_H
 #define PROXY_EXCHANGE_H
 
@@ -36,10 +36,11 @@ struct exchange {
     enum body_kind request_body;
     bool is_head, is_http_1_0, is_upgrade, is_idempotent;
     struct buf head; /* towards the backend */
-    bool head_sent, body_begun, retried;
+    bool head_sent, body_begun, end_sent, retried;
     struct buf unsent; /* what the backend's socket did not take */
     size_t unsent_at;
     bool request_ended; /* the owner has no more body */
+    bool upload_over;   /* the backend takes no more of it, but answers */
 
     struct upstream_connection *connection;
     struct receive_buffer *buffer;
@@ -61,7 +62,7 @@ void exchange_start(struct exchange *exchange);
 
 enum exchange_step {
     STEP_WAIT,
-    STEP_SEND,    /* give the next piece of the request's body, or exchange_send_end() */
+    STEP_SEND,    /* there is no answer yet: give it more of the request's body */
     STEP_ANSWER,  /* send exchange->answer */
     STEP_RESPOND, /* send the head in exchange->buffer->response, then what exchange_read() gives */
     STEP_CUT      /* close the connection */
@@ -69,8 +70,10 @@ enum exchange_step {
 
 enum exchange_step exchange_step(const struct exchange *exchange);
 
-/* True if the piece was taken, whole; false if not: the step may have changed, or comes with the next wake.
- */
+/* True if the backend takes more of the request's body, which may go on while its answer has begun. */
+bool exchange_wants_body(const struct exchange *exchange);
+/* True if the piece was taken, whole; false if not: the step may have changed, or room comes with the next
+ * wake. Only if the body is wanted, as exchange_send_end(). */
 bool exchange_send(struct exchange *exchange, const void *bytes, size_t size);
 void exchange_send_end(struct exchange *exchange);
 

@@ -39,7 +39,7 @@ static void release_connection(struct exchange *exchange)
 {
     const struct response *response = &exchange->buffer->response;
 
-    bool sent = exchange->request_ended && exchange->unsent_at == exchange->unsent.size;
+    bool sent = exchange->end_sent && exchange->unsent_at == exchange->unsent.size;
 
     if (response->keeps_alive && !exchange->body.excess && sent)
         upstream_give_back(exchange->connection);

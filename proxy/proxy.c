@@ -9,7 +9,6 @@
 #include "proxy/health.h"
 #include "proxy/linger.h"
 #include "proxy/listener.h"
-#include "proxy/reply.h"
 #include "proxy/server.h"
 #include "proxy/tunnel.h"
 
@@ -244,7 +243,6 @@ void proxy_free(struct proxy *proxy)
         listener_close(&proxy->listeners[at]);
     exchange_cut(&proxy->core, EXCHANGES_ALL);
     server_free(proxy->server);
-    reply_end_all(&proxy->core);
     tunnel_cut_all(&proxy->core);
     linger_end_all(&proxy->core);
     health_clear(&proxy->health);

@@ -1,40 +1,28 @@
 #include "proxy/reply.h"
 
-#include "base/cleanup.h"
-#include "proxy/linger.h"
-
 #include <assert.h>
-#include <fcntl.h>
 
 enum { PENDING_SIZE_MAX = 64 * 1024, PIECE_SIZE = 16 * 1024 };
 
 struct reply {
-    struct exchange_owner owner;
-    struct core *core;
-    struct list link;
     struct stream client;
     struct exchange *exchange;
+    void (*done)(void *context);
+    void *context;
     struct buf pending; /* for the client */
     size_t pending_at;
+    bool chunked;
     bool complete; /* nothing will be added to pending */
-    struct loop_timer timer;
+    bool over;     /* done was called */
 };
-
-static void reply_free(struct reply *reply)
-{
-    list_remove(&reply->link);
-    loop_timer_clear(&reply->timer);
-    stream_close(&reply->client);
-    exchange_free(reply->exchange);
-    buf_clear(&reply->pending);
-    free(reply);
-}
 
 static void write_response_head(struct reply *reply)
 {
     const struct response *response = &reply->exchange->buffer->response;
     struct buf *text = &reply->pending;
 
+    reply->complete = response->body == BODY_NONE;
+    reply->chunked = !reply->complete && !response->has_length && !reply->exchange->is_http_1_0;
     buf_printf(text, "HTTP/1.1 %u %s\r\n", response->code, answer_phrase(response->code));
     for (size_t at = 0; at < response->headers.count; at++) {
         const struct header *header = &response->headers.items[at];
@@ -43,9 +31,10 @@ static void write_response_head(struct reply *reply)
     }
     if (response->has_length)
         buf_printf(text, "Content-Length: %llu\r\n", (unsigned long long)response->length);
+    else if (reply->chunked)
+        buf_add_text(text, "Transfer-Encoding: chunked\r\n");
     buf_add_text(text, "Connection: close\r\n\r\n");
-    reply->complete = response->body == BODY_NONE;
-    core_count(reply->core, response->code);
+    core_count(reply->exchange->core, response->code);
 }
 
 static void write_answer(struct reply *reply)
@@ -56,22 +45,33 @@ static void write_answer(struct reply *reply)
     if (!reply->exchange->is_head)
         buf_add(&reply->pending, answer->body.bytes, answer->body.size);
     reply->complete = true;
-    core_count(reply->core, answer->code);
+    core_count(reply->exchange->core, answer->code);
 }
 
-/* Puts the next piece of the body into pending; false if there is none now. */
-static bool fill(struct reply *reply, bool *ret_failed)
+static void add_piece(struct reply *reply, const void *bytes, size_t size)
 {
-    ssize_t got = exchange_read(reply->exchange, reply->core->scratch, PIECE_SIZE);
+    if (reply->chunked)
+        buf_printf(&reply->pending, "%zx\r\n", size);
+    buf_add(&reply->pending, bytes, size);
+    if (reply->chunked)
+        buf_add_text(&reply->pending, "\r\n");
+}
 
-    if (got == EXCHANGE_ENDED)
+/* Puts the next piece of the body into pending; BLOCKED, ENDED or FAILED as exchange_read(). */
+static ssize_t fill(struct reply *reply)
+{
+    uint8_t *scratch = reply->exchange->core->scratch;
+    ssize_t got = exchange_read(reply->exchange, scratch, PIECE_SIZE);
+
+    if (got > 0)
+        add_piece(reply, scratch, (size_t)got);
+    if (got == EXCHANGE_ENDED) {
         reply->complete = true;
-    if (got == EXCHANGE_FAILED)
-        *ret_failed = true;
-    if (got <= 0)
-        return false;
-    buf_add(&reply->pending, reply->core->scratch, (size_t)got);
-    return true;
+        if (reply->chunked)
+            buf_add_text(&reply->pending, "0\r\n\r\n");
+    }
+    assert(!reply->pending.overflowed);
+    return got;
 }
 
 static bool has_pending(const struct reply *reply)
@@ -87,8 +87,6 @@ static bool send_pending(struct reply *reply)
 
     if (sent < 0)
         return false;
-    if (sent > 0)
-        loop_timer_set(&reply->core->loop, &reply->timer, reply->core->config.idle_timeout_ms);
     reply->pending_at += (size_t)sent;
     if (!has_pending(reply)) {
         buf_reset(&reply->pending);
@@ -97,91 +95,60 @@ static bool send_pending(struct reply *reply)
     return true;
 }
 
-static void finish(struct reply *reply)
+/* True as long as there will be more to do. */
+static bool go_on(struct reply *reply)
 {
-    int fd = fcntl(reply->client.source.fd, F_DUPFD_CLOEXEC, 0);
-
-    if (fd >= 0)
-        linger_begin(reply->core, fd);
-    reply_free(reply);
+    for (;;) {
+        ssize_t got;
+        if (has_pending(reply) && !send_pending(reply))
+            return false;
+        if (has_pending(reply))
+            return true; /* the client is slow: the rest waits, and so does the backend */
+        if (reply->complete)
+            return false;
+        got = fill(reply);
+        if (got == EXCHANGE_BLOCKED)
+            return true;
+        if (got == EXCHANGE_FAILED)
+            return false;
+    }
 }
 
-static void pump(struct reply *reply)
+void reply_pump(struct reply *reply)
 {
-    bool failed = false;
-
-    for (;;) {
-        if (has_pending(reply) && !send_pending(reply)) {
-            reply_free(reply);
-            return;
-        }
-        if (has_pending(reply))
-            return; /* the client is slow: the rest waits, and so does the backend */
-        if (reply->complete) {
-            finish(reply);
-            return;
-        }
-        if (!fill(reply, &failed) && !reply->complete)
-            break;
-    }
-    if (failed)
-        reply_free(reply);
+    if (reply->over || go_on(reply))
+        return;
+    reply->over = true;
+    reply->done(reply->context);
 }
 
 static void client_changed(struct stream *stream)
 {
-    struct reply *reply = LIST_ENTRY(stream, struct reply, client);
-    ssize_t got;
-
-    /* The rest of the request's body. A client that has stopped sending may still be reading. */
-    while ((got = stream_receive(stream, reply->core->scratch, SCRATCH_SIZE)) > 0)
-        ;
-    if (got == STREAM_BROKEN)
-        reply_free(reply);
-    else
-        pump(reply);
+    reply_pump(LIST_ENTRY(stream, struct reply, client));
 }
 
-static void wake(struct exchange_owner *owner)
+void reply_free(struct reply *reply)
 {
-    pump(LIST_ENTRY(owner, struct reply, owner));
+    if (!reply)
+        return;
+    stream_close(&reply->client);
+    buf_clear(&reply->pending);
+    free(reply);
 }
 
-static void cut(struct exchange_owner *owner)
-{
-    reply_free(LIST_ENTRY(owner, struct reply, owner));
-}
-
-static void timer_expired(struct loop_timer *timer)
-{
-    reply_free(LIST_ENTRY(timer, struct reply, timer));
-}
-
-void reply_begin(struct core *core, int fd, struct exchange *exchange)
+struct reply *reply_begin(int fd, struct exchange *exchange, void (*done)(void *context), void *context)
 {
     struct reply *reply = xcalloc(1, sizeof(*reply));
 
-    *reply = (struct reply){.owner = {.wake = wake, .cut = cut}, .core = core, .exchange = exchange};
+    *reply = (struct reply){.exchange = exchange, .done = done, .context = context};
     reply->pending = (struct buf)BUF_INIT(PENDING_SIZE_MAX);
-    list_init(&reply->link);
-    loop_timer_init(&reply->timer, timer_expired);
-    if (!stream_open(&reply->client, &core->loop, fd, client_changed)) {
-        exchange_free(exchange);
+    if (!stream_open(&reply->client, &exchange->core->loop, fd, client_changed)) {
         free(reply);
-        return;
+        return NULL;
     }
-    list_add_last(&core->replies, &reply->link);
-    exchange->owner = &reply->owner;
-    loop_timer_set(&core->loop, &reply->timer, core->config.idle_timeout_ms);
     if (exchange_step(exchange) == STEP_RESPOND)
         write_response_head(reply);
     else
         write_answer(reply);
-    /* The first event, which says that the socket is writable, comes at once and sends. */
-}
-
-void reply_end_all(struct core *core)
-{
-    while (!list_is_empty(&core->replies))
-        reply_free(LIST_ENTRY(core->replies.next, struct reply, link));
+    return reply; /* its first event, which says that the socket is writable, comes at once */
 }

@@ -1,19 +1,12 @@
-/* A request that waits for the backend is *parked*: it says nothing, the library keeps the connection in its
- * ready list and calls again at every http_run(), which happens only when something is new. That costs
- * nothing for an answer that comes within milliseconds. Suspending, the documented way, costs two epoll_ctl
- * and one useless read for each request, and each resumption walks the list of all that are suspended. So
- * only what waits for longer is suspended. The library does not look at the socket of a suspended request: we
- * do, for a client that goes away.
+/* A request from its head to its answer.
  *
- * An answer can be given at the end of a request, or before its body has begun (then the library closes the
+ * The library takes an answer at the end of a request, or before its body has begun (then it closes the
  * connection behind it). In between it can't: see reply.h. Upgraded sockets are duplicated and the library's
- * copy is closed at once: left inside, each would cost a pool of memory, and a step in each of those walks.
+ * copy is closed at once: left inside, each would cost a pool of memory, and a step in each walk of its list.
  */
-#include "proxy/visit.h"
+#include "proxy/visit_internal.h"
 
 #include "base/cleanup.h"
-#include "proxy/exchange.h"
-#include "proxy/reply.h"
 #include "proxy/route.h"
 #include "proxy/tunnel.h"
 
@@ -21,102 +14,9 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 
-enum { PARKED_MAX = 64 };
-
-enum phase {
-    PHASE_NEW,
-    PHASE_HEAD, /* a body follows, and we don't take it yet */
-    PHASE_BODY,
-    PHASE_END /* the request is complete */
-};
-
-struct visit {
-    struct http_request http;
-    struct exchange_owner owner;
-    struct core *core;
-    struct pace *pace;
-    struct client *client;
-    char *target;
-    enum phase phase;
-    struct exchange *exchange; /* NULL: `answer` is the answer */
-    struct answer answer;
-    bool parked, suspended;
-    bool broken;               /* to be closed at the next chance */
-    uint64_t waiting_since_ms; /* 0: not waiting */
-    struct loop_source gone;   /* the client's socket, while suspended */
-};
-
-static void resume(struct visit *visit)
-{
-    visit->pace->wanted = true;
-    if (!visit->suspended)
-        return;
-    visit->suspended = false;
-    loop_remove(&visit->core->loop, &visit->gone);
-    http_resume(&visit->http);
-}
-
-static void cut(struct exchange_owner *owner)
-{
-    struct visit *visit = LIST_ENTRY(owner, struct visit, owner);
-
-    visit->broken = true;
-    (void)shutdown(visit->client->fd, SHUT_RDWR); /* also ends what is already being sent */
-    resume(visit);
-}
-
-static void client_gone(struct loop_source *source, uint32_t events)
-{
-    struct visit *visit = LIST_ENTRY(source, struct visit, gone);
-
-    (void)events;
-    visit->broken = true;
-    resume(visit);
-}
-
-static void suspend(struct visit *visit)
-{
-    visit->suspended = true;
-    http_suspend(&visit->http);
-    visit->gone = (struct loop_source){.fd = visit->client->fd, .ready = client_gone};
-    /* Refused only for want of kernel memory; then a client that leaves is noticed when it is answered. */
-    (void)!loop_add(&visit->core->loop, &visit->gone, EPOLLRDHUP | EPOLLET);
-}
-
-/* To be called again when there may be more to say. Before the request is complete the library would not call
- * again for what it has read already, so there is no parking then; nor for what waits long anyway. */
-static void wait_for_more(struct visit *visit)
-{
-    struct pace *pace = visit->pace;
-    uint64_t now_ms = visit->core->loop.now_ms;
-
-    if (visit->waiting_since_ms == 0)
-        visit->waiting_since_ms = now_ms;
-    if (visit->phase != PHASE_END || visit->exchange->state == EXCHANGE_HELD || pace->parked >= PARKED_MAX ||
-        now_ms - visit->waiting_since_ms > VISIT_PARKED_MS) {
-        suspend(visit);
-        return;
-    }
-    visit->parked = true;
-    pace->parked++;
-}
-
-static void stop_waiting(struct visit *visit)
-{
-    if (visit->parked)
-        visit->pace->parked--;
-    visit->parked = false;
-}
-
-static void note_progress(struct visit *visit)
-{
-    visit->waiting_since_ms = 0;
-    visit->pace->progress = true;
-}
-
 static bool respond(struct visit *visit, const struct http_response *response)
 {
-    note_progress(visit);
+    visit_note_progress(visit);
     if (!http_respond(&visit->http, response))
         return false;
     if (visit->client->front)
@@ -168,62 +68,27 @@ static bool send_response(struct visit *visit)
     return respond(visit, &response);
 }
 
-/* From here on the answer is given by hand, on that socket. */
-static void hand_over(struct visit *visit, int fd)
-{
-    visit->broken = true;
-    visit->client->taken = true;
-    reply_begin(visit->core, fd, MOVE(visit->exchange));
-}
-
-/* In a call: takes the connection away from the library, which closes its copy of the socket when this
- * returns false, as it always does. */
-static bool detach(struct visit *visit)
-{
-    int fd = fcntl(visit->client->fd, F_DUPFD_CLOEXEC, 0);
-
-    if (fd >= 0)
-        hand_over(visit, fd);
-    return false;
-}
-
-/* An answer that comes while the library waits for more of the request's body, which may never come: it won't
- * call. */
-static bool is_stuck(const struct visit *visit)
-{
-    enum exchange_step step = exchange_step(visit->exchange);
-
-    return visit->phase == PHASE_BODY && !visit->suspended && (step == STEP_ANSWER || step == STEP_RESPOND);
-}
-
-static void wake(struct exchange_owner *owner)
-{
-    struct visit *visit = LIST_ENTRY(owner, struct visit, owner);
-    int fd = -1;
-
-    if (is_stuck(visit)) {
-        if (http_take_socket(&visit->http, &fd))
-            hand_over(visit, fd);
-        else
-            cut(owner);
-    }
-    resume(visit);
-}
-
 /* What there is to say, at a time when the library can. False closes the connection. */
 static bool answer_step(struct visit *visit)
 {
     if (!visit->exchange)
         return send_answer(visit, &visit->answer);
+    if (visit->reply) {
+        visit_wait(visit);
+        return true;
+    }
     switch (exchange_step(visit->exchange)) {
     case STEP_ANSWER:
         return send_answer(visit, &visit->exchange->answer);
     case STEP_RESPOND:
-        if (!http_fits(&visit->http, visit->exchange->buffer->response.head_size))
-            return detach(visit);
-        return send_response(visit);
+        if (http_fits(&visit->http, visit->exchange->buffer->response.head_size))
+            return send_response(visit);
+        if (!visit_begin_reply(visit))
+            return false;
+        visit_wait(visit);
+        return true;
     case STEP_WAIT:
-        wait_for_more(visit);
+        visit_wait(visit);
         return true;
     case STEP_SEND:
     case STEP_CUT:
@@ -237,37 +102,35 @@ static bool take_head(struct visit *visit)
     if (!visit->exchange || exchange_step(visit->exchange) != STEP_SEND)
         return answer_step(visit);
     visit->phase = PHASE_BODY;
-    note_progress(visit);
+    visit_note_progress(visit);
     return true;
 }
 
 static bool take_body(struct visit *visit, struct http_call *call)
 {
     struct exchange *exchange = visit->exchange;
+    bool taken = false;
 
-    if (exchange_step(exchange) == STEP_SEND && exchange_send(exchange, call->bytes, call->size)) {
-        call->size = 0;
-        note_progress(visit);
-        return true;
-    }
-    switch (exchange_step(exchange)) {
-    case STEP_WAIT:
-    case STEP_SEND:
-        wait_for_more(visit);
-        return true;
-    case STEP_ANSWER:
-    case STEP_RESPOND:
-        return detach(visit);
-    case STEP_CUT:
-    default:
+    if (exchange_wants_body(exchange))
+        taken = exchange_send(exchange, call->bytes, call->size);
+    if (!visit->reply && visit_has_answer(visit) && !visit_begin_reply(visit))
         return false;
+    if (exchange_step(exchange) == STEP_CUT)
+        return false;
+    /* What nobody wants any more is dropped, until the answer is out. */
+    if (taken || (visit->reply && !exchange_wants_body(exchange))) {
+        call->size = 0;
+        visit_note_progress(visit);
+    } else {
+        visit_wait(visit);
     }
+    return true;
 }
 
 static bool end_body(struct visit *visit)
 {
     visit->phase = PHASE_END;
-    if (exchange_step(visit->exchange) == STEP_SEND)
+    if (exchange_wants_body(visit->exchange))
         exchange_send_end(visit->exchange);
     return answer_step(visit);
 }
@@ -310,7 +173,7 @@ bool visit_call(struct http_request *http, struct http_call *call)
     struct visit *visit = LIST_ENTRY(http, struct visit, http);
 
     assert(!visit->suspended);
-    stop_waiting(visit);
+    visit_stop_waiting(visit);
     if (visit->broken)
         return false;
     switch (visit->phase) {
@@ -331,13 +194,13 @@ ssize_t visit_read(struct http_request *http, void *bytes, size_t size)
     struct visit *visit = LIST_ENTRY(http, struct visit, http);
     ssize_t got;
 
-    stop_waiting(visit);
+    visit_stop_waiting(visit);
     got = visit->broken ? EXCHANGE_FAILED : exchange_read(visit->exchange, bytes, size);
     if (got == EXCHANGE_BLOCKED) {
-        wait_for_more(visit);
+        visit_wait(visit);
         return HTTP_WAIT;
     }
-    note_progress(visit);
+    visit_note_progress(visit);
     if (got == EXCHANGE_ENDED)
         return HTTP_END;
     return got > 0 ? got : HTTP_BREAK;
@@ -356,7 +219,7 @@ void visit_upgrade(struct http_request *http, int fd, const void *bytes, size_t 
         .from_backend_size = buffer->end - buffer->at,
     };
 
-    note_progress(visit);
+    visit_note_progress(visit);
     if (ends.client_fd < 0)
         return;
     (void)setsockopt(ends.client_fd, IPPROTO_TCP, TCP_NODELAY, &on,
@@ -370,7 +233,7 @@ struct http_request *visit_begin(struct client *client, struct pace *pace, const
 {
     struct visit *visit = xcalloc(1, sizeof(*visit));
 
-    visit->owner = (struct exchange_owner){.wake = wake, .cut = cut};
+    visit->owner = visit_owner();
     visit->core = client->clients->core;
     visit->pace = pace;
     visit->client = client;
@@ -382,12 +245,13 @@ void visit_end(struct http_request *http)
 {
     struct visit *visit = LIST_ENTRY(http, struct visit, http);
 
-    stop_waiting(visit);
+    visit_stop_waiting(visit);
     if (visit->suspended)
         loop_remove(&visit->core->loop, &visit->gone);
     if (visit->phase == PHASE_END)
         client_leave_request(visit->client);
-    note_progress(visit);
+    visit_note_progress(visit);
+    reply_free(visit->reply);
     exchange_free(visit->exchange);
     answer_clear(&visit->answer);
     free(visit->target);

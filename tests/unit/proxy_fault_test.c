@@ -177,7 +177,7 @@ TEST(an_early_answer_ends_the_upload)
         {"HTTP/1.1 413 Content Too Large\r\nContent-Length: 8\r\nX: y\r\n\r\ntoo much", "too much"},
         {"HTTP/1.1 413 Content Too Large\r\nX: y\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ntoo\r\n5\r\n "
          "much\r\n0\r\n\r\n",
-         "too much"},
+         "8\r\ntoo much\r\n0\r\n\r\n"},
         {"HTTP/1.1 413 Content Too Large\r\nX: y\r\nContent-Length: 0\r\n\r\n", ""},
     };
 

@@ -154,6 +154,34 @@ TEST(a_websocket_slows_its_sender_down)
     stand_stop(&stand);
 }
 
+TEST(an_echo_of_any_length_comes_back_while_it_goes_up)
+{
+    const char *head;
+    char text[100];
+    int client, backend;
+    uint64_t up = 0, echoed = 0, back = 0;
+
+    start(false);
+    (void)snprintf(text, sizeof(text), "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %" PRIu64 "\r\n\r\n",
+                   whole);
+    client = peer_ask(stand.front, text);
+    up = push(client, 0, PIECE, PATIENCE_MS);
+    backend = stand_backend_request(&stand, &head);
+    (void)snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nContent-Length: %" PRIu64 "\r\n\r\n", whole);
+    peer_say(backend, text);
+    EXPECT(strstr(peer_head(client), "200 OK"));
+    while (back < whole) {
+        REQUIRE(pull(backend, echoed, up - echoed) == up - echoed);
+        echoed = push(backend, echoed, up, PATIENCE_MS);
+        REQUIRE(echoed == up);
+        REQUIRE(pull(client, back, echoed - back) == echoed - back);
+        back = echoed;
+        up = push(client, up, up + PIECE < whole ? up + PIECE : whole, PATIENCE_MS);
+    }
+    EXPECT(peer_ends(client));
+    stand_stop(&stand);
+}
+
 TEST(many_at_once_are_all_answered_whatever_the_order)
 {
     enum { COUNT = 200 };

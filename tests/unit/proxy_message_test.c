@@ -234,6 +234,44 @@ TEST(a_chunked_body_goes_up_in_chunks)
     stand_stop(&stand);
 }
 
+TEST(an_answer_may_begin_while_the_request_goes_on)
+{
+    static const struct {
+        const char *head, *piece, *end;
+        int piece_size;
+    } requests[] = {
+        {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 15\r\n\r\n", "hello", "", 5},
+        {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", "5\r\nhello\r\n", "0\r\n\r\n",
+         10},
+    };
+
+    for (size_t at = 0; at < 2; at++) {
+        const char *head;
+        int client, backend;
+        start();
+        client = peer_ask(stand.front, requests[at].head);
+        peer_say(client, requests[at].piece);
+        backend = stand_backend_request(&stand, &head);
+        EXPECT_STR(peer_bytes(backend, (size_t)requests[at].piece_size), requests[at].piece);
+        peer_say(backend, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n");
+        head = peer_head(client);
+        EXPECT(has(head, "HTTP/1.1 200 OK\r\n") && has(head, "Transfer-Encoding: chunked\r\n"));
+        EXPECT_STR(peer_bytes(client, 10), "5\r\nfirst\r\n");
+        for (int round = 0; round < 2; round++) {
+            peer_say(client, requests[at].piece);
+            EXPECT_STR(peer_bytes(backend, (size_t)requests[at].piece_size), requests[at].piece);
+            peer_say(backend, "4\r\nmore\r\n");
+            EXPECT_STR(peer_bytes(client, 9), "4\r\nmore\r\n");
+        }
+        peer_say(client, requests[at].end);
+        EXPECT_STR(peer_bytes(backend, strlen(requests[at].end)), requests[at].end);
+        peer_say(backend, "0\r\n\r\n");
+        EXPECT_STR(peer_rest(client), "0\r\n\r\n");
+        EXPECT(stand_in_flight(&stand, 0));
+        stand_stop(&stand);
+    }
+}
+
 TEST(pipelined_requests_are_answered_in_order)
 {
     const char *head;
