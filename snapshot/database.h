@@ -49,7 +49,8 @@ bool database_probe(int directory_fd, const char *path, enum database_kind *ret_
  * what a killed one left behind. Tries without ever waiting inside SQLite, so that the application is kept
  * from its lock for one short transaction only. ERR_NOT_FOUND: there is no file, or it is still empty; it is
  * never created. ERR_CONFLICT: until the deadline the application held the database for itself, or it stays
- * in another mode. */
+ * in another mode. A database that we converted and that is found in rollback mode later was set back by its
+ * application on purpose: the caller leaves it alone. */
 bool database_convert(const char *path, uint64_t deadline_ms, const atomic_bool *canceled,
                       struct err *err) CHECKED;
 
@@ -77,7 +78,11 @@ uint64_t database_position(struct database *database);
  * along, keeps the log short (checkpoints from 800 frames on), repairs a torn wal-index, and notices an
  * application that wants the database for itself (ERR_CONFLICT) or a file that was deleted or replaced
  * (ERR_NOT_FOUND). A frozen database is only looked at. Costs microseconds unless there is something to do.
- */
+ *
+ * Not everything is noticed: an application that asks for the database once and gives up at once (PRAGMA
+ * journal_mode=DELETE), or whose SQLite is newer and had opened the log before it asked, leaves no trace.
+ * Attached after the application has opened its database, neither can happen: attaching says ERR_CONFLICT
+ * instead. */
 bool database_tend(struct database *database, struct err *err) CHECKED;
 
 /* Whether path, -wal and -shm are no longer the files that were attached: only detaching is left. */

@@ -63,17 +63,25 @@ static bool salts_match(const uint32_t one[2], const uint32_t other[2])
 
 /* Whether the log still has the marked frame. A lock of ours keeps it from being overwritten while we look; a
  * log that restarts under READ(0) shows in the salts. */
-static bool has_frame(const struct database *database, const struct database_mark *mark, struct err *err)
+static bool has_frame(const struct database *database, const struct database_mark *mark)
 {
     CLEANUP(close_fdp) int fd = open(database->log_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    uint8_t bytes[WAL_FRAME_HEADER_SIZE];
+    uint8_t header_bytes[WAL_FILE_HEADER_SIZE], frame_bytes[WAL_FRAME_HEADER_SIZE];
+    struct wal_file_header header;
     struct wal_frame_header frame;
+    struct err err = {0}; /* unreadable is unproven */
 
     if (fd < 0)
-        return err_errno(err, "open %s", database->log_path);
-    if (!fs_read_at(fd, bytes, sizeof(bytes), wal_file_frame_offset(mark->frame, mark->page_size), err))
         return false;
-    wal_file_parse_frame(bytes, &frame);
+    if (!fs_read_at(fd, header_bytes, sizeof(header_bytes), 0, &err) ||
+        !wal_file_parse_header(header_bytes, &header, &err))
+        return false;
+    if (header.page_size != mark->page_size || !salts_match(header.salt, mark->salt))
+        return false;
+    if (!fs_read_at(fd, frame_bytes, sizeof(frame_bytes), wal_file_frame_offset(mark->frame, mark->page_size),
+                    &err))
+        return false;
+    wal_file_parse_frame(frame_bytes, &frame);
     return salts_match(frame.salt, mark->salt) && frame.checksum[0] == mark->frame_checksum[0] &&
            frame.checksum[1] == mark->frame_checksum[1];
 }
@@ -81,13 +89,11 @@ static bool has_frame(const struct database *database, const struct database_mar
 static enum database_proof proof_of_log(const struct database *database, const struct database_mark *mark,
                                         const struct wal_index_header *header)
 {
-    struct err unreadable = {0};
-
     if (database->claim.status.st_ino != mark->inode)
         return DATABASE_UNPROVEN;
     if (!salts_match(header->salt, mark->salt))
         return salts_match(header->salt, mark->tail_salt) ? DATABASE_PROVEN : DATABASE_UNPROVEN;
-    if (header->frames < mark->frame || (mark->frame > 0 && !has_frame(database, mark, &unreadable)))
+    if (header->frames < mark->frame || (mark->frame > 0 && !has_frame(database, mark)))
         return DATABASE_UNPROVEN;
     return header->frames == mark->frame ? DATABASE_PROVEN_SAME : DATABASE_PROVEN;
 }

@@ -115,17 +115,13 @@ static bool shorten_log(struct database *database, uint32_t frames, struct err *
 
 static bool tend_mark(struct database *database, const struct wal_index *index, struct err *err)
 {
-    struct err busy = {0};
-
     assert(database->has_mark && !database->has_file);
     if (index->header.frames >= CHECKPOINT_FRAMES)
         return shorten_log(database, index->header.frames, err);
     /* A mark that stays behind would make a blocking checkpoint of the application wait for it. */
     if (!wal_index_equal(&database->marked, &index->header) && !database_hold_mark(database, err))
         return false;
-    if (wal_index_is_backfilled(index) && !hand_over(database, &busy) && busy.code != ERR_TRANSIENT)
-        return err_set(err, busy.code, "%s", busy.text);
-    return true;
+    return !wal_index_is_backfilled(index) || hand_over(database, err) || err->code == ERR_TRANSIENT;
 }
 
 static bool tend_file(struct database *database, const struct wal_index *index, struct err *err)
