@@ -31,14 +31,13 @@ static bool is_running(const struct run *run)
 static void drain_requests(struct run *run)
 {
     uint64_t deadline_ms = life_drain_deadline(&run->budget);
-    unsigned stops = run->stops;
 
     engine_drain(run->engine, run->budget.total_ms);
     proxy_drain(run->proxy, run->budget.total_ms / 5);
-    while (is_running(run) && !atomic_load(&run->drained) && run->stops == stops &&
+    while (is_running(run) && !atomic_load(&run->drained) && run->stops <= 1 &&
            clock_monotonic_ms() < deadline_ms)
         run_attend(run, deadline_ms);
-    if (run->stops > stops)
+    if (run->stops > 1)
         proxy_drain(run->proxy, 0);
 }
 

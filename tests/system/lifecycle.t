@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The life of a run as an operator sees it: signals, exit codes, processes, secrets; also as a real PID 1."""
 
+import json
 import os
 import pty
 import signal
@@ -10,6 +11,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib.harness import *
+from lib.s3servers import FaultS3
 
 CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib", "scripted_child.py")
 KILLED = 128 + signal.SIGKILL
@@ -284,6 +286,25 @@ def run_wants_a_command(scene):
         assert process.log.find("run wants a command")
 
 
+@test
+def the_second_port_leads_to_the_same_backend_below_its_prefix(scene):
+    deployment, site = scene.deployment(), scene.port()
+    holdfast = deployment.start(environment={"HOLDFAST_SITE_LISTEN": "127.0.0.1:%d" % site})
+    assert fetch(site, "GET", "/hook?x=1").text == "GET /http/hook?x=1\n"
+    assert fetch(site, "GET", "/_holdfast/ready").status == 200
+    assert holdfast.stop() == 0
+
+
+@test
+def the_log_is_json_if_asked_and_the_childs_output_passes_untouched(scene):
+    deployment = scene.deployment()
+    holdfast = start_scripted(deployment, environment={"HOLDFAST_LOG_FORMAT": "json"})
+    assert holdfast.stop() == 0
+    lines = [json.loads(line) for line in holdfast.log.lines]
+    assert lines and all({"time", "source", "level", "message"} == set(line) for line in lines)
+    assert holdfast.out.lines == ["ready", "got TERM"]
+
+
 # --- signals and processes ---------------------------------------------------------------------------------------
 
 
@@ -350,6 +371,22 @@ def no_secret_reaches_the_child_or_the_log(scene):
         for name in names:
             with open(os.path.join(folder, name), "rb") as file:
                 assert SECRET.encode() not in file.read()
+
+
+@test
+def credentials_of_aws_that_holdfast_uses_stay_with_it(scene):
+    with FaultS3() as server:
+        ready = server.ready
+        aws = {"AWS_ENDPOINT_URL": ready["endpoint"], "AWS_REGION": ready["region"],
+               "AWS_ACCESS_KEY_ID": ready["access_key_id"], "AWS_SECRET_ACCESS_KEY": ready["secret_access_key"]}
+        deployment = scene.deployment(store=server.store("p"), environment=aws)
+        holdfast = start_scripted(deployment, environment={"HOLDFAST_LOG_LEVEL": "debug"})
+        with open("/proc/%d/environ" % holdfast.backend_pid) as file:
+            environment = file.read()
+        assert holdfast.stop() == 0
+        for secret in (ready["access_key_id"], ready["secret_access_key"]):
+            assert secret not in environment and secret not in holdfast.log.text() + holdfast.out.text()
+        assert "AWS_REGION=" + ready["region"] in environment.split("\0")
 
 
 @test
