@@ -159,6 +159,7 @@ def memory(sample, report):
     holdfast.wait_ready(LONG_S)
     peak = memory_kb(holdfast.pid)["VmHWM"] * 1024 / MB
     report.add("`run` restoring: highest RSS, MB", "%.1f" % peak, "", "", "64", peak <= 64)
+    holdfast.wait_durable(timeout_s=LONG_S)  # the backend commits when it starts
     add_idle(report, "a restore", settled_memory(holdfast))
     fetch(holdfast.port, "POST", "/write", body="one more")
     holdfast.wait_durable(timeout_s=LONG_S)
