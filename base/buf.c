@@ -23,12 +23,6 @@ void *xmalloc(size_t size)
     return or_abort(malloc(size ? size : 1));
 }
 
-void *xmalloc_aligned(size_t alignment, size_t size)
-{
-    assert(size > 0 && size % alignment == 0);
-    return or_abort(aligned_alloc(alignment, size));
-}
-
 void *xcalloc(size_t count, size_t size)
 {
     return or_abort(calloc(count ? count : 1, size ? size : 1));

@@ -47,8 +47,6 @@ bool buf_check(const struct buf *buf, const char *what, struct err *err) CHECKED
 
 /* malloc and friends that abort on failure: for objects of fixed, small size. */
 void *xmalloc(size_t size) __attribute__((malloc, returns_nonnull));
-/* For readers and writers around the page cache; alignment is a power of two, size a multiple of it. */
-void *xmalloc_aligned(size_t alignment, size_t size) __attribute__((malloc, returns_nonnull));
 void *xcalloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 void *xrealloc(void *memory, size_t size) __attribute__((returns_nonnull));
 char *xstrdup(const char *text) __attribute__((malloc, returns_nonnull));

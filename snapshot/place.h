@@ -23,10 +23,7 @@
 
 struct place;
 
-enum {
-    PLACE_ASIDE_KEPT = 3,
-    PLACE_DIRECT_ALIGN = 4096, /* of memory, offset and size of a direct write */
-};
+enum { PLACE_ASIDE_KEPT = 3 };
 
 /* directory_fd: the data directory (borrowed). aside: NULL to restore in place; else the name of the folder
  * for what is set aside. In place, what a former attempt left (everything but .holdfast, lost+found and
@@ -49,19 +46,6 @@ bool place_file(struct place *place, const char *path, uint64_t size, int *ret_f
  * docs/DESIGN.md). Whole 4 KiB blocks of zeros become holes, whatever was written there before. Any thread.
  */
 bool place_write(int fd, const void *bytes, size_t size, uint64_t offset, struct err *err) CHECKED;
-/* A second descriptor for the same file, whose writes go around the page cache; the caller closes it. -1
- * where the file system doesn't say that it can: then place_write() is the way. */
-int place_open_direct(int fd);
-/* What such a descriptor takes. */
-static inline bool place_is_direct(const void *bytes, size_t size, uint64_t offset)
-{
-    return (uintptr_t)bytes % PLACE_DIRECT_ALIGN == 0 && size % PLACE_DIRECT_ALIGN == 0 &&
-           offset % PLACE_DIRECT_ALIGN == 0;
-}
-/* Like place_write(), in pieces of up to 4 MiB, for a descriptor of place_open_direct() and what
- * place_is_direct() accepts. Both ways may be mixed in one file, but not in one page of 4 KiB at a time. Any
- * thread. */
-bool place_write_direct(int fd, const void *bytes, size_t size, uint64_t offset, struct err *err) CHECKED;
 /* Sets owner (where we may), mode and mtime of a file written through fd. Large files are made durable here,
  * beside the transfer of others; small ones by place_finish() all at once. Any thread. */
 bool place_seal(int fd, uint32_t mode, uint32_t uid, uint32_t gid, int64_t mtime_ns, struct err *err) CHECKED;

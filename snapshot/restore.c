@@ -201,7 +201,7 @@ bool restore_open(struct store *store, const struct manifest *manifest, const st
         restore->kept = *kept;
     restore->databases = xcalloc(manifest->databases_count, sizeof(restore->databases[0]));
     for (size_t at = 0; at < manifest->databases_count; at++)
-        restore->databases[at] = (struct database_job){.fd = -1, .direct_fd = -1};
+        restore->databases[at].fd = -1;
     pthread_mutex_init(&restore->mutex, NULL);
     pthread_cond_init(&restore->changed, NULL);
     index_inline(restore);
@@ -247,14 +247,11 @@ static bool make_databases(struct restore *restore, struct err *err)
 {
     for (size_t at = 0; at < restore->manifest->databases_count; at++) {
         const struct manifest_database *database = &restore->manifest->databases[at];
-        struct database_job *job = &restore->databases[at];
-        if (restore_keeps_database(restore, at)) {
+        if (restore_keeps_database(restore, at))
             place_keep(restore->place, database->path);
-            continue;
-        }
-        if (!place_file(restore->place, database->path, database->pages * database->page_size, &job->fd, err))
+        else if (!place_file(restore->place, database->path, database->pages * database->page_size,
+                             &restore->databases[at].fd, err))
             return false;
-        job->direct_fd = place_open_direct(job->fd);
     }
     return true;
 }
@@ -329,10 +326,8 @@ void restore_free(struct restore *restore)
     pthread_cond_broadcast(&restore->changed);
     pthread_mutex_unlock(&restore->mutex);
     pool_free(restore->pool);
-    for (size_t at = 0; at < restore->manifest->databases_count; at++) {
-        close_fdp(&restore->databases[at].direct_fd);
+    for (size_t at = 0; at < restore->manifest->databases_count; at++)
         close_fdp(&restore->databases[at].fd);
-    }
     free(restore->databases);
     free(restore->inline_entries);
     pthread_cond_destroy(&restore->changed);

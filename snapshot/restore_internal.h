@@ -9,7 +9,6 @@
 
 struct database_job {
     int fd;
-    int direct_fd; /* the same file around the page cache, or -1 */
     _Atomic uint64_t rolling_hash;
 };
 

@@ -79,18 +79,6 @@ static bool write_small_files(struct restore *restore, uint32_t frame, const uin
     return true;
 }
 
-static bool write_database(const struct database_job *job, const uint8_t *raw, uint32_t raw_bytes,
-                           uint64_t offset, struct err *err)
-{
-    if (job->direct_fd >= 0 && place_is_direct(raw, raw_bytes, offset))
-        return place_write_direct(job->direct_fd, raw, raw_bytes, offset, err);
-    if (!place_write(job->fd, raw, raw_bytes, offset, err))
-        return false;
-    /* Start the disk now: everything is synced in the end, and by then most of it should be there. */
-    (void)sync_file_range(job->fd, (off_t)offset, raw_bytes, SYNC_FILE_RANGE_WRITE);
-    return true;
-}
-
 static bool write_pages(struct restore *restore, size_t index, uint32_t frame, const uint8_t *raw,
                         uint32_t raw_bytes, struct err *err)
 {
@@ -101,8 +89,12 @@ static bool write_pages(struct restore *restore, size_t index, uint32_t frame, c
 
     if (restore_keeps_database(restore, index))
         return true;
-    if (restore->place && !write_database(job, raw, raw_bytes, offset, err))
-        return err_wrap(err, "write %s", database->path);
+    if (restore->place) {
+        if (!place_write(job->fd, raw, raw_bytes, offset, err))
+            return err_wrap(err, "write %s", database->path);
+        /* Start the disk now: everything is synced in the end, and by then most of it should be there. */
+        (void)sync_file_range(job->fd, (off_t)offset, raw_bytes, SYNC_FILE_RANGE_WRITE);
+    }
     atomic_fetch_xor(&job->rolling_hash, hash);
     atomic_fetch_add(&restore->done_bytes, raw_bytes);
     return true;
@@ -126,7 +118,7 @@ static bool check_part(const struct manifest_part *part, const struct buf *objec
 static bool decode_part(struct restore *restore, const struct manifest_part *part, const struct buf *object,
                         struct codec *codec, struct err *err)
 {
-    CLEANUP(freep) uint8_t *raw = xmalloc_aligned(PLACE_DIRECT_ALIGN, FRAME_RAW_BYTES);
+    CLEANUP(freep) uint8_t *raw = xmalloc(FRAME_RAW_BYTES);
     const uint8_t *stored = object->bytes + 16;
 
     for (uint32_t at = 0; at < part->frames; at++) {

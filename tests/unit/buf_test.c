@@ -194,14 +194,6 @@ TEST(memory_helpers_give_memory_even_for_nothing)
     free(copy);
 }
 
-TEST(aligned_memory_is_aligned)
-{
-    void *pages = xmalloc_aligned(4096, 3 * 4096);
-
-    EXPECT_INT((uintptr_t)pages % 4096, 0);
-    free(pages);
-}
-
 TEST(out_of_memory_ends_the_process_with_a_word)
 {
     int output[2];
