@@ -140,9 +140,9 @@ check: units
 	@$(PROVE) -j $(JOBS) $(UNITS) $(REPLAYS)
 
 # The tests find the programs by these names.
-system soak demo: export HOLDFAST_BIN = $(CURDIR)/$(BUILD)/holdfast
+system soak: export HOLDFAST_BIN = $(CURDIR)/$(BUILD)/holdfast
 system soak demo: export BACKEND_BIN = $(CURDIR)/$(BUILD)/backend
-system soak demo: export BACKEND_NEW_BIN = $(CURDIR)/$(BUILD)/backend-new
+system soak: export BACKEND_NEW_BIN = $(CURDIR)/$(BUILD)/backend-new
 system: export TEST_STORE_TOOL = $(CURDIR)/$(STORE_TOOL)
 system: export TEST_WRITER_NEW = $(CURDIR)/$(BUILD)/writer-new
 system: export TEST_DATABASE_UNITS = $(DATABASE_UNITS:%=$(CURDIR)/%)
