@@ -53,7 +53,7 @@ LIBRARIES = -Wl,--start-group $(filter %.a,$^) -l:libs3.a -Wl,--end-group $(DEPS
             -lcurl -lxml2 -lcrypto -lsqlite3 -lzstd -lxxhash -lmicrohttpd -lpthread
 
 # ThreadSanitizer can't place its shadow where the kernel randomises addresses with more than 28 bits.
-PROVE := $(if $(findstring thread,$(SAN)),$(shell setarch -R true 2>/dev/null && echo setarch -R)) prove
+PROVE := $(if $(findstring thread,$(SAN)),$(shell setarch -R true 2>/dev/null && echo setarch -R)) prove --failures --comments
 
 SOURCES := $(wildcard base/*.c snapshot/*.c snapshot/store/*.c proxy/*.c sidecar/*.c)
 HEADERS := $(wildcard base/*.h snapshot/*.h snapshot/store/*.h proxy/*.h sidecar/*.h)
