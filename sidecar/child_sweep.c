@@ -20,12 +20,10 @@
 
 enum { SWEEP_ROUND_MS = 20 };
 
-DEFINE_CLEANUP(DIR *, (void)closedir, closedirp_unchecked)
-
-static inline void close_dirp(DIR **directory)
+static void close_dirp(DIR **directory)
 {
     if (*directory)
-        closedirp_unchecked(directory);
+        (void)closedir(*directory);
 }
 
 static void kill_children_of(const char *thread)
