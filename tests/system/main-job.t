@@ -84,41 +84,36 @@ def an_application_with_a_newer_sqlite(scene):
     live_twice(scene.deployment(backend=backend_new_path()))
 
 
+def trips_of_a_start(server, deployment, wiped):
+    """Sequential round trips from the first request to the launch, of a container that follows another."""
+    first = deployment.start()
+    Oracle().write(first.port)
+    first.wait_durable()
+    assert first.stop() == 0
+    if wiped:
+        deployment.wipe()
+    server.settings(delay_ms=DELAY_MS)
+    server.clear_log()
+    second = deployment.start(ready=False)
+    second.wait_for_log("launched")
+    trips = round_trips(server.log())
+    second.wait_ready()
+    assert second.stop() == 0
+    return trips
+
+
 @test
 def a_cold_start_takes_the_four_round_trips_of_the_design(scene):
     with FaultS3() as server:
-        deployment = on_a(server, scene)
-        first = deployment.start()
-        Oracle().write(first.port)
-        first.wait_durable()
-        assert first.stop() == 0
-        deployment.wipe()
-        server.settings(delay_ms=DELAY_MS)
-        server.clear_log()
-        second = deployment.start(ready=False)
-        second.wait_for_log("launched")
-        trips = round_trips(server.log())
+        trips = trips_of_a_start(server, on_a(server, scene), wiped=True)
         assert trips == 4, "a cold start took %d sequential round trips" % trips
-        second.wait_ready()
-        assert second.stop() == 0
 
 
 @test
 def a_warm_start_takes_three(scene):
     with FaultS3() as server:
-        deployment = on_a(server, scene)
-        first = deployment.start()
-        Oracle().write(first.port)
-        first.wait_durable()
-        assert first.stop() == 0
-        server.settings(delay_ms=DELAY_MS)
-        server.clear_log()
-        second = deployment.start(ready=False)
-        second.wait_for_log("launched")
-        trips = round_trips(server.log())
+        trips = trips_of_a_start(server, on_a(server, scene), wiped=False)
         assert trips == 3, "a warm start took %d sequential round trips" % trips
-        second.wait_ready()
-        assert second.stop() == 0
 
 
 @test
