@@ -6,6 +6,16 @@
 
 enum { METHOD_SIZE_MAX = 32, TARGET_SIZE_MAX = 8192 };
 
+void request_head_init(struct request_head *head, const char *method, const char *target, const char *version)
+{
+    /* The unused fields stay as they are: three kilobytes of zeros would be wasted on each request. */
+    head->method = method;
+    head->target = target;
+    head->version = version;
+    head->headers.count = 0;
+    head->too_many_headers = false;
+}
+
 static unsigned check_line(const struct request_head *head, struct request_facts *facts)
 {
     static const char *const refused[] = {"CONNECT", "TRACE", "TRACK"};
@@ -245,8 +255,11 @@ void request_write(struct buf *text, const struct request_head *head, const stru
     const struct headers *headers = &head->headers;
 
     assert(facts->target && facts->body != BODY_UNTIL_CLOSE);
-    buf_printf(text, "%s %s%s HTTP/1.1\r\n", head->method, facts->target[0] == '/' ? route->prefix : "",
-               facts->target);
+    buf_add_text(text, head->method);
+    buf_add_text(text, " ");
+    buf_add_text(text, facts->target[0] == '/' ? route->prefix : "");
+    buf_add_text(text, facts->target);
+    buf_add_text(text, " HTTP/1.1\r\n");
     if (facts->host)
         write_field(text, "host", facts->host->value, facts->host->value_size);
     else

@@ -16,6 +16,10 @@ struct request_head {
     bool too_many_headers;
 };
 
+/* Without fields yet. */
+void request_head_init(struct request_head *head, const char *method, const char *target,
+                       const char *version);
+
 struct request_facts {
     enum body_kind body; /* NONE, LENGTH or CHUNKED */
     uint64_t length;

@@ -100,6 +100,15 @@ static void terminate(struct headers *headers)
     }
 }
 
+/* Leaves the fields alone, of which there are none yet: they would be three kilobytes of zeros for each head.
+ */
+static void begin(struct response *response, size_t head_size)
+{
+    response->head_size = head_size;
+    response->length = 0;
+    response->headers.count = 0;
+}
+
 enum response_progress response_parse(char *bytes, size_t size, bool to_head, struct response *ret_response)
 {
     size_t searched = size < RESPONSE_HEAD_MAX ? size : RESPONSE_HEAD_MAX;
@@ -109,7 +118,7 @@ enum response_progress response_parse(char *bytes, size_t size, bool to_head, st
 
     if (!end)
         return searched < RESPONSE_HEAD_MAX ? RESPONSE_INCOMPLETE : RESPONSE_MALFORMED;
-    *ret_response = (struct response){.head_size = (size_t)(end - bytes) + 4};
+    begin(ret_response, (size_t)(end - bytes) + 4);
     first = line_size(bytes, 0, ret_response->head_size);
     if (!parse_status_line(bytes, first, ret_response, &is_http_1_0) ||
         !parse_fields(bytes, first + 2, ret_response) || !decide_framing(ret_response, is_http_1_0, to_head))

@@ -150,11 +150,12 @@ static void begin_exchange(struct visit *visit, const struct request_head *head,
 
 static bool begin_request(struct visit *visit, const struct http_call *call)
 {
-    struct request_head head = {.method = call->method, .target = visit->target, .version = call->version};
+    struct request_head head;
     struct request_facts facts = {.body = BODY_NONE};
     unsigned refusal;
 
     client_enter_request(visit->client);
+    request_head_init(&head, call->method, visit->target, call->version);
     http_headers(&visit->http, &head);
     refusal = request_check(&head, &facts);
     if (refusal != 0) {
