@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "snapshot/base_files.h"
+#include "snapshot/base_held.h"
 #include "snapshot/pagehash.h"
 #include "snapshot/part_writer.h"
 
@@ -141,6 +142,10 @@ static bool store_manifest(const struct base_request *request, struct base_resul
 
 static bool fill(struct base_request *request, struct base_result *result, struct err *err)
 {
+    CLEANUP(base_held_close) struct base_held held = {.count = 0};
+
+    base_held_open(&held, request);
+    request->held = &held;
     for (size_t at = 0; at < request->databases_count; at++)
         if (!cut_database(request, &request->databases[at], &result->manifest, err))
             return false;
@@ -164,8 +169,9 @@ bool base_cut(struct base_request *request, struct base_result *ret_result, stru
     result.manifest.time_ns = newest->time_ns;
     result.manifest.record = request->log->newest_hash;
     tree_free(result.manifest.tree);
-    result.manifest.tree = MOVE(request->tree);
+    result.manifest.tree = request->tree;
     cut = fill(request, &result, err);
+    request->tree = NULL; /* the manifest's */
     /* Megabytes of buffers were used and won't be for a while: an idle holdfast is small. */
     memory_release();
     if (!cut) {

@@ -32,6 +32,7 @@ struct base_request {
     /* The newest announced base, from which unchanged pieces are named again and vanished small files are
      * read; NULL: none. */
     const struct manifest *previous;
+    const struct base_held *held; /* base_cut()'s own */
 };
 
 struct base_result {
@@ -43,6 +44,8 @@ struct base_result {
      * without it is better than none. Empty: none. */
     char lost[256];
     struct err lost_why;
+    /* A file that is there was changing while it was read, so what went in is older than the freeze. */
+    bool moved;
 };
 
 /* Blocks until everything is stored. ERR_TRANSIENT: try again later, with a new scan. */

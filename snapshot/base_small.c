@@ -2,6 +2,7 @@
 #include "snapshot/base_files.h"
 
 #include "base/fs.h"
+#include "snapshot/base_held.h"
 #include "snapshot/base_previous.h"
 #include "snapshot/guarded_file.h"
 #include "snapshot/part_writer.h"
@@ -13,29 +14,40 @@
 
 enum { READ_ATTEMPTS = 3, RANGES_PENDING = 4, SMALL_RANGE_BYTES = 4 * FRAME_RAW_BYTES };
 
+/* A file that ends up in pieces all the same; the tree gets them when all tasks are done. */
+struct grown {
+    size_t index;
+    struct base_pieces pieces;
+};
+
 /* Consecutive small files that one task packs into frames. */
 struct small_range {
     const struct base_request *request;
-    struct tree *tree;
     size_t first;
     size_t end;
     struct part_list list;
     uint32_t frame; /* relative to the list */
     struct base_previous previous;
+    struct grown *grown;
+    size_t grown_count;
+    bool moved;     /* as in base_result */
     char lost[256]; /* as in base_result */
     struct err lost_why;
 };
 
 /* Reads a small file whole, from the disk; room has TREE_INLINE_MAX bytes. */
-static bool read_small_once(const struct base_request *request, struct tree_entry *entry, const char *path,
-                            uint8_t *room, enum read_outcome *ret_outcome, struct err *err)
+static bool read_small_once(const struct small_range *range, size_t index, uint8_t *room,
+                            enum read_outcome *ret_outcome, struct err *err)
 {
     CLEANUP(guarded_file_closep) int fd = -1;
+    const struct base_request *request = range->request;
+    struct tree_entry *entry = tree_at(request->tree, index);
+    const char *path = tree_path(request->tree, entry);
     struct stat before, after;
     struct err opened = {0};
 
-    if (!guarded_file_open(request->directory_fd, path, &fd, &opened)) {
-        *ret_outcome = READ_GONE;
+    *ret_outcome = READ_GONE;
+    if (!base_held_read(request->held, request, index, path, &fd, &opened)) {
         if (opened.code == ERR_NOT_FOUND || opened.code == ERR_CONFLICT || opened.code == ERR_CORRUPT)
             return true;
         *err = opened;
@@ -43,8 +55,8 @@ static bool read_small_once(const struct base_request *request, struct tree_entr
     }
     if (fstat(fd, &before) != 0)
         return err_errno(err, "look at %s", path);
-    *ret_outcome = READ_MOVING;
-    if (before.st_size > TREE_INLINE_MAX || !fs_read_at(fd, room, (size_t)before.st_size, 0, &opened))
+    *ret_outcome = before.st_size > TREE_INLINE_MAX ? READ_OTHER_SIZE : READ_MOVING;
+    if (*ret_outcome == READ_OTHER_SIZE || !fs_read_at(fd, room, (size_t)before.st_size, 0, &opened))
         return true; /* it grew or shrank under our eyes */
     if (fstat(fd, &after) != 0)
         return err_errno(err, "look at %s", path);
@@ -55,24 +67,53 @@ static bool read_small_once(const struct base_request *request, struct tree_entr
     return true;
 }
 
-/* What a file came to. */
-enum small_outcome {
-    SMALL_PRESENT, /* its content is in the frame */
-    SMALL_ABSENT,  /* it has none that could go in */
-    SMALL_LARGE,   /* it was large in the base before, and that is what goes in */
-};
-
-static bool take_previous_small(struct small_range *range, struct tree_entry *entry, uint8_t *room,
-                                enum small_outcome *ret_outcome, struct err *err)
+static void add_grown(struct small_range *range, size_t index, struct base_pieces *pieces)
 {
-    const char *path = tree_path(range->tree, entry);
+    range->grown = xrealloc(range->grown, (range->grown_count + 1) * sizeof(range->grown[0]));
+    range->grown[range->grown_count++] = (struct grown){index, *pieces};
+    *pieces = (struct base_pieces){0};
+}
+
+/* READ_DONE: its content is in the room, or in pieces that are kept for the end. */
+static bool read_small(struct small_range *range, size_t index, uint8_t *room, bool *ret_grown,
+                       enum read_outcome *ret_outcome, struct err *err)
+{
+    struct tree_entry *entry = tree_at(range->request->tree, index);
+    struct base_pieces pieces = {0};
+    enum read_outcome outcome = READ_GONE;
+    bool done = true;
+
+    for (int attempt = 0; entry->inode != 0 && attempt < READ_ATTEMPTS; attempt++) {
+        if (!read_small_once(range, index, room, &outcome, err))
+            return false;
+        if (outcome != READ_MOVING)
+            break;
+    }
+    *ret_grown = outcome == READ_OTHER_SIZE;
+    if (*ret_grown)
+        done = base_large_file_read(range->request, index, entry, &pieces, &outcome, err);
+    if (done && *ret_grown && outcome == READ_DONE)
+        add_grown(range, index, &pieces);
+    free(pieces.list);
+    *ret_outcome = outcome == READ_OTHER_SIZE ? READ_MOVING : outcome;
+    return done;
+}
+
+/* What the base before has of it, if it has: small, or in pieces. *ret_present false: neither. */
+static bool take_previous(struct small_range *range, size_t index, uint8_t *room, bool *ret_present,
+                          struct err *err)
+{
+    struct tree_entry *entry = tree_at(range->request->tree, index);
+    const char *path = tree_path(range->request->tree, entry);
     const struct tree_entry *previous = base_previous_of(range->request, path);
+    struct base_pieces pieces = {0};
     struct err why = {0};
 
-    *ret_outcome = SMALL_ABSENT;
+    *ret_present = previous != NULL;
     if (!previous)
         return true;
     if (previous->content == CONTENT_INLINE && !base_previous_read(&range->previous, previous, room, &why)) {
+        *ret_present = false;
         (void)snprintf(range->lost, sizeof(range->lost), "%s", path);
         range->lost_why = why;
         if (why.code == ERR_CORRUPT)
@@ -81,24 +122,11 @@ static bool take_previous_small(struct small_range *range, struct tree_entry *en
         return false;
     }
     base_take_previous(entry, previous);
-    *ret_outcome = previous->content == CONTENT_PIECES ? SMALL_LARGE : SMALL_PRESENT;
+    if (previous->content != CONTENT_PIECES)
+        return true;
+    base_pieces_copy(range->request, previous, &pieces);
+    add_grown(range, index, &pieces);
     return true;
-}
-
-static bool read_small(struct small_range *range, struct tree_entry *entry, uint8_t *room,
-                       enum small_outcome *ret_outcome, struct err *err)
-{
-    const char *path = tree_path(range->tree, entry);
-    enum read_outcome outcome = READ_GONE;
-
-    for (int attempt = 0; entry->inode != 0 && attempt < READ_ATTEMPTS; attempt++) {
-        if (!read_small_once(range->request, entry, path, room, &outcome, err))
-            return false;
-        if (outcome != READ_MOVING)
-            break;
-    }
-    *ret_outcome = SMALL_PRESENT;
-    return outcome == READ_DONE || take_previous_small(range, entry, room, ret_outcome, err);
 }
 
 static bool is_small(const struct tree_entry *entry)
@@ -118,25 +146,41 @@ static bool flush_frame(struct small_range *range, struct part_writer *writer, c
     return true;
 }
 
+/* Puts one file into the room, or where else it belongs. *ret_used: bytes of the room. */
+static bool pack_one(struct small_range *range, size_t index, uint8_t *room, size_t *ret_used,
+                     struct err *err)
+{
+    struct tree_entry *entry = tree_at(range->request->tree, index);
+    enum read_outcome outcome = READ_GONE;
+    bool grown = false, present = true;
+
+    if (!read_small(range, index, room, &grown, &outcome, err))
+        return false;
+    range->moved = range->moved || outcome == READ_MOVING;
+    if (outcome != READ_DONE && !take_previous(range, index, room, &present, err))
+        return false;
+    if (!present)
+        entry->kind = 0; /* dropped by tree_compact() */
+    *ret_used = present && entry->size <= TREE_INLINE_MAX ? entry->size : 0;
+    return true;
+}
+
 static bool pack_small(struct small_range *range, struct part_writer *writer, uint8_t *raw, struct err *err)
 {
     size_t used = 0;
 
     for (size_t at = range->first; at < range->end; at++) {
-        struct tree_entry *entry = tree_at(range->tree, at);
-        enum small_outcome outcome = SMALL_ABSENT;
-        if (!is_small(entry) || (entry->size == 0 && entry->inode != 0))
+        struct tree_entry *entry = tree_at(range->request->tree, at);
+        size_t size = 0;
+        if (!is_small(entry))
             continue;
         if (used + TREE_INLINE_MAX > FRAME_RAW_BYTES && !flush_frame(range, writer, raw, &used, err))
             return false;
-        if (!read_small(range, entry, raw + used, &outcome, err))
+        if (!pack_one(range, at, raw + used, &size, err))
             return false;
-        if (outcome == SMALL_ABSENT)
-            entry->kind = 0; /* dropped by tree_compact() */
-        if (outcome != SMALL_PRESENT || entry->size == 0)
-            continue;
-        tree_set_inline(entry, range->frame, (uint32_t)used);
-        used += entry->size;
+        if (size > 0)
+            tree_set_inline(entry, range->frame, (uint32_t)used);
+        used += size;
     }
     return flush_frame(range, writer, raw, &used, err) && part_writer_finish(writer, err);
 }
@@ -156,9 +200,9 @@ static bool cut_small_range(void *context, struct err *err)
     return cut;
 }
 
-static size_t split_small(const struct base_request *request, struct tree *tree,
-                          struct small_range **ret_ranges)
+static size_t split_small(const struct base_request *request, struct small_range **ret_ranges)
 {
+    struct tree *tree = request->tree;
     struct small_range *ranges = NULL;
     size_t count = 0, first = 0;
     uint64_t bytes = 0;
@@ -169,8 +213,7 @@ static size_t split_small(const struct base_request *request, struct tree *tree,
         if (bytes < SMALL_RANGE_BYTES && at + 1 < tree_count(tree))
             continue;
         ranges = xrealloc(ranges, (count + 1) * sizeof(*ranges));
-        ranges[count++] =
-            (struct small_range){.request = request, .tree = tree, .first = first, .end = at + 1};
+        ranges[count++] = (struct small_range){.request = request, .first = first, .end = at + 1};
         first = at + 1;
         bytes = 0;
     }
@@ -184,31 +227,35 @@ static void number_frames(struct small_range *range, struct manifest *manifest)
 
     part_list_append(&range->list, manifest, &first);
     for (size_t at = range->first; at < range->end; at++) {
-        struct tree_entry *entry = tree_at(range->tree, at);
+        struct tree_entry *entry = tree_at(manifest->tree, at);
         if (entry->kind == ENTRY_FILE && entry->content == CONTENT_INLINE)
             tree_set_inline(entry, first + entry->target, entry->extra);
     }
 }
 
-/* Pieces are added to the tree by one thread, when the others are done. */
-static void name_previous_pieces(const struct base_request *request, struct tree *tree)
+/* One thread does this, when the others are done. */
+static void take_result(struct small_range *range, struct base_result *result)
 {
-    for (size_t at = 0; at < tree_count(tree); at++) {
-        struct tree_entry *entry = tree_at(tree, at);
-        const struct tree_entry *previous;
-        if (entry->kind != ENTRY_FILE || entry->content != CONTENT_NONE || entry->size <= TREE_INLINE_MAX)
-            continue;
-        previous = base_previous_of(request, tree_path(tree, entry));
-        assert(previous && previous->content == CONTENT_PIECES);
-        tree_set_pieces(tree, entry, tree_pieces(request->previous->tree, previous), previous->extra);
+    number_frames(range, &result->manifest);
+    for (size_t at = 0; at < range->grown_count; at++) {
+        struct grown *grown = &range->grown[at];
+        tree_set_pieces(result->manifest.tree, tree_at(result->manifest.tree, grown->index),
+                        grown->pieces.list, grown->pieces.count);
+        result->blobs_uploaded += grown->pieces.uploaded;
+        free(grown->pieces.list);
     }
+    free(range->grown);
+    result->moved = result->moved || range->moved;
+    if (!range->lost[0])
+        return;
+    memcpy(result->lost, range->lost, sizeof(result->lost));
+    result->lost_why = range->lost_why;
 }
 
 bool base_small_files_cut(struct base_request *request, struct base_result *result, struct err *err)
 {
-    struct manifest *manifest = &result->manifest;
     CLEANUP(freep) struct small_range *ranges = NULL;
-    size_t count = split_small(request, manifest->tree, &ranges);
+    size_t count = split_small(request, &ranges);
     struct task_group group;
     bool cut;
 
@@ -216,14 +263,7 @@ bool base_small_files_cut(struct base_request *request, struct base_result *resu
     for (size_t at = 0; at < count; at++)
         group_submit(&group, cut_small_range, &ranges[at]);
     cut = group_wait(&group, err);
-    for (size_t at = 0; at < count; at++) {
-        number_frames(&ranges[at], manifest);
-        if (!ranges[at].lost[0])
-            continue;
-        memcpy(result->lost, ranges[at].lost, sizeof(result->lost));
-        result->lost_why = ranges[at].lost_why;
-    }
-    if (cut)
-        name_previous_pieces(request, manifest->tree);
+    for (size_t at = 0; at < count; at++)
+        take_result(&ranges[at], result);
     return cut;
 }

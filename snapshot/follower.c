@@ -98,6 +98,9 @@ bool follower_freeze(struct follower *follower, uint64_t deadline_ms, struct fol
 {
     struct database *databases[DATABASES_MAX];
     struct follower_frozen frozen;
+    /* Before the commits: an event that came between a commit and its look would else make up for the commit
+     * in the sum, and it would pass for contained. */
+    uint64_t events = watch_drain(follower->watch);
 
     for (size_t at = 0; at < follower->count; at++)
         databases[at] = follower->followed[at].source.database;
@@ -107,7 +110,7 @@ bool follower_freeze(struct follower *follower, uint64_t deadline_ms, struct fol
     frozen.commits = follower->departed;
     for (size_t at = 0; at < follower->count; at++)
         frozen.commits += database_frozen(databases[at])->position - 1;
-    frozen.position = watch_drain(follower->watch) + follower->noted + frozen.commits;
+    frozen.position = events + follower->noted + frozen.commits;
     *ret_frozen = frozen;
     return true;
 }

@@ -58,7 +58,8 @@ bool follower_is_complete(const struct follower *follower, const struct manifest
 /* What each attached database needs now and again; every 100 ms while there are commits. */
 void follower_tend(struct follower *follower);
 
-/* What the frozen state contains. File events count as seen up to the freeze, so scan afterwards. */
+/* What the frozen state contains. File events count as seen up to the beginning of the freeze: scan
+ * afterwards. */
 struct follower_frozen {
     uint64_t position;
     uint64_t commits;

@@ -151,20 +151,33 @@ bool guarded_file_reopen(int path_fd, int *ret_fd, struct err *err)
     return true;
 }
 
+static bool enter_and_open(int path_fd, const struct stat *status, const char *path, int *ret_fd,
+                           struct err *err)
+{
+    if (!enter_opener(status, path, err))
+        return false;
+    if (guarded_file_reopen(path_fd, ret_fd, err))
+        return true;
+    leave_opener(status);
+    return err_wrap(err, "%s", path);
+}
+
 bool guarded_file_open(int directory_fd, const char *path, int *ret_fd, struct err *err)
 {
     CLEANUP(close_fdp) int path_fd = -1;
     struct stat status;
 
-    if (!open_path(directory_fd, path, &path_fd, &status, err))
-        return false;
-    if (!enter_opener(&status, path, err))
-        return false;
-    if (!guarded_file_reopen(path_fd, ret_fd, err)) {
-        leave_opener(&status);
-        return err_wrap(err, "%s", path);
-    }
-    return true;
+    return open_path(directory_fd, path, &path_fd, &status, err) &&
+           enter_and_open(path_fd, &status, path, ret_fd, err);
+}
+
+bool guarded_file_open_held(int path_fd, int *ret_fd, struct err *err)
+{
+    struct stat status;
+
+    if (fstat(path_fd, &status) != 0)
+        return err_errno(err, "look at a held file");
+    return enter_and_open(path_fd, &status, "a held file", ret_fd, err);
 }
 
 void guarded_file_close(int fd)

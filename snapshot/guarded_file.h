@@ -39,7 +39,9 @@ bool guarded_file_is_claimed(dev_t device, ino_t inode);
 /* Opens a regular file for reading, unless it is claimed (ERR_CONFLICT). Close it with guarded_file_close().
  */
 bool guarded_file_open(int directory_fd, const char *path, int *ret_fd, struct err *err) CHECKED;
-/* Closes what guarded_file_open() gave; -1 is fine. */
+/* The same for the file that an O_PATH descriptor stands for, whatever became of its name. */
+bool guarded_file_open_held(int path_fd, int *ret_fd, struct err *err) CHECKED;
+/* Closes what these two gave; -1 is fine. */
 void guarded_file_close(int fd);
 
 /* For CLEANUP(); what DEFINE_CLEANUP would make of an int, clang-tidy wants const. */

@@ -19,6 +19,7 @@
 enum {
     FREEZE_MS = 10000,
     SETTLE_ATTEMPTS = 5,
+    MOVING_MAX = 5,
     DROPPED_MAX = 100000, /* in one record; what is above costs space and nothing else */
 };
 
@@ -235,6 +236,16 @@ static void warn_of_lost(struct shipper *shipper, const struct base_result *resu
     shipper->warn(shipper->warn_context, why.text);
 }
 
+/* The position that is durable with this base. A file that was being rewritten went in as it was before, so
+ * what had been seen of it is not; but one that never stands still can't hold up everything else for ever. */
+static uint64_t position_of(struct shipper *shipper, const struct base_result *result, uint64_t frozen)
+{
+    shipper->moving = result->moved ? shipper->moving + 1 : 0;
+    if (shipper->moving == 0 || shipper->moving > MOVING_MAX)
+        return frozen;
+    return atomic_load(&shipper->durable);
+}
+
 static bool cut(struct shipper *shipper, bool final, struct err *err)
 {
     struct base_request request = {
@@ -267,7 +278,7 @@ static bool cut(struct shipper *shipper, bool final, struct err *err)
     /* What was cut stays frozen: as long as the files are the base, their hash proves after a crash that this
      * disk holds it. */
     warn_of_lost(shipper, &result);
-    freeze_base_record(shipper, &result, frozen.position);
+    freeze_base_record(shipper, &result, position_of(shipper, &result, frozen.position));
     return true;
 }
 

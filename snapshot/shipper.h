@@ -30,6 +30,7 @@ struct shipper {
     struct manifest previous; /* the newest announced base; valid if has_previous */
     bool has_previous;
     struct deletions deletions;
+    unsigned moving; /* bases in a row that met a file while it was rewritten */
     bool warned_state;
     bool warned_prune;
 
