@@ -54,6 +54,6 @@ bool store_open(const struct store_config *config, const atomic_bool *canceled,
 struct store *store_retry(struct store *inner, uint64_t deadline_ms, const atomic_bool *canceled);
 /* From now on no call of this decorator waits for another attempt beyond until_ms of clock_monotonic_ms(),
  * those under way included; UINT64_MAX (as at first): as long as it may. Any thread. */
-void store_retry_until(struct store *retry, uint64_t until_ms);
+void store_retry_until(struct store *store, uint64_t until_ms);
 
 #endif
