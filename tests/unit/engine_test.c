@@ -1,179 +1,39 @@
-/* The engine over a store in memory and a real directory with real databases: lives that follow each other.
- */
+/* The engine over a store in memory and a real directory with a real database: what a life ships, and what
+ * the next one finds. */
 #include "snapshot/engine.h"
 
 #include "base/clock.h"
-#include "base/fs.h"
-#include "tests/double/sample.h"
-#include "tests/double/scratch.h"
-#include "tests/double/store_fault.h"
-#include "tests/double/store_mem.h"
-#include "tests/double/writer.h"
+#include "tests/double/life.h"
 #include "tests/tap.h"
 
-#include "base/thread.h"
-
-#include <fcntl.h>
 #include <sys/stat.h>
-
-enum { LIMIT_MS = 20000 };
-
-struct life {
-    struct store *mem;
-    struct store *faulty;
-    struct scratch disk;
-    struct engine_config config;
-    struct engine *engine;
-    atomic_bool canceled;
-};
-
-static void set_up(struct life *life)
-{
-    *life = (struct life){.mem = store_mem_new()};
-    life->faulty = store_fault_new(life->mem);
-    scratch_open(&life->disk);
-    life->config = (struct engine_config){
-        .store = life->faulty,
-        .data_directory = life->disk.path,
-        .exclude = "tmp",
-        .databases = "*",
-        .version = "test",
-        .sync_interval_ms = 50,
-        .retention_ms = 60000,
-        .start_timeout_ms = 2000,
-        .takeover_wait_ms = 300,
-    };
-}
-
-static void tear_down(struct life *life)
-{
-    engine_free(life->engine);
-    scratch_close(&life->disk);
-    store_free(life->faulty);
-    store_free(life->mem);
-}
-
-/* Waits for what `wanted` says of a status; false after the limit. */
-static bool await(struct life *life, bool (*wanted)(const struct engine_status *status),
-                  struct engine_status *status)
-{
-    uint64_t limit_ms = clock_monotonic_ms() + LIMIT_MS;
-
-    do {
-        engine_status(life->engine, status);
-        if (wanted(status))
-            return true;
-        (void)event_wait(engine_event_fd(life->engine), 20);
-    } while (clock_monotonic_ms() < limit_ms);
-    printf("# phase %d, step %s, position %d of %d, error %s\n", (int)status->phase, status->step,
-           (int)status->durable_position, (int)status->position, status->err.text);
-    return false;
-}
-
-static bool is_ready(const struct engine_status *status)
-{
-    return status->phase != ENGINE_STARTING;
-}
-
-static bool is_durable(const struct engine_status *status)
-{
-    return status->phase == ENGINE_SERVING && status->published && !status->has_changes && !status->degraded;
-}
-
-static bool is_over(const struct engine_status *status)
-{
-    return status->phase >= ENGINE_DONE;
-}
-
-static bool begin(struct life *life)
-{
-    struct engine_status status;
-    struct err err = {0};
-
-    if (!engine_open(&life->config, &life->canceled, &life->engine, &err)) {
-        printf("# %s\n", err.text);
-        return false;
-    }
-    return await(life, is_ready, &status) &&
-           (status.phase == ENGINE_RESTORED || (printf("# %s\n", status.err.text), false));
-}
-
-static bool settle(struct life *life)
-{
-    struct engine_status status;
-
-    return await(life, is_durable, &status);
-}
-
-static enum engine_phase end(struct life *life)
-{
-    struct engine_status status = {0};
-
-    engine_flush(life->engine, 5000);
-    (void)await(life, is_over, &status);
-    if (status.phase != ENGINE_DONE)
-        printf("# ended with %s\n", status.err.text);
-    engine_free(life->engine);
-    life->engine = NULL;
-    return status.phase;
-}
-
-static void wipe(struct life *life)
-{
-    struct err err = {0};
-    char name[64];
-
-    (void)snprintf(name, sizeof(name), "%s", life->disk.path);
-    EXPECT_OK(fs_remove_tree(AT_FDCWD, name, &err), &err);
-    (void)close(life->disk.fd);
-    EXPECT_INT(mkdir(name, 0755), 0);
-    life->disk.fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
-static void write_plan(struct life *life, struct writer_plan *plan, uint64_t commits)
-{
-    *plan = (struct writer_plan){.commits_max = commits, .rate = 200, .bytes = 2000};
-    (void)snprintf(plan->paths[0], sizeof(plan->paths[0]), "%s/db.sqlite3", life->disk.path);
-}
-
-static int64_t value_on_disk(struct life *life)
-{
-    char path[128];
-
-    (void)snprintf(path, sizeof(path), "%s/db.sqlite3", life->disk.path);
-    return sample_value(path);
-}
 
 TEST(what_was_shipped_is_back_after_the_disk_is_gone)
 {
     struct life life;
-    struct writer writer = {0};
-    struct writer_plan plan;
     char *text;
 
-    set_up(&life);
-    REQUIRE(begin(&life));
-    write_plan(&life, &plan, 0);
-    REQUIRE(writer_start(&writer, &plan));
+    life_set_up(&life);
+    REQUIRE(life_begin(&life));
     scratch_write(life.disk.fd, "storage/small", "small content");
+    scratch_write(life.disk.fd, "storage/nothing", "");
     scratch_mkdir(life.disk.fd, "storage/empty");
     scratch_symlink(life.disk.fd, "small", "storage/link");
     engine_answered(life.engine);
-    REQUIRE(writer_wait(&writer, 20));
-    EXPECT(writer_stop(&writer));
-    REQUIRE(settle(&life));
-    EXPECT_INT(end(&life), ENGINE_DONE);
-    int64_t before = (int64_t)writer.stats->commits;
-    wipe(&life);
-    REQUIRE(begin(&life));
-    EXPECT_INT(value_on_disk(&life), before);
+    REQUIRE(life_commit(&life, 20));
+    REQUIRE(life_settle(&life));
+    EXPECT_INT(life_end(&life), ENGINE_DONE);
+    life_wipe(&life);
+    REQUIRE(life_begin(&life));
+    EXPECT_INT(life_value(life.disk.path), 20);
     text = scratch_read(life.disk.fd, "storage/small");
     EXPECT(text && strcmp(text, "small content") == 0);
     free(text);
+    EXPECT_INT(scratch_stat(life.disk.fd, "storage/nothing").st_size, 0);
     EXPECT(S_ISDIR(scratch_stat(life.disk.fd, "storage/empty").st_mode));
     EXPECT(S_ISLNK(scratch_stat(life.disk.fd, "storage/link").st_mode));
-    EXPECT_INT(end(&life), ENGINE_DONE);
-    tear_down(&life);
+    EXPECT_INT(life_end(&life), ENGINE_DONE);
+    life_tear_down(&life);
 }
 
 TEST(a_large_file_travels_in_pieces_that_are_uploaded_once)
@@ -181,150 +41,217 @@ TEST(a_large_file_travels_in_pieces_that_are_uploaded_once)
     struct life life;
     enum { SIZE = 20 << 20 };
     uint8_t *bytes = malloc(SIZE);
-    struct stat status;
-    size_t blobs;
     char *back;
 
-    set_up(&life);
+    life_set_up(&life);
     for (size_t at = 0; at < SIZE; at++)
         bytes[at] = (uint8_t)((at * 2654435761U >> 13) + (at >> 23));
-    REQUIRE(begin(&life));
+    REQUIRE(life_begin(&life));
     scratch_write_bytes(life.disk.fd, "big", bytes, SIZE);
     engine_answered(life.engine);
-    REQUIRE(settle(&life));
-    blobs = store_mem_count(life.mem, "blob/");
-    EXPECT_INT(blobs, 3);
-    scratch_write(life.disk.fd, "other", "x");
-    REQUIRE(settle(&life));
-    EXPECT_INT(end(&life), ENGINE_DONE);
+    REQUIRE(life_settle(&life));
     EXPECT_INT(store_mem_count(life.mem, "blob/"), 3);
-    wipe(&life);
-    REQUIRE(begin(&life));
-    status = scratch_stat(life.disk.fd, "big");
-    EXPECT_INT(status.st_size, SIZE);
+    scratch_write(life.disk.fd, "other", "x");
+    REQUIRE(life_settle(&life));
+    EXPECT_INT(life_end(&life), ENGINE_DONE);
+    EXPECT_INT(store_mem_count(life.mem, "blob/"), 3);
+    life_wipe(&life);
+    REQUIRE(life_begin(&life));
+    EXPECT_INT(scratch_stat(life.disk.fd, "big").st_size, SIZE);
     back = scratch_read(life.disk.fd, "big");
     EXPECT(back && memcmp(back, bytes, SIZE) == 0);
     free(back);
-    EXPECT_INT(end(&life), ENGINE_DONE);
+    EXPECT_INT(life_end(&life), ENGINE_DONE);
     free(bytes);
-    tear_down(&life);
+    life_tear_down(&life);
 }
 
 TEST(nothing_is_published_before_the_backend_has_answered)
 {
     struct life life;
 
-    set_up(&life);
-    REQUIRE(begin(&life));
+    life_set_up(&life);
+    REQUIRE(life_begin(&life));
     scratch_write(life.disk.fd, "half", "initialised");
-    EXPECT_INT(end(&life), ENGINE_DONE);
+    EXPECT_INT(life_end(&life), ENGINE_DONE);
     EXPECT_INT(store_mem_count(life.mem, "base/"), 0);
     EXPECT_INT(store_mem_count(life.mem, "log/"), 2); /* open and close */
-    /* The next start finds an unfinished first boot: it goes aside. */
-    REQUIRE(begin(&life));
-    EXPECT(!scratch_exists(life.disk.fd, "half"));
-    EXPECT_INT(end(&life), ENGINE_DONE);
-    tear_down(&life);
+    life_tear_down(&life);
 }
 
 TEST(a_warm_disk_that_is_as_shipped_ships_nothing)
 {
     struct life life;
-    struct writer writer = {0};
-    struct writer_plan plan;
     size_t bases;
 
-    set_up(&life);
-    REQUIRE(begin(&life));
-    write_plan(&life, &plan, 20);
-    REQUIRE(writer_start(&writer, &plan));
+    life_set_up(&life);
+    REQUIRE(life_begin(&life));
     engine_answered(life.engine);
-    REQUIRE(writer_wait(&writer, 10));
-    EXPECT(writer_stop(&writer));
-    EXPECT_INT(end(&life), ENGINE_DONE);
+    scratch_write(life.disk.fd, "files/a", "a");
+    REQUIRE(life_commit(&life, 20));
+    EXPECT_INT(life_end(&life), ENGINE_DONE);
     bases = store_mem_count(life.mem, "base/");
-    REQUIRE(begin(&life));
+    for (int start = 0; start < 2; start++) {
+        REQUIRE(life_begin(&life));
+        engine_answered(life.engine);
+        REQUIRE(life_settle(&life));
+        EXPECT_INT(life_end(&life), ENGINE_DONE);
+        EXPECT_INT(store_mem_count(life.mem, "base/"), bases);
+        EXPECT(!scratch_exists(life.disk.fd, ".holdfast/aside"));
+    }
+    EXPECT_INT(store_fault_count(life.faulty, "get", "part/"), 0);
+    life_tear_down(&life);
+}
+
+TEST(an_idle_engine_makes_no_request)
+{
+    struct life life;
+    size_t requests;
+
+    life_set_up(&life);
+    REQUIRE(life_begin(&life));
     engine_answered(life.engine);
-    REQUIRE(settle(&life));
-    EXPECT_INT(end(&life), ENGINE_DONE);
-    EXPECT_INT(store_mem_count(life.mem, "base/"), bases);
-    tear_down(&life);
+    REQUIRE(life_commit(&life, 5));
+    REQUIRE(life_settle(&life));
+    EXPECT(clock_pause(300, NULL)); /* what is left to prune is pruned */
+    requests = store_fault_count(life.faulty, NULL, NULL);
+    EXPECT(clock_pause(1500, NULL));
+    EXPECT_INT(store_fault_count(life.faulty, NULL, NULL), requests);
+    EXPECT_INT(life_end(&life), ENGINE_DONE);
+    life_tear_down(&life);
 }
 
 TEST(a_second_owner_fences_the_first)
 {
     struct life first, second;
-    struct engine_status status;
 
-    set_up(&first);
-    set_up(&second);
+    life_set_up(&first);
+    life_set_up(&second);
     second.config.store = first.faulty;
-    REQUIRE(begin(&first));
+    REQUIRE(life_begin(&first));
     scratch_write(first.disk.fd, "a", "1");
     engine_answered(first.engine);
-    REQUIRE(settle(&first));
-    REQUIRE(begin(&second));
+    REQUIRE(life_settle(&first));
+    REQUIRE(life_begin(&second));
     EXPECT(scratch_exists(second.disk.fd, "a"));
     scratch_write(first.disk.fd, "b", "too late");
-    REQUIRE(await(&first, is_over, &status));
-    EXPECT_INT(status.phase, ENGINE_FENCED);
-    EXPECT_INT(status.err.code, ERR_FENCED);
-    EXPECT_INT(end(&second), ENGINE_DONE);
-    tear_down(&second);
-    tear_down(&first);
+    REQUIRE(life_await(&first, life_is_over));
+    EXPECT_INT(first.status.phase, ENGINE_FENCED);
+    EXPECT_INT(first.status.err.code, ERR_FENCED);
+    EXPECT_INT(life_end(&second), ENGINE_DONE);
+    life_tear_down(&second);
+    life_tear_down(&first);
+}
+
+static bool is_degraded(const struct engine_status *status)
+{
+    return status->degraded;
+}
+
+static bool is_mended(const struct engine_status *status)
+{
+    return !status->degraded;
 }
 
 TEST(a_store_that_is_away_degrades_and_nothing_is_lost)
 {
     struct life life;
-    struct engine_status status;
 
-    set_up(&life);
+    life_set_up(&life);
     life.config.start_timeout_ms = 300;
-    REQUIRE(begin(&life));
+    REQUIRE(life_begin(&life));
     engine_answered(life.engine);
     scratch_write(life.disk.fd, "a", "1");
-    REQUIRE(settle(&life));
+    REQUIRE(life_settle(&life));
     store_fault_add(life.faulty, &(struct store_fault){.kind = FAULT_BEFORE, .code = ERR_TRANSIENT});
     scratch_write(life.disk.fd, "b", "2");
-    for (int tries = 0; tries < 1000; tries++) {
-        engine_status(life.engine, &status);
-        if (status.degraded)
-            break;
-        (void)event_wait(engine_event_fd(life.engine), 20);
-    }
-    EXPECT(status.degraded);
-    EXPECT(status.has_changes);
+    REQUIRE(life_await(&life, is_degraded));
+    EXPECT(life.status.has_changes);
+    EXPECT(life.status.lag_ms > 0);
     store_fault_clear(life.faulty);
-    REQUIRE(settle(&life));
-    engine_status(life.engine, &status);
-    EXPECT(!status.degraded);
-    EXPECT_INT(end(&life), ENGINE_DONE);
-    wipe(&life);
-    REQUIRE(begin(&life));
+    REQUIRE(life_settle(&life));
+    EXPECT(!life.status.degraded);
+    EXPECT_INT(life_end(&life), ENGINE_DONE);
+    life_wipe(&life);
+    REQUIRE(life_begin(&life));
     EXPECT(scratch_exists(life.disk.fd, "b"));
-    EXPECT_INT(end(&life), ENGINE_DONE);
-    tear_down(&life);
+    EXPECT_INT(life_end(&life), ENGINE_DONE);
+    life_tear_down(&life);
 }
 
-TEST(a_flush_that_fails_says_so)
+TEST(a_file_that_may_not_be_read_degrades_by_name_and_is_shipped_when_it_may)
 {
     struct life life;
-    struct engine_status status;
 
-    set_up(&life);
-    life.config.start_timeout_ms = 200;
-    REQUIRE(begin(&life));
+    if (geteuid() == 0 && seteuid(65534) != 0)
+        return;
+    life_set_up(&life);
+    REQUIRE(life_begin(&life));
     engine_answered(life.engine);
     scratch_write(life.disk.fd, "a", "1");
-    REQUIRE(settle(&life));
+    REQUIRE(life_settle(&life));
+    scratch_write(life.disk.fd, "secret", "2");
+    EXPECT_INT(fchmodat(life.disk.fd, "secret", 0, 0), 0);
+    REQUIRE(life_await(&life, is_degraded));
+    EXPECT_INT(life.status.err.code, ERR_DENIED);
+    EXPECT(strstr(life.status.err.text, "secret") != NULL);
+    EXPECT_INT(fchmodat(life.disk.fd, "secret", 0600, 0), 0);
+    REQUIRE(life_await(&life, is_mended));
+    REQUIRE(life_settle(&life));
+    EXPECT_INT(life_end(&life), ENGINE_DONE);
+    /* At the start it is for the operator. */
+    EXPECT_INT(fchmodat(life.disk.fd, "secret", 0, 0), 0);
+    EXPECT(!life_try_begin(&life));
+    EXPECT_INT(life.status.err.code, ERR_DENIED);
+    life_tear_down(&life);
+}
+
+TEST(a_flush_that_fails_says_so_within_its_budget)
+{
+    struct life life;
+    uint64_t begun_ms;
+
+    life_set_up(&life);
+    life.config.start_timeout_ms = 60000;
+    REQUIRE(life_begin(&life));
+    engine_answered(life.engine);
+    scratch_write(life.disk.fd, "a", "1");
+    REQUIRE(life_settle(&life));
     store_fault_add(life.faulty, &(struct store_fault){.kind = FAULT_BEFORE, .code = ERR_TRANSIENT});
     scratch_write(life.disk.fd, "b", "2");
+    begun_ms = clock_monotonic_ms();
     engine_flush(life.engine, 1000);
-    REQUIRE(await(&life, is_over, &status));
-    EXPECT_INT(status.phase, ENGINE_FAILED);
-    EXPECT_INT(status.err.code, ERR_TRANSIENT);
-    tear_down(&life);
+    REQUIRE(life_await(&life, life_is_over));
+    EXPECT(clock_monotonic_ms() - begun_ms < 2000);
+    EXPECT_INT(life.status.phase, ENGINE_FAILED);
+    EXPECT_INT(life.status.err.code, ERR_TRANSIENT);
+    EXPECT(life.status.unshipped_ms > 0);
+    life_tear_down(&life);
+}
+
+TEST(a_drain_is_announced_although_a_snapshot_is_stuck)
+{
+    struct life life;
+
+    life_set_up(&life);
+    life.config.start_timeout_ms = 60000;
+    REQUIRE(life_begin(&life));
+    engine_answered(life.engine);
+    scratch_write(life.disk.fd, "a", "1");
+    REQUIRE(life_settle(&life));
+    store_fault_add(life.faulty,
+                    &(struct store_fault){
+                        .operation = "put", .key = "part/", .kind = FAULT_BEFORE, .code = ERR_TRANSIENT});
+    scratch_write(life.disk.fd, "b", "2");
+    store_fault_await(life.faulty, "put", "part/", 3); /* it is trying again and again */
+    engine_drain(life.engine, 60000);
+    store_fault_await(life.faulty, "create", "log/", 3); /* open, base, drain */
+    store_fault_clear(life.faulty);
+    EXPECT_INT(life_end(&life), ENGINE_DONE);
+    life_wipe(&life);
+    REQUIRE(life_begin(&life));
+    EXPECT(scratch_exists(life.disk.fd, "b"));
+    life_tear_down(&life);
 }
 
 TAP_MAIN()
