@@ -100,7 +100,8 @@ static int64_t judge(int directory_fd, const char *path)
     int big = version_of(directory_fd, "files/big", true);
     int small = version_of(directory_fd, "files/small", false);
 
-    if (value < 0 || big < version || small < version ||
+    /* At version 0 nothing is stood for: files may be there, half written. */
+    if (value < 0 || (version > 0 && (big < version || small < version)) ||
         (version == 1 && !scratch_exists(directory_fd, "files/gone"))) {
         printf("# a mixture: value %d, big %d, small %d, gone %d\n", (int)value, big, small,
                scratch_exists(directory_fd, "files/gone"));
