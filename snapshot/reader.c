@@ -34,12 +34,32 @@ static bool visit_newest(void *context, const struct store_entry *entry, struct 
     return true;
 }
 
-bool reader_find_head(struct store *store, struct reader_head *ret_head, struct err *err)
+/* What is listed as the newest may be pruned before it is read, once there is a newer one. */
+static bool read_newest(struct store *store, struct reader_head *head, struct err *err)
 {
     CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
-    struct reader_head head = {0};
-    uint64_t newest = 0;
     struct record record;
+
+    for (int listing = 1;; listing++) {
+        uint64_t newest = 0;
+        if (!store_list(store, "log/", NULL, 1, visit_newest, &newest, err))
+            return false;
+        if (newest == 0)
+            return err_set(err, ERR_CONFIG,
+                           "HOLDFAST_STORE holds no record yet; nothing was ever shipped to it");
+        if (log_read(store, &head->lineage, newest, &bytes, &record, err))
+            break;
+        if (err->code != ERR_NOT_FOUND || listing == PLANS_MAX)
+            return false;
+    }
+    head->header = record.header;
+    head->hash = record.hash;
+    return true;
+}
+
+bool reader_find_head(struct store *store, struct reader_head *ret_head, struct err *err)
+{
+    struct reader_head head = {0};
 
     if (!identity_read(store, &head.lineage, err)) {
         if (err->code == ERR_NOT_FOUND)
@@ -47,14 +67,8 @@ bool reader_find_head(struct store *store, struct reader_head *ret_head, struct 
                            "HOLDFAST_STORE holds nothing of holdfast; correct the bucket or the prefix");
         return false;
     }
-    if (!store_list(store, "log/", NULL, 1, visit_newest, &newest, err))
+    if (!read_newest(store, &head, err))
         return false;
-    if (newest == 0)
-        return err_set(err, ERR_CONFIG, "HOLDFAST_STORE holds no record yet; nothing was ever shipped to it");
-    if (!log_read(store, &head.lineage, newest, &bytes, &record, err))
-        return false;
-    head.header = record.header;
-    head.hash = record.hash;
     *ret_head = head;
     return true;
 }
@@ -71,8 +85,8 @@ bool reader_read_base(struct store *store, const struct id *lineage, uint64_t po
     if (record.header.kind != RECORD_BASE)
         return err_set(err, ERR_CORRUPT, "record %" PRIu64 " is named as a base and is none", position);
     base.header = record.header;
-    if (!base_body_decode(record.body, record.body_size, &base.body, err))
-        return err_wrap(err, "record %" PRIu64, position);
+    if (!record_base_body(&record, &base.body, err))
+        return false;
     *ret_base = base;
     return true;
 }
@@ -82,7 +96,17 @@ void reader_base_clear(struct reader_base *base)
     base_body_clear(&base->body);
 }
 
-/* From the newest base record back to the horizon. visit gets each; false from it ends the walk. */
+/* A base record that is absent: pruned since the walk began, or missing. */
+static bool explain_absence(struct store *store, uint64_t position, struct err *err)
+{
+    struct key key = key_log(position);
+    struct reader_head now;
+
+    if (!reader_find_head(store, &now, err))
+        return false;
+    return now.header.horizon > position || err_set(err, ERR_CORRUPT, "%s: it is missing", key.text);
+}
+
 bool reader_walk(struct store *store, const struct reader_head *head,
                  bool (*visit)(void *context, const struct reader_base *base, struct err *err), void *context,
                  struct err *err)
@@ -91,14 +115,22 @@ bool reader_walk(struct store *store, const struct reader_head *head,
 
     while (position != 0 && position >= head->header.horizon) {
         struct reader_base base;
+        struct err why = {0};
         bool goes_on;
-        if (!reader_read_base(store, &head->lineage, position, &base, err))
+        if (!reader_read_base(store, &head->lineage, position, &base, &why)) {
+            if (why.code == ERR_NOT_FOUND)
+                return explain_absence(store, position, err);
+            *err = why;
             return false;
+        }
         position = base.body.previous_base;
-        goes_on = visit(context, &base, err);
+        goes_on = visit(context, &base, &why);
         reader_base_clear(&base);
-        if (!goes_on)
-            return err->code == ERR_NONE;
+        if (goes_on)
+            continue;
+        if (why.code != ERR_NONE)
+            *err = why;
+        return why.code == ERR_NONE;
     }
     return true;
 }
@@ -125,14 +157,9 @@ bool reader_list(struct store *store, bool (*visit)(void *context, const struct 
 {
     struct listing listing = {visit, context};
     struct reader_head head;
-    struct err why = {0};
 
-    if (!reader_find_head(store, &head, err))
-        return false;
-    if (reader_walk(store, &head, list_point, &listing, &why))
-        return true;
-    *err = why;
-    return err_wrap(err, "list the points that can be restored");
+    return (reader_find_head(store, &head, err) && reader_walk(store, &head, list_point, &listing, err)) ||
+           err_wrap(err, "list the points that can be restored");
 }
 
 bool reader_load_manifest(struct store *store, const struct reader_base *base, struct manifest *ret_manifest,
@@ -185,15 +212,12 @@ static bool find_base(struct store *store, const struct reader_head *head, uint6
                       struct reader_base *ret_base, struct err *err)
 {
     struct search search = {.at = at == READER_LATEST ? UINT64_MAX : at};
-    struct err why = {0};
 
     if (at != READER_LATEST && at > head->header.position)
         return err_set(err, ERR_CONFIG, "record %" PRIu64 " does not exist; the newest is %" PRIu64, at,
                        head->header.position);
-    if (!reader_walk(store, head, stop_at, &search, &why)) {
-        *err = why;
+    if (!reader_walk(store, head, stop_at, &search, err))
         return false;
-    }
     if (!search.has_found && at != READER_LATEST)
         return err_set(err, ERR_CONFIG,
                        "record %" PRIu64

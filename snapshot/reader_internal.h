@@ -24,8 +24,9 @@ bool reader_read_base(struct store *store, const struct id *lineage, uint64_t po
                       struct reader_base *ret_base, struct err *err) CHECKED;
 void reader_base_clear(struct reader_base *base);
 
-/* Visits the base records from the newest back to the horizon. The visitor returns false to stop: with *err
- * set that is an error, without it is not. */
+/* Visits the base records from the newest back to the horizon, or to where the owner has pruned meanwhile.
+ * The visitor returns false to stop: with *err set that is an error, without it is not. ERR_CORRUPT: one is
+ * damaged or missing. */
 bool reader_walk(struct store *store, const struct reader_head *head,
                  bool (*visit)(void *context, const struct reader_base *base, struct err *err), void *context,
                  struct err *err) CHECKED;

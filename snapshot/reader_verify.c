@@ -1,8 +1,10 @@
 /* Verification reads every object back that a restorable point needs, and proves it as a restore would,
  * without writing.
  *
- * One damaged object must not hide the next, so the work goes on and the sum is told at the end. Blobs that
- * several bases name are read once. */
+ * One damaged object must not hide the next, so the work goes on and what was found is told at the end. An
+ * object that is missing may have been pruned under our hands: it counts only if a plan that was listed after
+ * the failure needs it too, and it fails again (protocol.md, P8). Blobs that several bases name are read
+ * once. */
 #include "snapshot/reader_internal.h"
 
 #include "snapshot/blob_names.h"
@@ -12,31 +14,68 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { PLANS_MAX = 5, GAP_TOLD_MAX = 8 };
+
+struct finding {
+    char *key;
+    char *reason;
+};
+
+struct findings {
+    struct finding *list;
+    size_t count;
+};
+
+static void findings_clear(struct findings *findings)
+{
+    for (size_t at = 0; at < findings->count; at++) {
+        free(findings->list[at].key);
+        free(findings->list[at].reason);
+    }
+    free(findings->list);
+    *findings = (struct findings){0};
+}
+
+static bool has_finding(const struct findings *findings, const char *key)
+{
+    for (size_t at = 0; at < findings->count; at++)
+        if (strcmp(findings->list[at].key, key) == 0)
+            return true;
+    return false;
+}
+
 struct verification {
     struct store *store;
     struct id lineage;
-    struct reader_damage damage;
     const struct reader_progress *progress;
     const atomic_bool *canceled;
     struct reader_result result;
     struct blob_names proved; /* read already, good or bad */
-    size_t damages;
+    struct findings findings;
+    uint64_t lowest; /* S of the oldest base that counts: above it no record may be missing */
+    uint64_t next;   /* the base record to which the walk goes next */
 };
 
-static void report(void *context, const char *key, const char *reason)
+/* Also called by the fetchers of a restore, one at a time, while nothing else runs here. */
+static void note(void *context, const char *key, const char *reason)
 {
-    struct verification *verification = context;
+    struct findings *findings = &((struct verification *)context)->findings;
 
-    verification->damages++;
-    verification->damage.report(verification->damage.context, key, reason);
+    findings->list = xrealloc(findings->list, (findings->count + 1) * sizeof(findings->list[0]));
+    findings->list[findings->count++] = (struct finding){xstrdup(key), xstrdup(reason)};
 }
 
 /* An error that says something about an object is a finding; any other ends the work. */
 static bool is_finding(struct verification *verification, const char *key, const struct err *why)
 {
+    size_t size = strlen(key);
+
     if (why->code != ERR_CORRUPT && why->code != ERR_NOT_FOUND)
         return false;
-    report(verification, key, why->text);
+    /* Most texts begin with the key. */
+    note(verification, key,
+         strncmp(why->text, key, size) == 0 && strncmp(why->text + size, ": ", 2) == 0 ? why->text + size + 2
+                                                                                       : why->text);
     return true;
 }
 
@@ -59,7 +98,7 @@ static bool verify_content(struct verification *verification, const struct manif
     size_t count = tree_count(manifest->tree);
     CLEANUP(freep) bool *known = xcalloc(count, sizeof(known[0]));
     struct restore_kept kept = {.entries = known};
-    struct restore_damage damage = {report, verification};
+    struct restore_damage damage = {note, verification};
     CLEANUP(restore_freep) struct restore *restore = NULL;
     struct blob_names names;
 
@@ -85,6 +124,8 @@ static bool verify_base(void *context, const struct reader_base *base, struct er
     struct err why = {0};
     bool verified;
 
+    verification->lowest = base->body.lowest_position;
+    verification->next = base->body.previous_base;
     if (!reader_load_manifest(verification->store, base, &manifest, &why)) {
         if (is_finding(verification, base->body.key.text, &why))
             return true;
@@ -101,11 +142,29 @@ static bool verify_base(void *context, const struct reader_base *base, struct er
     return verified;
 }
 
+/* The records, newest first. */
 struct chain {
     struct verification *verification;
-    uint64_t next;          /* the position of the record visited before, which is the newer one */
+    uint64_t next; /* the position that was visited before; 0: none */
+    bool has_previous;
     struct digest previous; /* what that one says of the record before it */
+    uint64_t packed;        /* up to here records may be in packs instead */
 };
+
+/* Tells the records between `position` and the one visited before that are needed and not there. */
+static void note_gap(struct chain *chain, uint64_t position)
+{
+    struct verification *verification = chain->verification;
+    uint64_t limit = verification->lowest > chain->packed ? verification->lowest : chain->packed;
+    int told = 0;
+
+    if (chain->next == 0 || position > limit)
+        limit = position;
+    for (uint64_t missing = chain->next; missing > limit + 1 && told < GAP_TOLD_MAX; told++) {
+        struct key key = key_log(--missing);
+        note(verification, key.text, "it is missing");
+    }
+}
 
 static bool verify_record(void *context, const struct store_entry *entry, struct err *err)
 {
@@ -114,68 +173,135 @@ static bool verify_record(void *context, const struct store_entry *entry, struct
     CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
     struct record record;
     uint64_t position = 0;
+    bool follows;
     struct err why = {0};
 
     if (!key_parse_log(entry->key, &position)) {
-        report(verification, entry->key, "it is not a record of holdfast");
+        note(verification, entry->key, "it is not a record of holdfast");
         return true;
     }
+    note_gap(chain, position);
+    follows = chain->has_previous && chain->next == position + 1;
+    chain->next = position;
+    chain->has_previous = false;
     if (!log_read(verification->store, &verification->lineage, position, &bytes, &record, &why)) {
-        chain->next = 0;
-        /* Packed or pruned since it was listed. */
-        if (why.code == ERR_NOT_FOUND || is_finding(verification, entry->key, &why))
+        if (is_finding(verification, entry->key, &why))
             return true;
         *err = why;
         return false;
     }
     verification->result.objects++;
-    if (chain->next == position + 1 && memcmp(chain->previous.bytes, record.hash.bytes, HASH_SIZE) != 0)
-        report(verification, entry->key,
-               "the record after it names another hash: two histories are mixed under one prefix");
-    chain->next = position;
+    if (follows && memcmp(chain->previous.bytes, record.hash.bytes, HASH_SIZE) != 0)
+        note(verification, entry->key,
+             "the record after it names another hash: two histories are mixed under one prefix");
+    chain->has_previous = true;
     chain->previous = record.header.previous;
+    return true;
+}
+
+static bool visit_pack(void *context, const struct store_entry *entry, struct err *err)
+{
+    struct chain *chain = context;
+    uint64_t first = 0, last = 0;
+
+    (void)err;
+    if (key_parse_pack(entry->key, &first, &last) && last > chain->packed)
+        chain->packed = last;
+    return true;
+}
+
+static bool verify_log(struct verification *verification, struct err *err)
+{
+    struct chain chain = {.verification = verification};
+
+    if (!store_list(verification->store, "pack/", NULL, 1, visit_pack, &chain, err) ||
+        !store_list(verification->store, "log/", NULL, 0, verify_record, &chain, err))
+        return false;
+    note_gap(&chain, 0);
+    return true;
+}
+
+/* Behind a base record that is damaged: the record before it names the base before. */
+static bool step_over(struct verification *verification, struct reader_head *head)
+{
+    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
+    uint64_t horizon = head->header.horizon, position = verification->next;
+    struct record record;
+    struct err unreadable = {0};
+
+    if (position < 2 ||
+        !log_read(verification->store, &head->lineage, position - 1, &bytes, &record, &unreadable))
+        return false;
+    head->header = record.header;
+    head->header.horizon = horizon;
+    verification->next = record.header.base.announced;
+    return true;
+}
+
+/* *ret_stopped: the first base record that is damaged or missing, if there is one. */
+static bool verify_bases(struct verification *verification, struct reader_head *head, struct err *ret_stopped,
+                         struct err *err)
+{
+    struct err why = {0};
+
+    verification->next = head->header.base.announced;
+    while (!reader_walk(verification->store, head, verify_base, verification, &why)) {
+        if (why.code != ERR_CORRUPT) {
+            *err = why;
+            return false;
+        }
+        if (ret_stopped->code == ERR_NONE)
+            *ret_stopped = why;
+        if (step_over(verification, head))
+            continue;
+        verification->lowest = head->header.horizon > 0 ? head->header.horizon - 1 : 0;
+        return true;
+    }
     return true;
 }
 
 static bool verify_once(struct verification *verification, struct err *err)
 {
-    struct chain chain = {.verification = verification};
     struct reader_head head;
     struct err why = {0};
+    size_t found;
 
     if (!reader_find_head(verification->store, &head, err))
         return false;
     verification->lineage = head.lineage;
+    verification->lowest = head.header.position; /* of a walk that ends at once nothing is known */
     verification->result.record = head.header.base.announced;
     verification->result.time_ns = head.header.time_ns;
-    if (!store_list(verification->store, "log/", NULL, 0, verify_record, &chain, err))
+    if (!verify_bases(verification, &head, &why, err))
         return false;
-    if (!reader_walk(verification->store, &head, verify_base, verification, &why)) {
-        if (is_finding(verification, "log/", &why))
-            return true;
-        *err = why;
+    found = verification->findings.count;
+    if (!verify_log(verification, err))
         return false;
-    }
+    /* A base record that stops the walk is usually found, and named, among all records. */
+    if (why.code != ERR_NONE && verification->findings.count == found)
+        note(verification, "log/", why.text);
     return true;
 }
 
-static void stay_silent(void *context, const char *key, const char *reason)
+static bool all_known(const struct findings *now, const struct findings *before)
 {
-    (void)context;
-    (void)key;
-    (void)reason;
+    for (size_t at = 0; at < now->count; at++)
+        if (!has_finding(before, now->list[at].key))
+            return false;
+    return true;
 }
 
-static bool run(struct store *store, const struct reader_damage *damage,
-                const struct reader_progress *progress, const atomic_bool *canceled,
-                struct verification *verification, struct err *err)
+/* One plan; what it found replaces *findings. */
+static bool run(struct verification *verification, struct findings *findings, struct err *err)
 {
     bool verified;
 
-    *verification =
-        (struct verification){.store = store, .damage = *damage, .progress = progress, .canceled = canceled};
+    verification->result = (struct reader_result){0};
     verified = verify_once(verification, err);
     blob_names_clear(&verification->proved);
+    findings_clear(findings);
+    *findings = verification->findings;
+    verification->findings = (struct findings){0};
     return verified;
 }
 
@@ -183,18 +309,26 @@ bool reader_verify(struct store *store, const struct reader_damage *damage,
                    const struct reader_progress *progress, const atomic_bool *canceled,
                    struct reader_result *ret_result, struct err *err)
 {
-    static const struct reader_damage silent = {stay_silent, NULL};
-    struct verification verification;
+    struct verification verification = {.store = store, .progress = progress, .canceled = canceled};
+    CLEANUP(findings_clear) struct findings now = {0}, before = {0};
+    size_t damaged = 0;
 
-    /* What fails once may have been pruned under our hands; what a plan made after that needs and doesn't get
-     * is damaged. */
-    if (!run(store, &silent, progress, canceled, &verification, err))
-        return false;
-    if (verification.damages > 0 && !run(store, damage, progress, canceled, &verification, err))
-        return false;
+    for (int plan = 1; plan <= PLANS_MAX; plan++) {
+        findings_clear(&before);
+        before = now;
+        now = (struct findings){0};
+        if (!run(&verification, &now, err))
+            return false;
+        if (all_known(&now, &before))
+            break;
+    }
+    for (size_t at = 0; at < now.count; at++) {
+        if (!has_finding(&before, now.list[at].key))
+            continue;
+        damage->report(damage->context, now.list[at].key, now.list[at].reason);
+        damaged++;
+    }
     *ret_result = verification.result;
-    if (verification.damages > 0)
-        return err_set(err, ERR_CORRUPT, "%zu objects of HOLDFAST_STORE are damaged or missing",
-                       verification.damages);
-    return true;
+    return damaged == 0 ||
+           err_set(err, ERR_CORRUPT, "%zu objects of HOLDFAST_STORE are damaged or missing", damaged);
 }
