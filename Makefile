@@ -173,7 +173,7 @@ fuzzers: $(FUZZERS)
 
 coverage:
 	find build/gcc-coverage -name '*.gcda' -delete 2>/dev/null || true
-	$(MAKE) CC=gcc COVERAGE=1 check
+	$(MAKE) CC=gcc COVERAGE=1 check system
 	@tests/coverage.sh build/gcc-coverage
 
 # First whether the rules still bite, then whether anything breaks them.

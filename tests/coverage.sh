@@ -1,6 +1,6 @@
 #!/bin/sh
 # Prints which share of its lines each source file's tests have run, the least covered first, and the whole.
-# Usage: tests/coverage.sh BUILD-FOLDER (after `make COVERAGE=1 check`; `make coverage` does both)
+# Usage: tests/coverage.sh BUILD-FOLDER (`make coverage` runs the tests before, those of the whole program too)
 set -eu
 
 build=$1

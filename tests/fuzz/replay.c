@@ -67,6 +67,8 @@ int main(int count, char **arguments)
     int seeds_count = scandir(path, &seeds, keep_files, alphasort);
 
     (void)count;
+    (void)setvbuf(stdout, NULL, _IOLBF,
+                  0); /* so that the seed that crashes is known: the one after the last */
     if (seeds_count <= 0) {
         printf("1..1\nnot ok 1 - there are seeds in %s\n", path);
         return EXIT_FAILURE;
@@ -76,7 +78,6 @@ int main(int count, char **arguments)
         bool held = replay_seed(directory_fd, seeds[at]->d_name);
         failed += !held;
         printf("%sok %d - %s\n", held ? "" : "not ", at + 1, seeds[at]->d_name);
-        (void)fflush(stdout); /* so that the next seed is known to be the one, should it crash */
         free(seeds[at]);
     }
     free(seeds);
