@@ -15,7 +15,7 @@
 #include <string.h>
 
 /* Requests with two meanings were accepted up to here (docs/DESIGN.md, Proxy). */
-#define STRICT_VERSION 0x01000A00
+#define STRICT_VERSION 0x01001000
 #define HEAD_ONLY_VERSION 0x00097701 /* also the first with MHD_OPTION_CLIENT_DISCIPLINE_LVL */
 
 enum {

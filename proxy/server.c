@@ -1,6 +1,6 @@
-/* Driving the HTTP library from our own event loop (docs/DESIGN.md, Proxy, has the measurements): it runs
- * when its descriptor is readable, when a visit was woken, and when a timeout of its own is due; again while
- * a round did something, since an answer that was queued is only sent by the next one. */
+/* Driving the HTTP library from our own event loop: it runs when its descriptor is readable, when a visit was
+ * woken, and when a timeout of its own is due; again while a round did something, since an answer that was
+ * queued is only sent by the next one. */
 #include "proxy/server.h"
 
 #include "base/cleanup.h"

@@ -1,6 +1,7 @@
 /* The durability seam: what the backend said is held until it is durable. */
 #include "tests/double/proxy_stand.h"
 
+#include "base/thread.h"
 #include "tests/tap.h"
 
 static const char get[] = "GET /x HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -178,6 +179,52 @@ TEST(what_fails_before_its_head_is_sent_becomes_503_and_the_rest_is_cut)
     REQUIRE(stand_held(&stand, 1));
     proxy_set_durable(stand.proxy, 1);
     EXPECT(strstr(peer_head(pending), "HTTP/1.1 200 "));
+    stand_stop(&stand);
+}
+
+/* A store that makes everything durable once each millisecond, in a thread of its own. */
+struct committer {
+    struct stand *stand;
+    _Atomic uint64_t durable;
+    int stop;
+};
+
+static void *commit(void *context)
+{
+    struct committer *committer = context;
+
+    while (!event_wait(committer->stop, 1)) {
+        uint64_t position = atomic_load(&committer->stand->position);
+        atomic_store(&committer->durable, position);
+        proxy_set_durable(committer->stand->proxy, position);
+    }
+    return NULL;
+}
+
+TEST(with_commits_going_on_beside_no_answer_comes_too_early_and_none_is_forgotten)
+{
+    enum { ROUNDS = 300 };
+    struct stand stand;
+    struct committer committer = {.stand = &stand};
+    struct err err = {0};
+    pthread_t thread;
+    int client, backend;
+
+    start_gated(&stand);
+    REQUIRE_OK(event_open(&committer.stop, &err), &err);
+    REQUIRE_OK(thread_start(&thread, "committer", commit, &committer, &err), &err);
+    client = ask(&stand, get, &backend);
+    for (uint64_t round = 1; round <= ROUNDS; round++) {
+        atomic_store(&stand.position, round);
+        peer_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        REQUIRE(strstr(peer_head(client), "200 OK"));
+        EXPECT(atomic_load(&committer.durable) >= round);
+        EXPECT_STR(peer_bytes(client, 2), "ok");
+        peer_say(client, get);
+        REQUIRE(strstr(peer_head(backend), "GET /x "));
+    }
+    event_raise(committer.stop);
+    (void)pthread_join(thread, NULL);
     stand_stop(&stand);
 }
 
