@@ -107,6 +107,14 @@ static struct upstream_connection *connect_new(struct upstream *upstream)
     return connection;
 }
 
+/* The event of its end may be waiting behind the one that we are in. */
+static bool is_open(const struct upstream_connection *connection)
+{
+    char byte;
+
+    return recv(connection->stream.source.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 static struct upstream_connection *take_idle(struct upstream *upstream)
 {
     struct list *first = list_take_first(&upstream->idle);
@@ -124,9 +132,13 @@ static struct upstream_connection *take_idle(struct upstream *upstream)
 struct upstream_connection *upstream_take(struct upstream *upstream, enum upstream_want want,
                                           void (*changed)(void *owner), void *owner)
 {
-    struct upstream_connection *connection = want == UPSTREAM_ANY ? take_idle(upstream) : NULL;
+    struct upstream_connection *connection = want == UPSTREAM_FRESH ? NULL : take_idle(upstream);
 
     assert(changed);
+    while (connection && want == UPSTREAM_OPEN && !is_open(connection)) {
+        upstream_drop(connection);
+        connection = take_idle(upstream);
+    }
     if (!connection)
         connection = connect_new(upstream);
     if (!connection)

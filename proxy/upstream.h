@@ -29,7 +29,8 @@ void upstream_init(struct upstream *upstream, struct loop *loop, const struct ad
 /* Drops what is idle. */
 void upstream_clear(struct upstream *upstream);
 
-enum upstream_want { UPSTREAM_ANY, UPSTREAM_FRESH };
+/* Any; any whose end hasn't come, which costs a system call to know; a new one. */
+enum upstream_want { UPSTREAM_ANY, UPSTREAM_OPEN, UPSTREAM_FRESH };
 
 /* An idle connection or a new one, which may not be connected yet: it becomes writable then, or broken. NULL
  * with errno if the backend refused at once. */

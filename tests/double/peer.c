@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -133,13 +134,10 @@ bool peer_is_silent(int fd)
     return poll(&look, 1, 0) == 0;
 }
 
-uint64_t peer_drain(int fd)
+bool peer_has(const char *words, const char *part)
 {
-    char bytes[64 * 1024];
-    uint64_t total = 0;
-    ssize_t got;
-
-    while ((got = recv(fd, bytes, sizeof(bytes), 0)) > 0)
-        total += (uint64_t)got;
-    return total;
+    if (strstr(words, part))
+        return true;
+    printf("#   \"%s\" is not in \"%s\"\n", part, words);
+    return false;
 }

@@ -32,7 +32,7 @@ const char *peer_rest(int fd);
 bool peer_ends(int fd);
 /* True if there is nothing to read now. */
 bool peer_is_silent(int fd);
-/* Reads and drops; how many bytes came before the end. */
-uint64_t peer_drain(int fd);
+/* True if part is in text; says so if not. */
+bool peer_has(const char *text, const char *part);
 
 #endif

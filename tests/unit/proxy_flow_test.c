@@ -182,6 +182,24 @@ TEST(an_echo_of_any_length_comes_back_while_it_goes_up)
     stand_stop(&stand);
 }
 
+TEST(a_client_that_has_not_sent_everything_slows_its_answer_down_too)
+{
+    const char *head;
+    char answer[100];
+    int client, backend;
+
+    start(false);
+    client =
+        peer_ask(stand.front, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nnot yet everything");
+    backend = stand_backend_request(&stand, &head);
+    (void)snprintf(answer, sizeof(answer), "HTTP/1.1 200 OK\r\nContent-Length: %" PRIu64 "\r\n\r\n", whole);
+    peer_say(backend, answer);
+    EXPECT(strstr(peer_head(client), "200 OK"));
+    move(backend, client, 0);
+    EXPECT(peer_ends(client));
+    stand_stop(&stand);
+}
+
 TEST(many_at_once_are_all_answered_whatever_the_order)
 {
     enum { COUNT = 200 };

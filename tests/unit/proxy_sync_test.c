@@ -182,6 +182,29 @@ TEST(what_fails_before_its_head_is_sent_becomes_503_and_the_rest_is_cut)
     stand_stop(&stand);
 }
 
+TEST(what_has_begun_is_cut_when_its_next_byte_may_not_wait)
+{
+    struct stand stand;
+    int streaming, socket, backend, other;
+
+    start_gated(&stand);
+    streaming = ask(&stand, get, &backend);
+    peer_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab");
+    EXPECT(strstr(peer_head(streaming), "200 OK"));
+    EXPECT_STR(peer_bytes(streaming, 2), "ab");
+    socket = ask(&stand, upgrade, &other);
+    peer_say(other, switching);
+    EXPECT(strstr(peer_head(socket), "101 "));
+    proxy_fail_held(stand.proxy, true);
+    atomic_store(&stand.position, 1);
+    peer_say(backend, "c");
+    EXPECT(peer_ends(streaming));
+    peer_say(other, "x");
+    EXPECT(peer_ends(socket));
+    EXPECT(stand_held(&stand, 0));
+    stand_stop(&stand);
+}
+
 /* A store that makes everything durable once each millisecond, in a thread of its own. */
 struct committer {
     struct stand *stand;

@@ -145,6 +145,22 @@ TEST(a_drain_says_goodbye_between_two_frames)
     stand_stop(&stand);
 }
 
+TEST(a_client_that_does_not_answer_the_goodbye_is_left)
+{
+    struct stand stand;
+    struct proxy_config config = stand_config(&stand);
+    int client, backend;
+
+    stand_start(&stand, &config);
+    client = open_tunnel(&stand, &backend);
+    proxy_drain(stand.proxy, 60 * 1000);
+    EXPECT(memcmp(peer_bytes(client, 4), "\x88\x02\x03\xe9", 4) == 0);
+    EXPECT(event_wait(stand.drained, PEER_PATIENCE_S * 1000));
+    EXPECT(peer_ends(client));
+    EXPECT(peer_ends(backend));
+    stand_stop(&stand);
+}
+
 TEST(a_drain_cuts_what_never_reaches_a_boundary)
 {
     struct stand stand;

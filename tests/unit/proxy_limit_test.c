@@ -1,0 +1,92 @@
+/* Limits of time and of number, through the running proxy. */
+#include "tests/double/proxy_stand.h"
+
+#include "tests/tap.h"
+
+static struct stand stand;
+static const char get[] = "GET /x HTTP/1.1\r\nHost: x\r\n\r\n";
+static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+TEST(silence_ends_an_idle_connection)
+{
+    struct proxy_config config = stand_config(&stand);
+    const char *head;
+    int client, backend;
+
+    config.idle_timeout_ms = 1000;
+    stand_start(&stand, &config);
+    client = peer_ask(stand.front, get);
+    backend = stand_backend_request(&stand, &head);
+    peer_say(backend, ok);
+    EXPECT(peer_has(peer_head(client), "200 OK"));
+    EXPECT_STR(peer_rest(client), "ok");
+    stand_stop(&stand);
+}
+
+TEST(a_slow_head_is_refused_and_a_silent_connection_just_closed)
+{
+    struct proxy_config config = stand_config(&stand);
+    int slow, silent;
+
+    config.head_timeout_ms = 200;
+    stand_start(&stand, &config);
+    slow = peer_ask(stand.front, "GET / HTTP/1.1\r\nHo");
+    silent = peer_connect(stand.front);
+    EXPECT(peer_has(peer_head(slow), "HTTP/1.1 408 Request Timeout\r\n"));
+    EXPECT(peer_ends(slow));
+    EXPECT(peer_ends(silent));
+    stand_stop(&stand);
+}
+
+TEST(a_slow_later_head_is_refused_too)
+{
+    struct proxy_config config = stand_config(&stand);
+    int client;
+
+    config.head_timeout_ms = 200;
+    stand_start(&stand, &config);
+    client = peer_ask(stand.front, "GET / HTTP/1.1\r\nHost: ping\r\n\r\n");
+    EXPECT(peer_has(peer_head(client), "200 OK"));
+    (void)peer_bytes(client, 3);
+    EXPECT(peer_ends(peer_connect(stand.front))); /* a while later */
+    peer_say(client, "GET /later HTTP/1.1\r\nHo");
+    EXPECT(peer_has(peer_head(client), "HTTP/1.1 408 Request Timeout\r\n"));
+    stand_stop(&stand);
+}
+
+TEST(a_full_house_waits_in_the_backlog_and_the_admin_port_answers)
+{
+    struct proxy_config config = stand_config(&stand);
+    int clients[4], late, admin;
+
+    config.connections_max = 4;
+    stand_start(&stand, &config);
+    for (int at = 0; at < 4; at++) {
+        clients[at] = peer_ask(stand.front, "GET / HTTP/1.1\r\nHost: ping\r\n\r\n");
+        EXPECT(peer_has(peer_head(clients[at]), "200 OK"));
+    }
+    late = peer_ask(stand.front, "GET / HTTP/1.1\r\nHost: ping\r\n\r\n");
+    admin = peer_ask(stand.admin, "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT(peer_has(peer_head(admin), "200 OK"));
+    EXPECT(peer_is_silent(late));
+    (void)close(clients[0]);
+    EXPECT(peer_has(peer_head(late), "200 OK"));
+    stand_stop(&stand);
+}
+
+TEST(a_port_that_is_taken_is_named_by_its_variable)
+{
+    struct proxy_config config = stand_config(&stand);
+    struct proxy *second = NULL;
+    struct err err = {0};
+
+    stand_start(&stand, &config);
+    config.fronts[1].address.v4.sin_port = htons(stand.site);
+    EXPECT(!proxy_open(&config, &second, &err));
+    EXPECT_INT(err.code, ERR_CONFIG);
+    EXPECT(peer_has(err.text, "HOLDFAST_SITE_LISTEN: 127.0.0.1:") && peer_has(err.text, "taken"));
+    EXPECT(!second);
+    stand_stop(&stand);
+}
+
+TAP_MAIN()
