@@ -101,7 +101,7 @@ build_xml() {
 }
 
 trap 'rm -rf "$work"' EXIT
-rm -rf "$deps/include" "$deps/lib" "$deps/.built" "$work"
+rm -rf "${deps:?}/include" "$deps/lib" "$deps/.built" "$work"
 mkdir -p "$deps/include" "$deps/lib" "$work"
 built=$work/built
 : >"$built"
