@@ -11,7 +11,7 @@
 #include <sched.h>
 #include <sys/stat.h>
 
-enum { GENEROUS_MS = 10000, STALL_MAX_US = 2000000 };
+enum { GENEROUS_MS = 10000, STALL_MAX_US = 4000000 };
 
 static atomic_bool never;
 

@@ -157,7 +157,7 @@ TEST(the_proof_follows_the_log_through_many_restarts)
     struct shipped shipped;
     unsigned restarts = 0;
 
-    REQUIRE(scene_begin(&scene, 0, 20000) && writer_wait(&scene.writer, 5));
+    REQUIRE(scene_begin(&scene, 200, 20000) && writer_wait(&scene.writer, 5));
     ship(scene.database, &shipped);
     while (restarts < 5) {
         uint32_t salt = shipped.mark.tail_salt[1];
