@@ -2,6 +2,7 @@
  * containers that take turns, restores that are cut off (protocol.md: H5, H6, H19). */
 #include "base/clock.h"
 #include "base/fs.h"
+#include "snapshot/key.h"
 #include "tests/double/life_story.h"
 #include "tests/tap.h"
 
@@ -51,24 +52,33 @@ TEST(a_crash_keeps_the_local_tail_where_the_disk_proves_what_was_shipped)
     life_tear_down(&life);
 }
 
+/* The open is confirmed, and a record more. */
+static bool has_drained(const struct engine_status *status)
+{
+    return status->durable_record > status->epoch;
+}
+
 TEST(what_landed_although_the_answer_was_lost_counts_as_shipped)
 {
     for (int crashes = 1; crashes <= 2; crashes++) {
         struct life life;
+        struct key landing;
         life_set_up(&life);
         REQUIRE(life_live(&life, 2, "one"));
         REQUIRE(life_begin(&life));
         engine_answered(life.engine);
         REQUIRE(life_settle(&life));
+        landing = key_log(store_mem_count(life.mem, "log/") + 1);
         /* The base record lands, and nothing is heard from the store after that. */
         store_fault_add(life.faulty, &(struct store_fault){
                                          .operation = "create", .kind = FAULT_AFTER, .code = ERR_TRANSIENT});
         store_fault_add(life.faulty, &(struct store_fault){
                                          .operation = "get", .kind = FAULT_BEFORE, .code = ERR_TRANSIENT});
         scratch_write(life.disk.fd, "text", "two");
-        store_fault_await(life.faulty, "get", "log/", store_fault_count(life.faulty, "get", "log/") + 1);
-        life_cut_off(&life);
+        store_fault_await(life.faulty, "get", landing.text, 1); /* it is being read back */
+        REQUIRE(life_commit(&life, 1));
         scratch_write(life.disk.fd, "text", "tail");
+        life_cut_off(&life);
         for (int crash = 0; crash < crashes; crash++) {
             store_fault_clear(life.faulty);
             REQUIRE(life_begin(&life));
@@ -79,6 +89,8 @@ TEST(what_landed_although_the_answer_was_lost_counts_as_shipped)
                                              .operation = "put", .kind = FAULT_BEFORE, .code = ERR_DENIED});
             engine_answered(life.engine);
             store_fault_await(life.faulty, "put", NULL, store_fault_count(life.faulty, "put", NULL) + 1);
+            engine_drain(life.engine, 1000);
+            REQUIRE(life_await(&life, has_drained));
             life_cut_off(&life);
         }
         life_tear_down(&life);

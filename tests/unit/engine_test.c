@@ -6,8 +6,10 @@
 #include "tests/double/life.h"
 #include "tests/tap.h"
 
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 TEST(what_was_shipped_is_back_after_the_disk_is_gone)
 {
@@ -208,6 +210,41 @@ TEST(a_file_that_may_not_be_read_degrades_by_name_and_is_shipped_when_it_may)
     life_tear_down(&life);
     EXPECT_INT(seteuid(user), 0);
     EXPECT_INT(prctl(PR_SET_DUMPABLE, 1), 0); /* the leak check traces this process */
+}
+
+/* The file that is rewritten in place while it is read; -1: none. */
+static _Atomic int rewritten_fd = -1;
+
+ssize_t pread(int fd, void *bytes, size_t size, off_t offset)
+{
+    int rewritten = atomic_load(&rewritten_fd);
+
+    if (rewritten >= 0)
+        (void)!pwrite(rewritten, "three", 5, 0);
+    return syscall(SYS_pread64, fd, bytes, size, offset);
+}
+
+TEST(what_is_rewritten_while_it_is_read_is_not_durable_yet)
+{
+    struct life life;
+    uint64_t position;
+    size_t bases;
+
+    life_set_up(&life);
+    REQUIRE(life_begin(&life));
+    engine_answered(life.engine);
+    scratch_write(life.disk.fd, "file", "first");
+    REQUIRE(life_settle(&life));
+    bases = store_fault_count(life.faulty, "create", "log/");
+    atomic_store(&rewritten_fd, openat(life.disk.fd, "file", O_WRONLY | O_CLOEXEC));
+    scratch_write(life.disk.fd, "file", "second");
+    position = engine_position_now(life.engine);
+    store_fault_await(life.faulty, "create", "log/", bases + 2); /* the first of the two is confirmed */
+    EXPECT(engine_durable_position(life.engine) < position);
+    (void)close(atomic_exchange(&rewritten_fd, -1));
+    REQUIRE(life_settle(&life));
+    EXPECT_INT(life_end(&life), ENGINE_DONE);
+    life_tear_down(&life);
 }
 
 TEST(a_flush_that_fails_says_so_within_its_budget)
