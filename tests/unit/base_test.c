@@ -165,9 +165,9 @@ TEST(a_file_that_keeps_changing_keeps_its_former_content)
     CLEANUP(freep) char *large_two = large_text('2');
     CLEANUP(freep) char *large_three = large_text('3');
     const char *texts[][3] = {{"one", "two", "three"},
-                        {large_one, large_two, large_three},
-                        {"one", large_two, large_three},
-                        {large_one, "two", "three"}};
+                              {large_one, large_two, large_three},
+                              {"one", large_two, large_three},
+                              {large_one, "two", "three"}};
 
     for (size_t at = 0; at < 4; at++) {
         struct bench bench;
@@ -216,8 +216,9 @@ TEST(a_file_that_was_replaced_since_it_was_seen_goes_in_as_it_is)
 {
     CLEANUP(freep) char *large_one = large_text('1');
     CLEANUP(freep) char *large_two = large_text('2');
-    const char *texts[][2] = {{"one", "other"}, {large_one, large_two}, {"one", large_two}, {large_one, "two"},
-                        {"", "two"},      {"", large_two},        {"one", ""},        {large_one, ""}};
+    const char *texts[][2] = {
+        {"one", "other"}, {large_one, large_two}, {"one", large_two}, {large_one, "two"},
+        {"", "two"},      {"", large_two},        {"one", ""},        {large_one, ""}};
 
     for (size_t at = 0; at < 8; at++) {
         struct bench bench;
