@@ -215,7 +215,10 @@ TEST(a_file_that_may_not_be_read_degrades_by_name_and_is_shipped_when_it_may)
 /* The file that is rewritten in place while it is read; -1: none. */
 static _Atomic int rewritten_fd = -1;
 
-ssize_t pread(int fd, void *bytes, size_t size, off_t offset)
+/* As in base_test.c: <bits/unistd.h> may declare pread inline. */
+ssize_t hooked_pread(int fd, void *bytes, size_t size, off_t offset) __asm__("pread64");
+
+ssize_t hooked_pread(int fd, void *bytes, size_t size, off_t offset)
 {
     int rewritten = atomic_load(&rewritten_fd);
 
