@@ -17,7 +17,8 @@ enum { LARGE = 70000 };
 static void (*before_read)(void);
 static size_t reads;
 
-/* Named by the linker's symbol only: <bits/unistd.h> may declare pread inline, and clang then takes this for it. */
+/* Named by the linker's symbol only: <bits/unistd.h> may declare pread inline, and clang then takes this for
+ * it. */
 ssize_t hooked_pread(int fd, void *bytes, size_t size, off_t offset) __asm__("pread64");
 
 ssize_t hooked_pread(int fd, void *bytes, size_t size, off_t offset)
