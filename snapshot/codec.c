@@ -9,6 +9,13 @@
 #include <string.h>
 #include <zstd.h>
 
+enum {
+    PREFIX_LEVEL = 3,           /* 9 saves a tenth at nine times the work; level 1 loses what lies far back */
+    NEAR_BYTES_MAX = 640 << 10, /* of content: 160 pages of 4 KiB. Above, level 3 misses most of the prefix */
+    WINDOW_LOG_MIN = 10,        /* ZSTD_WINDOWLOG_MIN */
+    WINDOW_LOG_MAX = 27,
+};
+
 struct codec {
     ZSTD_CCtx *compressor; /* made on first use */
     ZSTD_DCtx *decompressor;
@@ -40,28 +47,44 @@ uint64_t codec_raw_max(size_t frame_size)
     return (frame_size / BLOCK_STORED_MIN + 1) * (uint64_t)BLOCK_MAX;
 }
 
-static bool make_compressor(struct codec *codec, int level, struct err *err)
-{
-    size_t result;
+/* What of zstd's settings is ours to choose; 0 leaves it to the level. */
+struct settings {
+    int level;
+    int window_log;
+    int long_distance;
+};
 
+static bool set_parameter(struct codec *codec, ZSTD_cParameter parameter, int value, struct err *err)
+{
+    size_t result = ZSTD_CCtx_setParameter(codec->compressor, parameter, value);
+
+    if (ZSTD_isError(result))
+        return err_set(err, ERR_SYSTEM, "zstd: parameter %d = %d: %s", (int)parameter, value,
+                       ZSTD_getErrorName(result));
+    return true;
+}
+
+/* Each call begins anew: neither the settings nor the prefix of the one before may be left, even if it
+ * failed. */
+static bool make_compressor(struct codec *codec, const struct settings *settings, struct err *err)
+{
     if (!codec->compressor)
         codec->compressor = ZSTD_createCCtx();
     if (!codec->compressor)
         return err_set(err, ERR_SYSTEM, "zstd: no memory for a compressor");
-    result = ZSTD_CCtx_setParameter(codec->compressor, ZSTD_c_compressionLevel, level);
-    if (ZSTD_isError(result))
-        return err_set(err, ERR_SYSTEM, "zstd: level %d: %s", level, ZSTD_getErrorName(result));
-    return true;
+    (void)ZSTD_CCtx_reset(codec->compressor, ZSTD_reset_session_and_parameters); /* can't fail with a session
+                                                                                    reset */
+    return set_parameter(codec, ZSTD_c_compressionLevel, settings->level, err) &&
+           set_parameter(codec, ZSTD_c_windowLog, settings->window_log, err) &&
+           set_parameter(codec, ZSTD_c_enableLongDistanceMatching, settings->long_distance, err);
 }
 
-bool codec_compress(struct codec *codec, int level, const void *raw, size_t raw_size, struct buf *frame,
-                    struct err *err)
+static bool compress(struct codec *codec, const void *raw, size_t raw_size, struct buf *frame,
+                     struct err *err)
 {
     size_t before = frame->size, room = codec_bound(raw_size), result;
     uint8_t *target;
 
-    if (!make_compressor(codec, level, err))
-        return false;
     if (room > frame->size_max - before)
         room = frame->size_max - before; /* what is compressed may fit where the worst case doesn't */
     target = buf_extend(frame, room);
@@ -74,6 +97,44 @@ bool codec_compress(struct codec *codec, int level, const void *raw, size_t raw_
     assert(result <= room);
     frame->size += result;
     return true;
+}
+
+bool codec_compress(struct codec *codec, int level, const void *raw, size_t raw_size, struct buf *frame,
+                    struct err *err)
+{
+    const struct settings settings = {.level = level};
+
+    return make_compressor(codec, &settings, err) && compress(codec, raw, raw_size, frame, err);
+}
+
+/* Whatever lies in the prefix can be named from the last byte of the content. */
+static int window_log_of(size_t size)
+{
+    int log = WINDOW_LOG_MIN;
+
+    while (log < WINDOW_LOG_MAX && (size_t)1 << log < size)
+        log++;
+    assert((size_t)1 << log >= size);
+    return log;
+}
+
+bool codec_compress_against(struct codec *codec, struct codec_prefix prefix, const void *raw, size_t raw_size,
+                            struct buf *frame, struct err *err)
+{
+    const struct settings settings = {
+        .level = PREFIX_LEVEL,
+        .window_log = window_log_of(prefix.size + raw_size),
+        .long_distance = raw_size > NEAR_BYTES_MAX,
+    };
+    size_t result;
+
+    if (!make_compressor(codec, &settings, err))
+        return false;
+    result = ZSTD_CCtx_refPrefix(codec->compressor, prefix.bytes, prefix.size);
+    if (ZSTD_isError(result))
+        return err_set(err, ERR_SYSTEM, "zstd: prefix of %zu bytes: %s", prefix.size,
+                       ZSTD_getErrorName(result));
+    return compress(codec, raw, raw_size, frame, err);
 }
 
 /* One frame, all of the bytes, of the announced size. Skippable frames and a second frame behind the first
@@ -95,8 +156,8 @@ static bool check_frame(const void *frame, size_t frame_size, size_t raw_size, s
     return true;
 }
 
-bool codec_decompress(struct codec *codec, const void *frame, size_t frame_size, void *raw, size_t raw_size,
-                      struct err *err)
+bool codec_decompress_against(struct codec *codec, struct codec_prefix prefix, const void *frame,
+                              size_t frame_size, void *raw, size_t raw_size, struct err *err)
 {
     size_t result;
 
@@ -106,11 +167,23 @@ bool codec_decompress(struct codec *codec, const void *frame, size_t frame_size,
         codec->decompressor = ZSTD_createDCtx();
     if (!codec->decompressor)
         return err_set(err, ERR_SYSTEM, "zstd: no memory for a decompressor");
+    /* An empty prefix also takes back one that an earlier call left unused. */
+    result = ZSTD_DCtx_refPrefix(codec->decompressor, prefix.size > 0 ? prefix.bytes : NULL, prefix.size);
+    if (ZSTD_isError(result))
+        return err_set(err, ERR_SYSTEM, "zstd: prefix of %zu bytes: %s", prefix.size,
+                       ZSTD_getErrorName(result));
+    /* In one shot no window is allocated, so the limit of the streaming decoder does not apply. */
     result = ZSTD_decompressDCtx(codec->decompressor, raw, raw_size, frame, frame_size);
     if (ZSTD_isError(result))
         return err_set(err, ERR_CORRUPT, "zstd: %s", ZSTD_getErrorName(result));
     assert(result == raw_size); /* zstd compares the content with the size in the frame's header itself */
     return true;
+}
+
+bool codec_decompress(struct codec *codec, const void *frame, size_t frame_size, void *raw, size_t raw_size,
+                      struct err *err)
+{
+    return codec_decompress_against(codec, (struct codec_prefix){0}, frame, frame_size, raw, raw_size, err);
 }
 
 const char *codec_version(void)

@@ -27,6 +27,23 @@ bool codec_compress(struct codec *codec, int level, const void *raw, size_t raw_
 bool codec_decompress(struct codec *codec, const void *frame, size_t frame_size, void *raw, size_t raw_size,
                       struct err *err) CHECKED;
 
+/* Bytes that both sides of a frame know already; borrowed for the call. None: size 0. */
+struct codec_prefix {
+    const void *bytes;
+    size_t size;
+};
+
+/* As codec_compress() at level 3, but what repeats the prefix costs next to nothing. The frame's matches
+ * reach over all of prefix and raw. Where the tables of the level are too small to find
+ * what lies so far back, long-distance matching is switched on. At most 128 MiB together (asserted).
+ * ERR_SYSTEM. */
+bool codec_compress_against(struct codec *codec, struct codec_prefix prefix, const void *raw, size_t raw_size,
+                            struct buf *frame, struct err *err) CHECKED;
+/* As codec_decompress(), with the prefix that the frame was made against: with another one it gives other
+ * bytes, or ERR_CORRUPT. */
+bool codec_decompress_against(struct codec *codec, struct codec_prefix prefix, const void *frame,
+                              size_t frame_size, void *raw, size_t raw_size, struct err *err) CHECKED;
+
 /* "1.5.4": the library that is loaded. */
 const char *codec_version(void);
 

@@ -1,0 +1,43 @@
+/* Applies the deltas of commits to a database file that is being restored: nobody else has it open.
+ *
+ * Everything in a run is foreign: whatever it says, nothing outside the file's pages is read or written, and
+ * no more memory is taken than one run may need (8 MiB and zstd's own). After the last run of each commit the
+ * rolling hash of the whole database is compared with the one that the commit says, so a restore proves every
+ * step. */
+#ifndef SNAPSHOT_APPLY_H
+#define SNAPSHOT_APPLY_H
+
+#include "snapshot/data_body.h"
+
+/* One database. Set fd (open for reading and writing, borrowed), page_size, pages and rolling_hash, as the
+ * base's manifest says them, or none and the page size of its first run for a new incarnation; zero the
+ * rest. */
+struct apply_target {
+    int fd;
+    uint32_t page_size;
+    uint64_t pages;        /* after the newest whole commit; the file's size divided by the page size */
+    uint64_t rolling_hash; /* the same */
+    /* Of the commit whose last run has not come yet. */
+    bool in_commit;
+    uint32_t pages_after;
+    uint32_t last_page;    /* of the run before */
+    uint64_t rolling_next; /* with the runs so far */
+    uint64_t rolling_due;
+};
+
+/* Buffers and a codec. One for each thread that applies; a target may be anybody's between two calls. */
+struct apply;
+
+struct apply *apply_new(void);
+void apply_free(struct apply *apply);
+DEFINE_CLEANUP(struct apply *, apply_free, apply_freep)
+
+/* Applies one run, which data_next() has accepted (asserted where that matters), with its frame: run->frame,
+ * or what its bulk holds. The previous images are those of target->pages pages, from before the commit.
+ * ERR_CORRUPT: page size or size do not follow from the target, a page that the commit adds is missing, the
+ * frame does not decode, the runs of different commits mix, or the rolling hash differs after the last one.
+ * The file is of no use after a failure, but nothing outside of it was touched. */
+bool apply_run(struct apply *apply, struct apply_target *target, const struct data_run *run,
+               const void *frame, size_t frame_size, struct err *err) CHECKED;
+
+#endif
