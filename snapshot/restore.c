@@ -14,8 +14,9 @@
 
 enum {
     FETCHERS = 8,
-    BUDGET_BYTES =
-        40 << 20, /* of 64 MiB that a restore may take; the rest is the program, stacks and zstd's tables */
+    FRAME_ROOMS = 3, /* decoding is work for processors, of which there are few */
+    /* Of 64 MiB that a restore may take; the rest is the rooms, the program, stacks and zstd's tables. */
+    BUDGET_BYTES = 28 << 20,
 };
 
 static int compare_inline(const void *left, const void *right, void *context)
@@ -126,6 +127,41 @@ static void give_budget(struct restore *restore, uint64_t bytes)
     pthread_cond_broadcast(&restore->changed);
 }
 
+struct frame_room *restore_take_room(struct restore *restore)
+{
+    struct frame_room *room;
+
+    MUTEX_GUARD(&restore->mutex);
+    while (!restore->rooms)
+        pthread_cond_wait(&restore->changed, &restore->mutex);
+    room = restore->rooms;
+    restore->rooms = room->next;
+    return room;
+}
+
+void restore_give_room(struct restore *restore, struct frame_room *room)
+{
+    MUTEX_GUARD(&restore->mutex);
+    room->next = restore->rooms;
+    restore->rooms = room;
+    pthread_cond_broadcast(&restore->changed);
+}
+
+static void make_rooms(struct restore *restore)
+{
+    for (int count = 0; count < FRAME_ROOMS; count++)
+        restore_give_room(restore, xmalloc(sizeof(struct frame_room)));
+}
+
+static void free_rooms(struct restore *restore)
+{
+    while (restore->rooms) {
+        struct frame_room *room = restore->rooms;
+        restore->rooms = room->next;
+        free(room);
+    }
+}
+
 /* Damage that is only reported doesn't end a verification. */
 static bool forgive(struct restore *restore, struct err *err)
 {
@@ -141,14 +177,14 @@ static bool forgive(struct restore *restore, struct err *err)
     return true;
 }
 
-/* The most that the unit holds in memory at once: the object and what it decodes to. */
+/* The most that the unit holds in memory at once, rooms aside: the object, and what a piece decodes to. */
 static uint64_t unit_bytes(const struct restore *restore, const struct unit *unit)
 {
     const struct manifest *manifest = restore->manifest;
     const struct tree_entry *entry;
 
     if (unit->kind == UNIT_PART)
-        return manifest->parts[unit->part].bytes + FRAME_RAW_BYTES;
+        return manifest->parts[unit->part].bytes;
     entry = tree_at(manifest->tree, unit->job->entry);
     return 2 * (uint64_t)tree_pieces(manifest->tree, entry)[unit->piece].raw_bytes;
 }
@@ -200,10 +236,13 @@ bool restore_open(struct store *store, const struct manifest *manifest, const st
     if (kept)
         restore->kept = *kept;
     restore->databases = xcalloc(manifest->databases_count, sizeof(restore->databases[0]));
-    for (size_t at = 0; at < manifest->databases_count; at++)
+    for (size_t at = 0; at < manifest->databases_count; at++) {
         restore->databases[at].fd = -1;
+        pthread_mutex_init(&restore->databases[at].writing, NULL);
+    }
     pthread_mutex_init(&restore->mutex, NULL);
     pthread_cond_init(&restore->changed, NULL);
+    make_rooms(restore);
     index_inline(restore);
     restore->total_bytes = sum_bytes(restore);
     if (!pool_open(FETCHERS, "fetch", &restore->pool, err)) {
@@ -326,8 +365,11 @@ void restore_free(struct restore *restore)
     pthread_cond_broadcast(&restore->changed);
     pthread_mutex_unlock(&restore->mutex);
     pool_free(restore->pool);
-    for (size_t at = 0; at < restore->manifest->databases_count; at++)
+    for (size_t at = 0; at < restore->manifest->databases_count; at++) {
         close_fdp(&restore->databases[at].fd);
+        pthread_mutex_destroy(&restore->databases[at].writing);
+    }
+    free_rooms(restore);
     free(restore->databases);
     free(restore->inline_entries);
     pthread_cond_destroy(&restore->changed);

@@ -79,6 +79,19 @@ static bool write_small_files(struct restore *restore, uint32_t frame, const uin
     return true;
 }
 
+static bool write_frame(struct database_job *job, const uint8_t *raw, size_t size, uint64_t offset,
+                        struct err *err)
+{
+    bool written;
+
+    mutex_locked(&job->writing);
+    written = place_write(job->fd, raw, size, offset, err);
+    pthread_mutex_unlock(&job->writing);
+    /* Start the disk now: everything is synced in the end, and by then most of it should be there. */
+    (void)sync_file_range(job->fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
+    return written;
+}
+
 static bool write_pages(struct restore *restore, size_t index, uint32_t frame, const uint8_t *raw,
                         uint32_t raw_bytes, struct err *err)
 {
@@ -89,12 +102,8 @@ static bool write_pages(struct restore *restore, size_t index, uint32_t frame, c
 
     if (restore_keeps_database(restore, index))
         return true;
-    if (restore->place) {
-        if (!place_write(job->fd, raw, raw_bytes, offset, err))
-            return err_wrap(err, "write %s", database->path);
-        /* Start the disk now: everything is synced in the end, and by then most of it should be there. */
-        (void)sync_file_range(job->fd, (off_t)offset, raw_bytes, SYNC_FILE_RANGE_WRITE);
-    }
+    if (restore->place && !write_frame(job, raw, raw_bytes, offset, err))
+        return err_wrap(err, "write %s", database->path);
     atomic_fetch_xor(&job->rolling_hash, hash);
     atomic_fetch_add(&restore->done_bytes, raw_bytes);
     return true;
@@ -115,16 +124,14 @@ static bool check_part(const struct manifest_part *part, const struct buf *objec
     return true;
 }
 
-static bool decode_part(struct restore *restore, const struct manifest_part *part, const struct buf *object,
-                        struct codec *codec, struct err *err)
+static bool decode_frames(struct restore *restore, const struct manifest_part *part, const uint8_t *stored,
+                          uint8_t *raw, struct codec *codec, struct err *err)
 {
-    CLEANUP(freep) uint8_t *raw = xmalloc(FRAME_RAW_BYTES);
-    const uint8_t *stored = object->bytes + 16;
-
     for (uint32_t at = 0; at < part->frames; at++) {
         uint32_t frame = part->first_frame + at;
         const struct manifest_frame *size = &restore->manifest->frames[frame];
         size_t database = restore_database_of_frame(restore->manifest, frame);
+
         assert(size->raw_bytes <= FRAME_RAW_BYTES);
         if (!codec_decompress(codec, stored, size->stored_bytes, raw, size->raw_bytes, err))
             return false;
@@ -135,6 +142,16 @@ static bool decode_part(struct restore *restore, const struct manifest_part *par
             return false;
     }
     return true;
+}
+
+static bool decode_part(struct restore *restore, const struct manifest_part *part, const struct buf *object,
+                        struct codec *codec, struct err *err)
+{
+    struct frame_room *room = restore_take_room(restore);
+    bool decoded = decode_frames(restore, part, object->bytes + 16, room->raw, codec, err);
+
+    restore_give_room(restore, room);
+    return decoded;
 }
 
 bool restore_part(struct restore *restore, size_t index, struct codec *codec, struct err *err)
