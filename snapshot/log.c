@@ -160,25 +160,33 @@ bool log_send(struct log *log, struct err *err)
     return true;
 }
 
-bool log_read(struct store *store, const struct id *lineage, uint64_t position, struct buf *bytes,
-              struct record *ret_record, struct err *err)
+bool log_parse(const struct id *lineage, uint64_t position, const void *bytes, size_t size,
+               struct record *ret_record, struct err *err)
 {
     struct key key = key_log(position);
     struct record record;
 
-    buf_reset(bytes);
-    if (!store_get(store, key.text, bytes, err))
-        return err_wrap(err, "read record %" PRIu64, position);
-    if (!record_decode(bytes->bytes, bytes->size, &record, err))
+    if (!record_decode(bytes, size, &record, err))
         return err_wrap(err, "%s", key.text);
     if (record.header.position != position)
-        return err_set(err, ERR_CORRUPT, "%s holds record %" PRIu64 "; an object was copied over it",
+        return err_set(err, ERR_CORRUPT, "%s: it holds record %" PRIu64 "; an object was copied over it",
                        key.text, record.header.position);
     if (!id_equal(&record.header.lineage, lineage))
         return err_set(
             err, ERR_CORRUPT,
-            "%s belongs to another lineage than holdfast.json: two stores were mixed under one prefix",
+            "%s: it belongs to another lineage than holdfast.json: two stores were mixed under one prefix",
             key.text);
     *ret_record = record;
     return true;
+}
+
+bool log_read(struct store *store, const struct id *lineage, uint64_t position, struct buf *bytes,
+              struct record *ret_record, struct err *err)
+{
+    struct key key = key_log(position);
+
+    buf_reset(bytes);
+    if (!store_get(store, key.text, bytes, err))
+        return err_wrap(err, "read record %" PRIu64, position);
+    return log_parse(lineage, position, bytes->bytes, bytes->size, ret_record, err);
 }

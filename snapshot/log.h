@@ -54,6 +54,11 @@ bool log_send(struct log *log, struct err *err) CHECKED;
 
 bool log_in_flight(const struct log *log);
 
+/* Checks that these bytes are record `position` of this lineage. ERR_CORRUPT begins with its key. The body
+ * points into them. */
+bool log_parse(const struct id *lineage, uint64_t position, const void *bytes, size_t size,
+               struct record *ret_record, struct err *err) CHECKED;
+
 /* Reads and checks record `position`: right key, right lineage. ERR_NOT_FOUND, ERR_CORRUPT. The body points
  * into *bytes. */
 bool log_read(struct store *store, const struct id *lineage, uint64_t position, struct buf *bytes,

@@ -1,0 +1,315 @@
+/* Fetching ahead.
+ *
+ * A restore applies records faster than a store answers single requests, so they have to be under way before
+ * they are needed, and what waits in memory needs a bound. The obvious way, fetchers that wait for room,
+ * deadlocks as soon as the room is taken by later records than the one that is due. Here nobody waits for
+ * room: the consumer hands out work, in order, for as much as fits, whenever it takes something away. Sizes
+ * are known from the listing, so the bound holds before the first byte has arrived.
+ *
+ * A record is believed because one that is known names it, or it names one that is known: the chain of hashes
+ * has an anchor somewhere, and nothing that was handed out counts before the consumer has come to its end. */
+#include "snapshot/chain.h"
+
+#include "base/thread.h"
+#include "snapshot/log.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+enum { FETCHERS = 8, BUDGET_BYTES = 16 << 20 };
+
+enum slot_state { SLOT_IDLE, SLOT_UNDER_WAY, SLOT_HERE, SLOT_FAILED };
+
+/* One object. */
+struct slot {
+    struct chain_source source;
+    enum slot_state state; /* guarded by the chain's mutex until it is SLOT_HERE or SLOT_FAILED */
+    struct buf bytes;
+    struct err *why; /* SLOT_FAILED */
+};
+
+struct chain {
+    struct store *store;
+    struct chain_range range;
+    struct slot *slots;
+    size_t slots_count;
+    struct pool *pool;
+    struct task_group group;
+    uint64_t total_bytes;
+    _Atomic uint64_t done_bytes;
+    atomic_bool stopped; /* what has not begun need not */
+
+    /* The owner's. */
+    size_t current;         /* slot of the record that is due */
+    size_t begun;           /* slots from here on are idle */
+    uint64_t ahead_bytes;   /* of the slots from current to begun */
+    uint64_t next;          /* position that is due */
+    struct digest previous; /* hash of the record before it */
+    bool has_previous;
+
+    pthread_mutex_t mutex;
+    pthread_cond_t arrived;
+};
+
+/* --- what is there ----------------------------------------------------------------------------------- */
+
+void chain_listing_clear(struct chain_listing *listing)
+{
+    free(listing->sources);
+    *listing = (struct chain_listing){0};
+}
+
+bool chain_listing_add(struct chain_listing *listing, const struct store_entry *entry)
+{
+    bool is_full = (listing->count & (listing->count - 1)) == 0;
+    uint64_t position = 0;
+
+    if (!key_parse_log(entry->key, &position))
+        return false;
+    if (is_full)
+        listing->sources = xrealloc(listing->sources, (listing->count > 0 ? 2 * listing->count : 1) *
+                                                          sizeof(listing->sources[0]));
+    listing->sources[listing->count++] = (struct chain_source){position, position, entry->size};
+    return true;
+}
+
+static bool visit_record(void *context, const struct store_entry *entry, struct err *err)
+{
+    return chain_listing_add(context, entry) ||
+           err_set(err, ERR_CORRUPT, "%s: it is not a record of holdfast", entry->key);
+}
+
+bool chain_list(struct store *store, uint64_t after, uint64_t through, struct chain_listing *listing,
+                struct err *err)
+{
+    struct key newer = key_log(through + 1);
+
+    /* Newest first, and there are no more than one for each position. */
+    return after == through ||
+           store_list(store, "log/", newer.text, through - after, visit_record, listing, err);
+}
+
+static int compare_sources(const void *one, const void *other)
+{
+    const struct chain_source *left = one, *right = other;
+
+    return left->first == right->first ? 0 : left->first < right->first ? -1 : 1;
+}
+
+/* Which sources to fetch: at each position the one that reaches farthest, so that a run of records wins over
+ * single ones at the same positions. */
+static bool choose_sources(struct chain *chain, const struct chain_source *sources, size_t count,
+                           struct err *err)
+{
+    uint64_t position = chain->range.after + 1;
+    size_t at = 0;
+
+    chain->slots = xcalloc(count, sizeof(chain->slots[0]));
+    while (position <= chain->range.through) {
+        struct chain_source best = {0};
+        for (; at < count && sources[at].first <= position; at++)
+            if (sources[at].last > best.last)
+                best = sources[at];
+        if (best.last < position)
+            return err_set(err, ERR_NOT_FOUND, "%s: it is missing", key_log(position).text);
+        chain->slots[chain->slots_count++].source = best;
+        chain->total_bytes += best.bytes;
+        position = best.last + 1;
+    }
+    return true;
+}
+
+static struct key source_key(const struct chain_source *source)
+{
+    return key_log(source->first);
+}
+
+/* --- fetching ---------------------------------------------------------------------------------------- */
+
+struct fetch {
+    struct chain *chain;
+    struct slot *slot;
+};
+
+static bool fetch_slot(void *context, struct err *err)
+{
+    CLEANUP(freep) struct fetch *fetch = context;
+    struct chain *chain = fetch->chain;
+    struct slot *slot = fetch->slot;
+    struct key key = source_key(&slot->source);
+    bool fetched;
+
+    fetched = atomic_load(&chain->stopped) ? err_set(err, ERR_CANCELED, "the restore was stopped")
+                                           : store_get(chain->store, key.text, &slot->bytes, err);
+    if (!fetched) {
+        err_prefix(err, "%s", key.text);
+        slot->why = xmalloc(sizeof(*slot->why));
+        *slot->why = *err;
+    }
+    MUTEX_GUARD(&chain->mutex);
+    slot->state = fetched ? SLOT_HERE : SLOT_FAILED;
+    pthread_cond_signal(&chain->arrived);
+    return fetched;
+}
+
+/* The object that is due goes in whatever its size. */
+static void fetch_ahead(struct chain *chain)
+{
+    while (chain->begun < chain->slots_count) {
+        struct slot *slot = &chain->slots[chain->begun];
+        struct fetch *fetch;
+        if (chain->ahead_bytes > 0 && chain->ahead_bytes + slot->source.bytes > BUDGET_BYTES)
+            return;
+        fetch = xmalloc(sizeof(*fetch));
+        *fetch = (struct fetch){chain, slot};
+        slot->bytes = (struct buf)BUF_INIT(slot->source.bytes);
+        slot->state = SLOT_UNDER_WAY;
+        chain->ahead_bytes += slot->source.bytes;
+        chain->begun++;
+        group_submit(&chain->group, fetch_slot, fetch);
+    }
+}
+
+static bool await_slot(struct chain *chain, struct slot *slot, struct err *err)
+{
+    MUTEX_GUARD(&chain->mutex);
+    while (slot->state == SLOT_UNDER_WAY)
+        pthread_cond_wait(&chain->arrived, &chain->mutex);
+    assert(slot->state != SLOT_IDLE);
+    if (slot->state == SLOT_HERE)
+        return true;
+    *err = *slot->why;
+    return false;
+}
+
+static void drop_slot(struct chain *chain, struct slot *slot)
+{
+    buf_clear(&slot->bytes);
+    chain->ahead_bytes -= slot->source.bytes;
+    atomic_fetch_add(&chain->done_bytes, slot->source.bytes);
+}
+
+/* --- one chain --------------------------------------------------------------------------------------- */
+
+static const struct chain_anchor *anchor_at(const struct chain *chain, uint64_t position)
+{
+    for (size_t at = 0; at < CHAIN_ANCHORS; at++)
+        if (position != 0 && chain->range.anchors[at].position == position)
+            return &chain->range.anchors[at];
+    return NULL;
+}
+
+static bool begin(struct chain *chain, const struct chain_listing *listing, struct err *err)
+{
+    size_t size = listing->count * sizeof(listing->sources[0]);
+    CLEANUP(freep) struct chain_source *sources = xmalloc(size);
+    const struct chain_anchor *known = anchor_at(chain, chain->range.after);
+
+    if (known)
+        chain->previous = known->hash;
+    chain->has_previous = known != NULL;
+    chain->next = chain->range.after + 1;
+    if (chain->range.after == chain->range.through)
+        return true;
+    memcpy(sources, listing->sources, size);
+    qsort(sources, listing->count, sizeof(sources[0]), compare_sources);
+    if (!choose_sources(chain, sources, listing->count, err) ||
+        !pool_open(FETCHERS, "records", &chain->pool, err))
+        return false;
+    group_init(&chain->group, chain->pool, SIZE_MAX);
+    fetch_ahead(chain);
+    return true;
+}
+
+bool chain_open(struct store *store, const struct chain_range *range, const struct chain_listing *listing,
+                struct chain **ret_chain, struct err *err)
+{
+    CLEANUP(chain_freep) struct chain *chain = xcalloc(1, sizeof(*chain));
+
+    assert(range->after <= range->through);
+    chain->store = store;
+    chain->range = *range;
+    pthread_mutex_init(&chain->mutex, NULL);
+    pthread_cond_init(&chain->arrived, NULL);
+    if (!begin(chain, listing, err))
+        return false;
+    *ret_chain = MOVE(chain);
+    return true;
+}
+
+/* The bytes of the record that is due, in the object that holds it. */
+static bool find_record(struct chain *chain, struct slot *slot, struct record *ret_record, struct err *err)
+{
+    return log_parse(&chain->range.lineage, chain->next, slot->bytes.bytes, slot->bytes.size, ret_record,
+                     err);
+}
+
+static bool check_chain(struct chain *chain, const struct record *record, struct err *err)
+{
+    const struct chain_anchor *known = anchor_at(chain, record->header.position);
+    struct key key = key_log(record->header.position);
+
+    if (chain->has_previous && !digest_equal(&record->header.previous, &chain->previous))
+        return err_set(
+            err, ERR_CORRUPT,
+            "%s: it does not follow the record before it: two histories are mixed under one prefix",
+            key.text);
+    if (known && !digest_equal(&record->hash, &known->hash))
+        return err_set(err, ERR_CORRUPT, "%s: it is not the record that belongs there: its hash differs",
+                       key.text);
+    return true;
+}
+
+bool chain_next(struct chain *chain, struct record *ret_record, bool *ret_end, struct err *err)
+{
+    struct slot *slot;
+    struct record record;
+
+    if (chain->next > chain->range.through) {
+        *ret_end = true;
+        return true;
+    }
+    slot = &chain->slots[chain->current];
+    if (chain->next > slot->source.last) {
+        drop_slot(chain, slot);
+        slot = &chain->slots[++chain->current];
+        fetch_ahead(chain);
+    }
+    if (!await_slot(chain, slot, err) || !find_record(chain, slot, &record, err) ||
+        !check_chain(chain, &record, err))
+        return false;
+    chain->previous = record.hash;
+    chain->has_previous = true;
+    chain->next++;
+    *ret_record = record;
+    *ret_end = false;
+    return true;
+}
+
+void chain_progress(const struct chain *chain, uint64_t *ret_done, uint64_t *ret_total)
+{
+    *ret_done = atomic_load(&chain->done_bytes);
+    *ret_total = chain->total_bytes;
+}
+
+void chain_free(struct chain *chain)
+{
+    struct err ignored = {0};
+
+    if (!chain)
+        return;
+    if (chain->pool) {
+        atomic_store(&chain->stopped, true);
+        (void)!group_wait(&chain->group, &ignored);
+    }
+    pool_free(chain->pool);
+    for (size_t at = 0; at < chain->slots_count; at++) {
+        buf_clear(&chain->slots[at].bytes);
+        free(chain->slots[at].why);
+    }
+    free(chain->slots);
+    pthread_cond_destroy(&chain->arrived);
+    pthread_mutex_destroy(&chain->mutex);
+    free(chain);
+}

@@ -1,0 +1,73 @@
+/* The records of the log, one after the other, as a restore needs them: those above `after` up to and
+ * including `through`.
+ *
+ *     struct chain_listing   what was listed: objects that hold records, in any order
+ *     chain_plan()           which of them to fetch so that every position is there once
+ *     chain_open()           starts to fetch them, in parallel and within a budget of memory
+ *     chain_next()           hands out one record after the other, proved
+ *
+ * An object holds one record (log/) or a run of consecutive ones; only chain.c knows which, and how a record
+ * is found in it. One thread owns a chain; what it fetches with is its own. */
+#ifndef SNAPSHOT_CHAIN_H
+#define SNAPSHOT_CHAIN_H
+
+#include "snapshot/record.h"
+#include "snapshot/store/store.h"
+
+/* Records first to last in one object of so many bytes. */
+struct chain_source {
+    uint64_t first;
+    uint64_t last;
+    uint64_t bytes;
+};
+
+struct chain_listing {
+    struct chain_source *sources;
+    size_t count;
+};
+
+void chain_listing_clear(struct chain_listing *listing);
+/* Adds what a LIST of log/ has shown; false if the key is not a record's. */
+bool chain_listing_add(struct chain_listing *listing, const struct store_entry *entry) CHECKED;
+/* Lists the records above `after` up to and including `through`; nothing if there are none between. */
+bool chain_list(struct store *store, uint64_t after, uint64_t through, struct chain_listing *listing,
+                struct err *err) CHECKED;
+
+/* A record whose hash is known from elsewhere: a manifest names the record that it stands at, a header the
+ * one before it. Position 0: none. */
+struct chain_anchor {
+    uint64_t position;
+    struct digest hash;
+};
+
+enum { CHAIN_ANCHORS = 2 };
+
+struct chain_range {
+    uint64_t after;   /* the first record handed out is after + 1 */
+    uint64_t through; /* the last one; `after`: none at all */
+    struct id lineage;
+    /* From `after` to `through`. With one of them anywhere every record below it is proved, and what comes
+     * above it follows from it. */
+    struct chain_anchor anchors[CHAIN_ANCHORS];
+};
+
+struct chain;
+
+/* Starts to fetch what covers the range. ERR_NOT_FOUND names the first record that the listing doesn't have:
+ * the log was pruned or packed since, or a record is missing; list again. listing isn't used afterwards. */
+bool chain_open(struct store *store, const struct chain_range *range, const struct chain_listing *listing,
+                struct chain **ret_chain, struct err *err) CHECKED;
+
+/* The next record, checked: lineage, position, its own hash, the hash of the one before it, and the anchors.
+ * It lives until the next call. *ret_end: there is none left. ERR_NOT_FOUND, ERR_CORRUPT begin with the key
+ * of the object at fault. */
+bool chain_next(struct chain *chain, struct record *ret_record, bool *ret_end, struct err *err) CHECKED;
+
+/* Bytes of all objects that are fetched, and of those that have been handed out so far. Any thread. */
+void chain_progress(const struct chain *chain, uint64_t *ret_done, uint64_t *ret_total);
+
+/* Waits for requests under way. NULL is fine. */
+void chain_free(struct chain *chain);
+DEFINE_CLEANUP(struct chain *, chain_free, chain_freep)
+
+#endif
