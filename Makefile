@@ -4,6 +4,7 @@
 #   make check      unit tests and fuzz seeds         make lint      the rules of the house
 #   make system     the real program, end to end      make analyze   gcc -fanalyzer and clang-tidy
 #   make soak       kills at random, for long         make coverage  which lines the tests reach
+#   make model      the protocol's models (spin)      make model-full   … with larger bounds, half an hour
 #   make demo       what holdfast is for, shown       make format    clang-format, in place
 #   make bench      the figures, measured             make install   to $(DESTDIR)$(PREFIX)/bin
 #   make fuzz TIME=60   each parser, so many seconds (needs clang)
@@ -69,7 +70,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS := $(FUZZ_TARGETS:%=$(BUILD)/replay/%)
 FUZZERS := $(FUZZ_TARGETS:%=$(BUILD)/fuzzer/%)
 
-.PHONY: all product objects units check system soak demo bench fuzz fuzzers coverage lint analyze analyze-gcc tidy format install deps clean FORCE
+.PHONY: all product objects units check model model-full system soak demo bench fuzz fuzzers coverage lint analyze analyze-gcc tidy format install deps clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: holdfast
@@ -138,6 +139,11 @@ units: $(UNITS) $(REPLAYS)
 
 check: units
 	@$(PROVE) -j $(JOBS) $(UNITS) $(REPLAYS)
+
+# Every interleaving within small bounds; MODELS="log/reader …" checks only those. Each is one search on one core.
+model model-full:
+	@prove --failures --comments -j $(JOBS) --exec tests/model/check.sh \
+	    $(or $(MODELS),$(shell tests/model/check.sh --names $(if $(filter model-full,$@),full,quick)))
 
 # The tests find the programs by these names.
 system soak: export HOLDFAST_BIN = $(CURDIR)/$(BUILD)/holdfast
