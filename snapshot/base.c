@@ -143,9 +143,20 @@ static bool store_manifest(const struct base_request *request, struct base_resul
 static bool fill(struct base_request *request, struct base_result *result, struct err *err)
 {
     CLEANUP(base_held_close) struct base_held held = {.count = 0};
+    CLEANUP(piece_names_clearp)
+    struct piece_names known = piece_names_of(request->previous ? request->previous->tree : NULL);
+    struct file_reading reading = {
+        .store = request->store,
+        .canceled = request->canceled,
+        .tag = request->log->newest.position + 1,
+        .known = &known,
+        .open = base_held_read,
+        .context = request,
+    };
 
     base_held_open(&held, request);
     request->held = &held;
+    request->reading = &reading;
     for (size_t at = 0; at < request->databases_count; at++)
         if (!cut_database(request, &request->databases[at], &result->manifest, err))
             return false;

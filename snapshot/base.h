@@ -32,7 +32,9 @@ struct base_request {
     /* The newest announced base, from which unchanged pieces are named again and vanished small files are
      * read; NULL: none. */
     const struct manifest *previous;
-    const struct base_held *held; /* base_cut()'s own */
+    /* base_cut()'s own. */
+    const struct base_held *held;
+    const struct file_reading *reading;
 };
 
 struct base_result {

@@ -4,8 +4,7 @@
 #define SNAPSHOT_BASE_FILES_H
 
 #include "snapshot/base.h"
-
-#include <sys/stat.h>
+#include "snapshot/file_read.h"
 
 /* Gives every file of result->manifest.tree its content: from the disk, or from the base before where it
  * moved while it was read. An entry that can't be had either way is dropped: it did not exist for the
@@ -17,33 +16,10 @@ bool base_files_cut(struct base_request *request, struct base_result *result, st
 bool base_large_files_cut(struct base_request *request, struct base_result *result, struct err *err) CHECKED;
 bool base_small_files_cut(struct base_request *request, struct base_result *result, struct err *err) CHECKED;
 
-/* What reading a file from the disk came to. */
-enum read_outcome {
-    READ_DONE,
-    READ_GONE,
-    READ_MOVING,
-    READ_OTHER_SIZE, /* large where a small one was expected, or the other way; entry->size says it */
-};
-
-/* A large file, as the pieces that it was cut into. */
-struct base_pieces {
-    struct tree_piece *list;
-    uint32_t count;
-    uint64_t uploaded;
-};
-
-/* Reads a large file from the disk, piece by piece, and uploads what is new. index: of the entry, of which a
- * copy is filled. */
-bool base_large_file_read(const struct base_request *request, size_t index, struct tree_entry *entry,
-                          struct base_pieces *pieces, enum read_outcome *ret_outcome,
-                          struct err *err) CHECKED;
 /* Names the pieces that the base before has of it. */
 void base_pieces_copy(const struct base_request *request, const struct tree_entry *previous,
-                      struct base_pieces *pieces);
+                      struct file_pieces *pieces);
 
-/* Nothing about the file moved between the two looks. */
-bool base_same_file(const struct stat *before, const struct stat *after);
-void base_note_status(struct tree_entry *entry, const struct stat *status);
 /* The file at path in the base before; NULL if there is none. */
 struct tree_entry *base_previous_of(const struct base_request *request, const char *path);
 /* Makes the entry what it was: its metadata too, which belong to that content. */

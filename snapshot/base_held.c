@@ -45,14 +45,14 @@ static int find_held(const struct base_held *held, size_t entry)
     return low < held->count && held->files[low].entry == entry ? held->files[low].fd : -1;
 }
 
-bool base_held_read(const struct base_held *held, const struct base_request *request, size_t entry,
-                    const char *path, int *ret_fd, struct err *err)
+bool base_held_read(void *context, size_t entry, const char *path, int *ret_fd, struct err *err)
 {
+    const struct base_request *request = context;
     int fd;
 
     if (guarded_file_open(request->directory_fd, path, ret_fd, err))
         return true;
-    fd = find_held(held, entry);
+    fd = find_held(request->held, entry);
     if (err->code != ERR_NOT_FOUND || fd < 0)
         return false;
     return guarded_file_open_held(fd, ret_fd, err);

@@ -23,9 +23,9 @@ struct base_held {
 void base_held_open(struct base_held *held, const struct base_request *request);
 void base_held_close(struct base_held *held);
 
-/* Opens the content of a tree's entry for reading: what is at its path now, or what was there when it was
- * held. ERR_NOT_FOUND: neither. Close with guarded_file_close(). */
-bool base_held_read(const struct base_held *held, const struct base_request *request, size_t entry,
-                    const char *path, int *ret_fd, struct err *err) CHECKED;
+/* Opens the content of an entry of the tree for reading: what is at its path now, or what was there when it
+ * was held. ERR_NOT_FOUND: neither. Close with guarded_file_close(). context: the struct base_request, whose
+ * `held` is set. */
+bool base_held_read(void *context, size_t entry, const char *path, int *ret_fd, struct err *err) CHECKED;
 
 #endif

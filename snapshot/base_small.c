@@ -1,23 +1,18 @@
 /* Small files of a base: read whole, packed one after the other into frames. */
 #include "snapshot/base_files.h"
 
-#include "base/fs.h"
-#include "snapshot/base_held.h"
 #include "snapshot/base_previous.h"
-#include "snapshot/guarded_file.h"
 #include "snapshot/part_writer.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
-enum { READ_ATTEMPTS = 3, RANGES_PENDING = 4, SMALL_RANGE_BYTES = 4 * FRAME_RAW_BYTES };
+enum { RANGES_PENDING = 4, SMALL_RANGE_BYTES = 4 * FRAME_RAW_BYTES };
 
 /* A file that ends up in pieces all the same; the tree gets them when all tasks are done. */
 struct grown {
     size_t index;
-    struct base_pieces pieces;
+    struct file_pieces pieces;
 };
 
 /* Consecutive small files that one task packs into frames. */
@@ -35,63 +30,29 @@ struct small_range {
     struct err lost_why;
 };
 
-/* Reads a small file whole, from the disk; room has TREE_INLINE_MAX bytes. */
-static bool read_small_once(const struct small_range *range, size_t index, uint8_t *room,
-                            enum read_outcome *ret_outcome, struct err *err)
-{
-    CLEANUP(guarded_file_closep) int fd = -1;
-    const struct base_request *request = range->request;
-    struct tree_entry *entry = tree_at(request->tree, index);
-    const char *path = tree_path(request->tree, entry);
-    struct stat before, after;
-    struct err opened = {0};
-
-    *ret_outcome = READ_GONE;
-    if (!base_held_read(request->held, request, index, path, &fd, &opened)) {
-        if (opened.code == ERR_NOT_FOUND || opened.code == ERR_CONFLICT || opened.code == ERR_CORRUPT)
-            return true;
-        *err = opened;
-        return false;
-    }
-    if (fstat(fd, &before) != 0)
-        return err_errno(err, "look at %s", path);
-    *ret_outcome = before.st_size > TREE_INLINE_MAX ? READ_OTHER_SIZE : READ_MOVING;
-    if (*ret_outcome == READ_OTHER_SIZE || !fs_read_at(fd, room, (size_t)before.st_size, 0, &opened))
-        return true; /* it grew or shrank under our eyes */
-    if (fstat(fd, &after) != 0)
-        return err_errno(err, "look at %s", path);
-    if (base_same_file(&before, &after)) {
-        base_note_status(entry, &after);
-        *ret_outcome = READ_DONE;
-    }
-    return true;
-}
-
-static void add_grown(struct small_range *range, size_t index, struct base_pieces *pieces)
+static void add_grown(struct small_range *range, size_t index, struct file_pieces *pieces)
 {
     range->grown = xrealloc(range->grown, (range->grown_count + 1) * sizeof(range->grown[0]));
     range->grown[range->grown_count++] = (struct grown){index, *pieces};
-    *pieces = (struct base_pieces){0};
+    *pieces = (struct file_pieces){0};
 }
 
 /* READ_DONE: its content is in the room, or in pieces that are kept for the end. */
 static bool read_small(struct small_range *range, size_t index, uint8_t *room, bool *ret_grown,
                        enum read_outcome *ret_outcome, struct err *err)
 {
-    struct tree_entry *entry = tree_at(range->request->tree, index);
-    struct base_pieces pieces = {0};
+    const struct base_request *request = range->request;
+    struct tree_entry *entry = tree_at(request->tree, index);
+    struct file_at file = {index, tree_path(request->tree, entry), entry, NULL};
+    struct file_pieces pieces = {0};
     enum read_outcome outcome = READ_GONE;
     bool done = true;
 
-    for (int attempt = 0; entry->inode != 0 && attempt < READ_ATTEMPTS; attempt++) {
-        if (!read_small_once(range, index, room, &outcome, err))
-            return false;
-        if (outcome != READ_MOVING)
-            break;
-    }
+    if (entry->inode != 0 && !file_read_small(request->reading, &file, room, &outcome, err))
+        return false;
     *ret_grown = outcome == READ_OTHER_SIZE;
     if (*ret_grown)
-        done = base_large_file_read(range->request, index, entry, &pieces, &outcome, err);
+        done = file_read_large(request->reading, &file, &pieces, &outcome, err);
     if (done && *ret_grown && outcome == READ_DONE)
         add_grown(range, index, &pieces);
     free(pieces.list);
@@ -106,7 +67,7 @@ static bool take_previous(struct small_range *range, size_t index, uint8_t *room
     struct tree_entry *entry = tree_at(range->request->tree, index);
     const char *path = tree_path(range->request->tree, entry);
     const struct tree_entry *previous = base_previous_of(range->request, path);
-    struct base_pieces pieces = {0};
+    struct file_pieces pieces = {0};
     struct err why = {0};
 
     *ret_present = previous != NULL;
