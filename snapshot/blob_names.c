@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 
+#include <assert.h>
 #include <string.h>
 
 static int compare(const void *left, const void *right)
@@ -48,6 +49,23 @@ struct blob_names blob_names_of(struct tree *tree)
 bool blob_names_has(const struct blob_names *names, const struct blob_name *wanted)
 {
     return names->count > 0 && bsearch(wanted, names->list, names->count, sizeof(names->list[0]), compare);
+}
+
+void blob_names_add(struct blob_names *names, const struct blob_name *name)
+{
+    assert(names->count == 0 || compare(&names->list[names->count - 1], name) < 0);
+    names->list = xrealloc(names->list, (names->count + 1) * sizeof(names->list[0]));
+    names->list[names->count++] = *name;
+}
+
+void blob_names_subtract(struct blob_names *names, const struct blob_names *others)
+{
+    size_t kept = 0;
+
+    for (size_t at = 0; at < names->count; at++)
+        if (!blob_names_has(others, &names->list[at]))
+            names->list[kept++] = names->list[at];
+    names->count = kept;
 }
 
 void blob_names_merge(struct blob_names *names, struct blob_names *more)

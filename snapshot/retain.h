@@ -1,46 +1,38 @@
-/* Retention: which bases stay, and the deletion of what none of them needs (docs/DESIGN.md, Packing and
- * pruning).
+/* Retention: which bases stay, and which of them is the horizon (docs/DESIGN.md, Retention).
  *
- * Nothing is pruned except by the horizon of a base record that is confirmed. Deleting is safe to repeat or
- * to leave undone, in any order; what a crash leaves behind is found again by the next owner. One thread. */
+ * What lies below the horizon is prune.c's to delete, and what was never announced sweep.c's. One thread. */
 #ifndef SNAPSHOT_RETAIN_H
 #define SNAPSHOT_RETAIN_H
 
-#include "base/thread.h"
 #include "snapshot/log.h"
 
-/* An announced base. There may be hundreds of thousands of them, so what its record says is read again when
- * it is needed. */
+/* An announced base. */
 struct retain_base {
     uint64_t record; /* position of its base record */
     uint64_t time_ns;
+    /* What is in its manifest's key: of those found at the takeover; 0 for this owner's own. */
+    uint64_t position;
+    uint64_t n;
+    struct id owner;
 };
 
 struct retain {
     struct store *store; /* with retry */
-    struct pool *pool;   /* deletes in parallel */
-    const atomic_bool *canceled;
     struct id lineage;
-    uint64_t epoch;   /* of this owner: every record above it is its own, and none of them is an open */
     uint64_t horizon; /* of the newest confirmed base record */
 
-    struct retain_base *bases; /* ascending, from bases[first] on: known in both directions */
+    struct retain_base *bases; /* ascending, from bases[first] on; none below the horizon */
     size_t first;
     size_t count;
     size_t capacity;
-    uint64_t before;   /* the base record that still has to be read, going back; 0: all are known */
-    uint64_t pruned;   /* loose records up to here are gone, but for opens */
-    uint64_t finished; /* the horizon for which nothing is left to do */
-    struct key resume; /* where the listing of loose records goes on; empty: at the horizon's base */
+    uint64_t before; /* the base record that still has to be read, going back; 0: all are known */
 };
 
 /* head: the newest record, which is this owner's. The rest is borrowed. */
-void retain_init(struct retain *retain, struct store *store, struct pool *pool, const atomic_bool *canceled,
-                 const struct record_header *head);
+void retain_init(struct retain *retain, struct store *store, const struct record_header *head);
 void retain_clear(struct retain *retain);
 
-/* Reads up to 32 older base records, until all are known: down to the horizon, and further as long as they
- * are there, which is what an owner that ended half-way has left to be pruned. */
+/* Reads up to 32 older base records, until all are known down to the horizon. ERR_CORRUPT: one is missing. */
 bool retain_learn(struct retain *retain, struct err *err) CHECKED;
 
 /* The horizon that a base record at `position` may state: the newest base older than retention_ms at now_ns,
@@ -51,9 +43,12 @@ uint64_t retain_horizon(const struct retain *retain, uint64_t position, uint64_t
 /* A base record was confirmed. */
 void retain_add(struct retain *retain, const struct retain_base *base, uint64_t horizon);
 
-/* Deletes some of what the horizon allows: blobs dropped by records at or below it, manifests below it and
- * their parts, loose records at or below its base's S, except opens and the head. A few dozen requests at
- * most; the next call goes on. *ret_done: nothing is left to do. */
-bool retain_prune(struct retain *retain, uint64_t head, bool *ret_done, struct err *err) CHECKED;
+/* Whether a base record from the horizon on announces a manifest at this position by this process; n: that
+ * very one (NULL: any). For positions below this owner's open, once all bases are known (asserted). */
+bool retain_announces(const struct retain *retain, uint64_t position, const struct id *owner,
+                      const uint64_t *n);
+
+/* The base record before the newest one, or the newest if no other is left; 0: there is none. */
+uint64_t retain_last_but_one(const struct retain *retain);
 
 #endif

@@ -9,8 +9,9 @@
 #include "snapshot/deletions.h"
 #include "snapshot/engine.h"
 #include "snapshot/follower.h"
-#include "snapshot/retain.h"
+#include "snapshot/prune.h"
 #include "snapshot/state.h"
+#include "snapshot/sweep.h"
 
 struct shipper {
     const struct engine_config *config;
@@ -26,6 +27,8 @@ struct shipper {
     struct log log;            /* taken over from the start */
     struct state state;
     struct retain retain;
+    struct sweep sweep;
+    struct prune prune;
     _Atomic uint64_t next_n;
     struct manifest previous; /* the newest announced base; valid if has_previous */
     bool has_previous;
@@ -62,8 +65,8 @@ bool shipper_ship(struct shipper *shipper, bool final, struct err *err) CHECKED;
 bool shipper_differs(struct shipper *shipper, bool final, bool *ret_differs, struct err *err) CHECKED;
 bool shipper_drain(struct shipper *shipper, uint64_t budget_ms, struct err *err) CHECKED;
 bool shipper_close(struct shipper *shipper, struct err *err) CHECKED;
-/* Learns older bases and deletes what retention allows; a little at a time. *ret_goes_on: there is more to do
- * now. A failure costs space only and is a warning. */
+/* Learns older bases, and deletes what was never announced and what retention allows; a little at a time.
+ * *ret_goes_on: there is more to do now. A failure costs space only and is a warning. */
 void shipper_prune(struct shipper *shipper, bool *ret_goes_on);
 /* Replaces *point by the marks of all attached databases, which are frozen; position and hash stay 0. */
 void shipper_remember_marks(struct shipper *shipper, struct state_point *point);

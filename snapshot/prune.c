@@ -1,0 +1,179 @@
+/* What may go is found by listing, not by following records: positions are in the keys, and whatever lies
+ * below S nobody needs, announced or not. So nothing has to be remembered, and what one pruner leaves undone
+ * the next one meets again.
+ *
+ * The one thing that only records know is which blobs they dropped, so those go before the record does. */
+#include "snapshot/prune.h"
+
+#include "snapshot/log.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+static const char *const prefixes[PRUNE_DONE] = {
+    [PRUNE_MANIFESTS] = "base/", [PRUNE_PARTS] = "part/", [PRUNE_RECORDS] = "log/"};
+
+void prune_init(struct prune *prune, const struct removal *removal, const struct id *lineage)
+{
+    *prune = (struct prune){.removal = *removal, .lineage = *lineage, .stage = PRUNE_DONE};
+}
+
+static bool drop_blobs(const struct prune *prune, const struct blob_name *names, size_t count,
+                       struct err *err)
+{
+    for (size_t at = 0; at < count; at++)
+        if (!removal_delete(&prune->removal, key_blob(names[at].tag, &names[at].content).text, err))
+            return false;
+    return true;
+}
+
+/* The same for one record of many, by the worker that has it. False without an error if it isn't known what
+ * this kind of record has dropped: then it stays. */
+static bool drop_blobs_of(const struct prune *prune, const struct record *record, struct err *err)
+{
+    struct base_body body;
+    bool dropped;
+
+    switch (record->header.kind) {
+    case RECORD_BASE:
+        if (!record_base_body(record, &body, err))
+            return false;
+        dropped = drop_blobs(prune, body.dropped, body.dropped_count, err);
+        base_body_clear(&body);
+        return dropped;
+    case RECORD_DRAIN:
+    case RECORD_CLOSE:
+        return true;
+    case RECORD_OPEN: /* stays for ever: a stale owner's next append has to meet one (protocol.md, H1) */
+    case RECORD_DATA:
+    case RECORD_PIN:
+        return false;
+    }
+    return false;
+}
+
+/* What can't be read may be an open, so it stays. */
+static bool remove_record(void *context, const char *key, struct err *err)
+{
+    const struct prune *prune = context;
+    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
+    struct record record;
+    struct err why = {0};
+    uint64_t position = 0;
+
+    if (!key_parse_log(key, &position) || position > prune->lowest)
+        return true;
+    if (log_read(prune->removal.store, &prune->lineage, position, &bytes, &record, &why) &&
+        drop_blobs_of(prune, &record, &why))
+        return removal_delete(&prune->removal, key, err);
+    if (why.code == ERR_NONE || why.code == ERR_NOT_FOUND || why.code == ERR_CORRUPT)
+        return true;
+    *err = why;
+    return false;
+}
+
+/* Where the stage begins: what sorts behind is what lies below S, and for records what lies at it. A key with
+ * an owner behind the number sorts behind the bare number. */
+static struct key begin_of(const struct prune *prune)
+{
+    struct key key;
+
+    if (prune->stage == PRUNE_RECORDS)
+        return key_log(prune->lowest + 1);
+    (void)snprintf(key.text, sizeof(key.text), "%s%016" PRIx64, prefixes[prune->stage],
+                   UINT64_MAX - (prune->lowest - 1));
+    return key;
+}
+
+/* Only what is a key of ours, to the letter, may go. */
+static void pick(const struct prune *prune, const struct key_list *page, struct key_list *ret_list)
+{
+    for (size_t at = 0; at < page->count; at++) {
+        const char *key = page->keys[at].text;
+        uint64_t position = 0, n = 0;
+        struct id owner;
+        bool ours = prune->stage == PRUNE_MANIFESTS ? key_parse_base(key, &position, &owner, &n)
+                                                    : key_parse_part(key, &position, &owner, &n);
+        if (ours && position < prune->lowest)
+            key_list_add(ret_list, key);
+    }
+}
+
+/* What lies further down was gone through for an earlier horizon: only opens are there. */
+static bool reaches_old(const struct prune *prune, const struct key *key)
+{
+    uint64_t position = 0;
+
+    return prune->stage == PRUNE_RECORDS && key_parse_log(key->text, &position) && position <= prune->reached;
+}
+
+static bool remove_page(struct prune *prune, const struct key_list *page, struct err *err)
+{
+    CLEANUP(key_list_clear) struct key_list list = {0};
+
+    if (prune->stage == PRUNE_RECORDS)
+        return removal_each(&prune->removal, page, remove_record, prune, err);
+    pick(prune, page, &list);
+    return removal_run(&prune->removal, &list, err);
+}
+
+static bool prune_page(struct prune *prune, struct err *err)
+{
+    CLEANUP(key_list_clear) struct key_list page = {0};
+    struct key after = prune->resume.text[0] ? prune->resume : begin_of(prune);
+
+    if (!store_list(prune->removal.store, prefixes[prune->stage], after.text, REMOVAL_PAGE, key_list_collect,
+                    &page, err) ||
+        !remove_page(prune, &page, err))
+        return false;
+    if (page.count == REMOVAL_PAGE && !reaches_old(prune, &page.keys[page.count - 1])) {
+        prune->resume = page.keys[page.count - 1];
+        return true;
+    }
+    prune->resume.text[0] = '\0';
+    if (prune->stage == PRUNE_RECORDS)
+        prune->reached = prune->lowest;
+    prune->stage++;
+    return true;
+}
+
+/* The horizon has moved: the base there says what is below it. */
+static bool begin(struct prune *prune, uint64_t horizon, struct err *err)
+{
+    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
+    struct record record;
+    struct base_body body;
+    uint64_t lowest;
+    CLEANUP(key_list_clear) struct key_list dropped = {0};
+
+    if (!log_read(prune->removal.store, &prune->lineage, horizon, &bytes, &record, err))
+        return false;
+    if (record.header.kind != RECORD_BASE)
+        return err_set(err, ERR_CORRUPT, "record %" PRIu64 " is named as the horizon and is no base",
+                       horizon);
+    if (!record_base_body(&record, &body, err))
+        return false;
+    for (size_t at = 0; at < body.dropped_count; at++)
+        key_list_add(&dropped, key_blob(body.dropped[at].tag, &body.dropped[at].content).text);
+    lowest = body.lowest_position;
+    base_body_clear(&body);
+    if (!removal_run(&prune->removal, &dropped, err))
+        return false;
+    prune->horizon = horizon;
+    prune->lowest = lowest;
+    prune->stage = PRUNE_MANIFESTS;
+    prune->resume.text[0] = '\0';
+    return true;
+}
+
+bool prune_step(struct prune *prune, uint64_t horizon, bool *ret_done, struct err *err)
+{
+    assert(horizon >= prune->horizon);
+    if (horizon != prune->horizon && !begin(prune, horizon, err))
+        return err_wrap(err, "prune");
+    if (prune->stage != PRUNE_DONE && !prune_page(prune, err))
+        return err_wrap(err, "prune");
+    *ret_done = prune->stage == PRUNE_DONE;
+    return true;
+}
