@@ -9,6 +9,7 @@ struct arguments {
     const char *to;
     const char *at;
     bool json;
+    bool dry_run;
     bool markdown;
     bool help;
     char *const *rest; /* what follows the options, NULL-terminated */

@@ -29,6 +29,12 @@ static const struct command commands[] = {
     {"list", "what can be restored", "json", NULL, "", NEEDS_STORE, command_list},
     {"verify", "read back everything that a restore could need, and prove it", "json", NULL, "", NEEDS_STORE,
      command_verify},
+    {"prune", "delete what retention allows", "dry-run json", NULL,
+     "  `run` does it by itself; this does it now, also beside one that runs. Only what lies below the "
+     "oldest "
+     "point that\n"
+     "  `holdfast list` shows goes, as the log says it: HOLDFAST_RETENTION takes effect with the next base.",
+     NEEDS_STORE, command_prune},
     {"status", "ask the holdfast that runs here (at HOLDFAST_ADMIN_LISTEN)", "json", NULL, "", NEEDS_CONFIG,
      command_status},
     {"doctor", "check everything that can be wrong and say the remedy", "json", "[-- CMD]", "", NEEDS_REPORT,
@@ -38,8 +44,6 @@ static const struct command commands[] = {
     {"help", "this, or `help environment`, or `help COMMAND`", "markdown", "[COMMAND|environment]", "",
      NEEDS_NOTHING, command_help},
     {"snapshot", "cut a base now (a later release)", "", NULL, "", NEEDS_NOTHING, not_in_this_release},
-    {"prune", "delete what retention allows (a later release; `run` prunes by itself)", "", NULL, "",
-     NEEDS_NOTHING, not_in_this_release},
     {"pin", "keep a point for ever (a later release)", "", "NAME", "", NEEDS_NOTHING, not_in_this_release},
     {"fork", "copy into another store (a later release)", "", NULL, "", NEEDS_NOTHING, not_in_this_release},
 };

@@ -22,6 +22,7 @@ void commands_describe(struct buf *text);
 int command_restore(const struct invocation *invocation);
 int command_list(const struct invocation *invocation);
 int command_verify(const struct invocation *invocation);
+int command_prune(const struct invocation *invocation);
 int command_status(const struct invocation *invocation);
 int command_doctor(const struct invocation *invocation);
 int command_version(const struct invocation *invocation);

@@ -204,6 +204,64 @@ def the_doctor_looks_at_this_machine_too(scene):
     assert "fault  configuration: HOLDFAST_STORE is not set" in text and "HOLDFAST_SYNC_INTERVAL=x" in text
 
 
+# --- prune -------------------------------------------------------------------------------------------------------
+
+
+def plant(deployment, position, folder="part"):
+    """An object that an earlier owner may have left behind; its key."""
+    key = "%s/%016x-%s-9" % (folder, 2**64 - 1 - position, "5a" * 16)
+    path = os.path.join(deployment.store.path, key)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as file:
+        file.write("left behind")
+    return key
+
+
+@test
+def prune_deletes_below_the_horizon_once_and_says_first_what(scene):
+    deployment, oracle = shipped(scene, environment={"HOLDFAST_RETENTION": "0"})
+    horizon = printed(deployment.command("list", "--json"))["points"][-1]["record"]
+    output(deployment.command("prune"))  # what the owner has not come to
+    planted = sorted((plant(deployment, 1), plant(deployment, 1, "base")))
+    kept = plant(deployment, horizon + 5)
+    before = deployment.store.keys()
+    dry = printed(deployment.command("prune", "--dry-run", "--json"))
+    assert sorted(dry["keys"]) == planted and dry["objects"] == 2 and dry["dry_run"] and dry["horizon"] == horizon
+    assert deployment.store.keys() == before
+    assert sorted(output(deployment.command("prune", "--dry-run")).split()) == planted
+    assert sorted(printed(deployment.command("prune", "--json"))["keys"]) == planted
+    assert sorted(set(before) - set(deployment.store.keys())) == planted and kept in deployment.store.keys()
+    again = deployment.command("prune")
+    assert output(again) == "" and again.log.find("deleted 0 objects below record %d" % horizon)
+    assert printed(deployment.command("verify", "--json"))["sound"] is True
+    deployment.wipe()
+    oracle.check(deployment.start().port)
+
+
+@test
+def prune_works_beside_a_running_owner_and_leaves_its_uploads_alone(scene):
+    deployment, oracle = shipped(scene, environment={"HOLDFAST_RETENTION": "0"})
+    holdfast = deployment.start()
+    plant(deployment, 1)
+    upload = plant(deployment, 100000)
+    for _ in range(5):
+        oracle.write(holdfast.port)
+        assert printed(deployment.command("prune", "--json"))["horizon"] > 0
+    assert upload in deployment.store.keys()
+    holdfast.wait_durable()
+    assert printed(deployment.command("verify", "--json"))["sound"] is True
+    assert holdfast.stop() == 0
+    deployment.wipe()
+    oracle.check(deployment.start().port)
+
+
+@test
+def prune_without_a_store_of_holdfast_is_64(scene):
+    process = scene.deployment().command("prune")
+    process.expect_exit(64)
+    assert process.log.find("holds nothing of holdfast")
+
+
 # --- version and help --------------------------------------------------------------------------------------------
 
 
@@ -216,7 +274,7 @@ def version_and_help_need_no_configuration(scene):
     assert output(deployment.command("version")).startswith("holdfast " + versions["holdfast"])
     assert "usage:" in output(deployment.command("help"))
     assert "HOLDFAST_STORE" in output(deployment.command("help", "environment"))
-    for name in ("run", "restore", "list", "verify", "status", "doctor", "version", "help"):
+    for name in ("run", "restore", "list", "verify", "prune", "status", "doctor", "version", "help"):
         assert "holdfast " + name in output(deployment.command(name, "--help"))
         assert output(deployment.command("help", name)) == output(deployment.command(name, "--help"))
 
@@ -224,7 +282,7 @@ def version_and_help_need_no_configuration(scene):
 @test
 def what_is_not_there_yet_says_so(scene):
     deployment = scene.deployment()
-    for words in (["snapshot"], ["prune"], ["pin", "x"], ["fork"]):
+    for words in (["snapshot"], ["pin", "x"], ["fork"]):
         process = deployment.command(*words)
         process.expect_exit(64)
         assert process.log.find("later release")
