@@ -119,6 +119,23 @@ struct tree_entry *tree_add(struct tree *tree, const char *path, size_t path_siz
     return &tree->entries[tree->entries_count++];
 }
 
+struct tree_entry *tree_add_copy(struct tree *tree, const struct tree *from, const struct tree_entry *entry)
+{
+    const char *path = tree_path(from, entry);
+    const char *target = entry->kind == ENTRY_SYMLINK ? tree_target(from, entry) : NULL;
+    struct tree_entry *copy = tree_add(tree, path, strlen(path), target, target ? strlen(target) : 0);
+    uint32_t new_path = copy->path, new_target = copy->target;
+
+    assert(tree != from);
+    *copy = *entry;
+    copy->path = new_path;
+    if (target)
+        copy->target = new_target;
+    if (entry->content == CONTENT_PIECES)
+        tree_set_pieces(tree, copy, tree_pieces(from, entry), entry->extra);
+    return copy;
+}
+
 void tree_set_pieces(struct tree *tree, struct tree_entry *entry, const struct tree_piece *pieces,
                      uint32_t count)
 {

@@ -24,6 +24,9 @@ enum {
     TREE_PATH_MAX = 4095,
 };
 
+/* In place of a frame number: the inline content came with a data record and lies in no frame of a base. */
+#define TREE_FRAME_IN_RECORD UINT32_MAX
+
 /* Part of a large file. A piece of zeros (a hole) has tag 0 and is not stored. */
 struct tree_piece {
     uint64_t tag; /* 0: zeros */
@@ -68,6 +71,8 @@ const struct tree_piece *tree_pieces(const struct tree *tree, const struct tree_
  * until the next addition or sort. Aborts above 4 GiB of text. */
 struct tree_entry *tree_add(struct tree *tree, const char *path, size_t path_size, const char *target,
                             size_t target_size);
+/* Appends a copy of another tree's entry, with its target or its pieces. */
+struct tree_entry *tree_add_copy(struct tree *tree, const struct tree *from, const struct tree_entry *entry);
 /* Gives the entry its content; pieces (at least one) are copied. */
 void tree_set_pieces(struct tree *tree, struct tree_entry *entry, const struct tree_piece *pieces,
                      uint32_t count);

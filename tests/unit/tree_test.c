@@ -57,6 +57,30 @@ TEST(every_path_is_found_and_no_other)
     }
 }
 
+TEST(a_copy_has_all_that_the_entry_had)
+{
+    CLEANUP(tree_freep) struct tree *from = tree_new();
+    CLEANUP(tree_freep) struct tree *to = tree_new();
+    struct tree_piece pieces[] = {{.tag = 3, .raw_bytes = 8}, {.raw_bytes = 9}};
+    struct tree_entry *entry = tree_add(from, "link", 4, "target", 6);
+
+    entry->kind = ENTRY_SYMLINK;
+    entry = add_file(from, "large", 17);
+    entry->inode = 5;
+    tree_set_pieces(from, entry, pieces, 2);
+    (void)add_file(to, "other", 1);
+    for (size_t at = 0; at < 2; at++)
+        (void)tree_add_copy(to, from, tree_at(from, at));
+    REQUIRE(tree_sort(to));
+    tree_free(MOVE(from));
+    EXPECT_STR(tree_target(to, tree_find(to, "link")), "target");
+    entry = tree_find(to, "large");
+    REQUIRE(entry && entry->content == CONTENT_PIECES);
+    EXPECT_INT(entry->inode, 5);
+    EXPECT_INT(entry->extra, 2);
+    EXPECT(memcmp(tree_pieces(to, entry), pieces, sizeof(pieces)) == 0);
+}
+
 TEST(a_path_that_occurs_twice_is_noticed)
 {
     CLEANUP(tree_freep) struct tree *adjacent = tree_new(), *apart = tree_new();
