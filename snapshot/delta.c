@@ -1,10 +1,12 @@
 #include "snapshot/delta.h"
 
+#include "snapshot/pagehash.h"
+
 #include <assert.h>
 
 uint32_t delta_pages_max(uint32_t page_size)
 {
-    assert(page_size >= 512 && page_size <= 65536 && (page_size & (page_size - 1)) == 0);
+    assert(pagehash_is_page_size(page_size));
     return page_size > DELTA_BYTES_MAX / DELTA_PAGES_MAX ? DELTA_BYTES_MAX / page_size : DELTA_PAGES_MAX;
 }
 

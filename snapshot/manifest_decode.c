@@ -5,14 +5,13 @@
  * in manifest_rules.c, after reading. Nothing is allocated for a count: arrays grow with what was really
  * read. */
 #include "snapshot/codec.h"
+#include "snapshot/entry.h"
 #include "snapshot/manifest_layout.h"
 #include "snapshot/manifest_rules.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
-
-enum { PIECE_SIZE_MIN = 5 }; /* zeros: size and kind */
 
 static void read_part(struct wire_reader *reader, struct manifest *manifest)
 {
@@ -43,29 +42,13 @@ static bool read_parts(struct wire_reader *reader, struct manifest *manifest, st
     return reader->failed ? cut(err) : true;
 }
 
-/* A path, terminated, into room for the longest one. */
-static bool read_path(struct wire_reader *reader, char path[TREE_PATH_MAX + 1], struct err *err)
-{
-    size_t size;
-    const char *text = wire_str(reader, &size);
-
-    if (reader->failed)
-        return cut(err);
-    if (!tree_path_is_safe(text, size))
-        return err_set(err, ERR_CORRUPT, "manifest: %.*s: not a path inside the data directory",
-                       size < 400 ? (int)size : 400, text);
-    memcpy(path, text, size);
-    path[size] = '\0';
-    return true;
-}
-
 static bool read_database(struct wire_reader *reader, struct manifest *manifest, struct err *err)
 {
     char path[TREE_PATH_MAX + 1];
     struct manifest_database *database;
 
-    if (!read_path(reader, path, err))
-        return false;
+    if (!entry_decode_path(reader, path, err))
+        return err_wrap(err, "manifest");
     database = manifest_add_database(manifest, path);
     database->incarnation = wire_u64(reader);
     database->position = wire_u64(reader);
@@ -91,110 +74,18 @@ static bool read_databases(struct wire_reader *reader, struct manifest *manifest
     return reader->failed ? cut(err) : true;
 }
 
-static struct tree_piece read_piece(struct wire_reader *reader)
-{
-    struct tree_piece piece = {.raw_bytes = wire_u32(reader)};
-    uint8_t kind = wire_u8(reader);
-
-    if (kind == PIECE_BLOB) {
-        piece.tag = wire_u64(reader);
-        wire_copy(reader, &piece.content, DIGEST_SIZE);
-        if (piece.tag == 0) /* it would pass for zeros */
-            reader->failed = true;
-    } else if (kind != PIECE_ZEROS) {
-        reader->failed = true;
-    }
-    return piece;
-}
-
-static bool read_pieces(struct wire_reader *reader, struct tree *tree, struct tree_entry *entry,
-                        struct err *err)
-{
-    CLEANUP(freep) struct tree_piece *pieces = NULL;
-    uint32_t count = wire_u32(reader);
-
-    if (count == 0 || count != manifest_pieces_of(entry->size) || count > wire_left(reader) / PIECE_SIZE_MIN)
-        return err_set(err, ERR_CORRUPT, "manifest: %.400s: its pieces do not add up to its size",
-                       tree_path(tree, entry));
-    pieces = xcalloc(count, sizeof(*pieces));
-    for (uint32_t at = 0; at < count; at++)
-        pieces[at] = read_piece(reader);
-    if (reader->failed)
-        return err_set(err, ERR_CORRUPT, "manifest: %.400s: its pieces are cut off or of an unknown kind",
-                       tree_path(tree, entry));
-    tree_set_pieces(tree, entry, pieces, count);
-    return true;
-}
-
-static bool read_content(struct wire_reader *reader, struct tree *tree, struct tree_entry *entry,
-                         struct err *err)
-{
-    uint8_t content = wire_u8(reader);
-    uint32_t frame;
-
-    if (content == CONTENT_PIECES)
-        return read_pieces(reader, tree, entry, err);
-    if (content == CONTENT_INLINE) {
-        frame = wire_u32(reader);
-        tree_set_inline(entry, frame, wire_u32(reader));
-        return true;
-    }
-    if (content != CONTENT_NONE)
-        return err_set(err, ERR_CORRUPT,
-                       "manifest: %.400s: its content is of an unknown kind; a newer holdfast may "
-                       "know it",
-                       tree_path(tree, entry));
-    return true;
-}
-
-/* The fields that every kind of entry has between its path and what is its own. */
-struct attributes {
-    uint32_t mode;
-    uint32_t uid;
-    uint32_t gid;
-    int64_t mtime_ns;
-    uint64_t size;
-};
-
-static struct attributes read_attributes(struct wire_reader *reader)
-{
-    struct attributes attributes;
-
-    attributes.mode = wire_u32(reader);
-    attributes.uid = wire_u32(reader);
-    attributes.gid = wire_u32(reader);
-    attributes.mtime_ns = (int64_t)wire_u64(reader);
-    attributes.size = wire_u64(reader);
-    return attributes;
-}
-
 static bool read_entry(struct wire_reader *reader, struct tree *tree, struct err *err)
 {
-    uint8_t kind = wire_u8(reader);
-    char path[TREE_PATH_MAX + 1];
-    const char *target = NULL;
-    size_t target_size = 0;
-    struct attributes attributes;
     struct tree_entry *entry;
+    uint32_t frame;
 
-    if (!read_path(reader, path, err))
-        return false;
-    attributes = read_attributes(reader);
-    if (kind == ENTRY_SYMLINK)
-        target = wire_str(reader, &target_size);
-    if (reader->failed)
-        return cut(err);
-    if (attributes.mode > MODE_MAX || (kind == ENTRY_DIRECTORY && attributes.size != 0))
-        return err_set(err, ERR_CORRUPT,
-                       "manifest: %.400s: a mode with unknown bits or a directory with a size", path);
-    entry = tree_add(tree, path, strlen(path), target, target_size);
-    entry->kind = kind;
-    entry->mode = (uint16_t)attributes.mode;
-    entry->uid = attributes.uid;
-    entry->gid = attributes.gid;
-    entry->mtime_ns = attributes.mtime_ns;
-    entry->size = attributes.size;
-    return kind != ENTRY_FILE || read_content(reader, tree, entry, err);
+    if (!entry_decode(reader, tree, &entry, err))
+        return err_wrap(err, "manifest");
+    if (entry->kind != ENTRY_FILE || entry->content != CONTENT_INLINE)
+        return true;
+    frame = wire_u32(reader);
+    tree_set_inline(entry, frame, wire_u32(reader));
+    return reader->failed ? cut(err) : true;
 }
 
 static bool read_entries(struct wire_reader *reader, struct manifest *manifest, struct err *err)

@@ -1,4 +1,5 @@
 #include "snapshot/codec.h"
+#include "snapshot/entry.h"
 #include "snapshot/manifest_layout.h"
 #include "snapshot/manifest_rules.h"
 
@@ -41,44 +42,13 @@ static void add_databases(const struct manifest *manifest, struct buf *body)
     }
 }
 
-static void add_pieces(const struct tree *tree, const struct tree_entry *entry, struct buf *body)
-{
-    const struct tree_piece *pieces = tree_pieces(tree, entry);
-
-    wire_add_u32(body, entry->extra);
-    for (uint32_t at = 0; at < entry->extra; at++) {
-        wire_add_u32(body, pieces[at].raw_bytes);
-        wire_add_u8(body, pieces[at].tag > 0 ? PIECE_BLOB : PIECE_ZEROS);
-        if (pieces[at].tag == 0)
-            continue;
-        wire_add_u64(body, pieces[at].tag);
-        buf_add(body, pieces[at].content.bytes, DIGEST_SIZE);
-    }
-}
-
 static void add_entry(const struct tree *tree, const struct tree_entry *entry, struct buf *body)
 {
-    const char *path = tree_path(tree, entry);
-
-    wire_add_u8(body, entry->kind);
-    wire_add_str(body, path, strlen(path));
-    wire_add_u32(body, entry->mode);
-    wire_add_u32(body, entry->uid);
-    wire_add_u32(body, entry->gid);
-    wire_add_u64(body, (uint64_t)entry->mtime_ns);
-    wire_add_u64(body,
-                 entry->kind == ENTRY_DIRECTORY ? 0 : entry->size); /* what a disk says of those is its own */
-    if (entry->kind == ENTRY_SYMLINK)
-        wire_add_str(body, tree_target(tree, entry), entry->size);
-    if (entry->kind != ENTRY_FILE)
+    entry_encode(tree, entry, body);
+    if (entry->kind != ENTRY_FILE || entry->content != CONTENT_INLINE)
         return;
-    wire_add_u8(body, entry->content);
-    if (entry->content == CONTENT_PIECES)
-        add_pieces(tree, entry, body);
-    if (entry->content == CONTENT_INLINE) {
-        wire_add_u32(body, entry->target);
-        wire_add_u32(body, entry->extra);
-    }
+    wire_add_u32(body, entry->target);
+    wire_add_u32(body, entry->extra);
 }
 
 static void add_entries(const struct manifest *manifest, struct buf *body)

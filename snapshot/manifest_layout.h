@@ -9,10 +9,7 @@ enum {
     MANIFEST_HEADER_SIZE = 144,
     MANIFEST_RAW_MAX = 1 << 30,
     MANIFEST_LEVEL = 3,
-    MODE_MAX = 07777,
     PART_OVERHEAD = 16, /* of a part object, before its frames */
-    PIECE_BLOB = 0,
-    PIECE_ZEROS = 1,
 };
 
 static const struct envelope_type manifest_type = {"HFMANIFE", "a manifest"};

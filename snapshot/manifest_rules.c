@@ -7,16 +7,15 @@
  * announced and can't be read is worse than one that failed. */
 #include "snapshot/manifest_rules.h"
 
+#include "snapshot/entry.h"
 #include "snapshot/manifest_layout.h"
+#include "snapshot/pagehash.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
-enum { PAGE_SIZE_MIN = 512, PAGE_SIZE_MAX = 65536, SUFFIX_MAX = 8 };
-
-/* The largest database of SQLite: https://www.sqlite.org/limits.html, 12. */
-static const uint64_t pages_max = UINT64_C(4294967294);
+enum { SUFFIX_MAX = 8 };
 
 /* Names the path that breaks a rule; the literal false stands at the call (base/err.h). */
 #define broken(err, path, rule) err_set((err), ERR_CORRUPT, "manifest: %.400s: %s", (path), (rule))
@@ -86,19 +85,17 @@ static bool check_database_frames(const struct manifest *manifest, const struct 
 static bool check_database(const struct manifest *manifest, const struct manifest_database *database,
                            bool *taken, struct err *err)
 {
-    uint32_t page_size = database->page_size;
-
     if (!tree_path_is_safe(database->path, strlen(database->path)))
         return broken(err, database->path, "not a path inside the data directory");
-    if (page_size < PAGE_SIZE_MIN || page_size > PAGE_SIZE_MAX || (page_size & (page_size - 1)) != 0)
+    if (!pagehash_is_page_size(database->page_size))
         return broken(err, database->path, "its page size is no power of two from 512 to 65536");
-    if (database->pages > pages_max)
+    if (database->pages > PAGEHASH_PAGES_MAX)
         return broken(err, database->path, "it has more pages than a database can have");
     if (database->pages == 0 && database->rolling_hash != 0)
         return broken(err, database->path, "it has a hash but no pages");
     if (database->position < manifest->lowest_position || database->position > manifest->position)
         return broken(err, database->path, "its position is not among those of the base");
-    if (database->mode > MODE_MAX)
+    if (database->mode > ENTRY_MODE_MAX)
         return broken(err, database->path, "its mode has unknown bits");
     return check_database_frames(manifest, database, taken, err);
 }
@@ -116,36 +113,12 @@ static bool check_databases(const struct manifest *manifest, bool *taken, struct
     return true;
 }
 
-uint64_t manifest_pieces_of(uint64_t size)
-{
-    return size / TREE_PIECE_SIZE + (size % TREE_PIECE_SIZE > 0);
-}
-
-static bool check_pieces(const struct tree *tree, const struct tree_entry *entry, struct err *err)
-{
-    const struct tree_piece *pieces = tree_pieces(tree, entry);
-    uint64_t left = entry->size;
-
-    if (left == 0 || entry->extra != manifest_pieces_of(left))
-        return broken(err, tree_path(tree, entry), "its pieces do not add up to its size");
-    for (uint32_t at = 0; at < entry->extra; at++) {
-        if (pieces[at].raw_bytes != (left < TREE_PIECE_SIZE ? left : TREE_PIECE_SIZE))
-            return broken(err, tree_path(tree, entry),
-                          "its pieces do not have 8 MiB each and the last one the rest");
-        left -= pieces[at].raw_bytes;
-    }
-    assert(left == 0);
-    return true;
-}
-
 static bool check_inline(const struct manifest *manifest, const struct tree_entry *entry, const bool *taken,
                          struct err *err)
 {
     const char *path = tree_path(manifest->tree, entry);
     uint32_t frame = entry->target, offset = entry->extra;
 
-    if (entry->size == 0 || entry->size > TREE_INLINE_MAX)
-        return broken(err, path, "only files of 1 to 32768 bytes lie in a frame");
     if (frame >= manifest->frames_count)
         return broken(err, path, "its frame is beyond the last one");
     if (taken[frame])
@@ -158,29 +131,10 @@ static bool check_inline(const struct manifest *manifest, const struct tree_entr
 static bool check_entry(const struct manifest *manifest, const struct tree_entry *entry, const bool *taken,
                         struct err *err)
 {
-    const struct tree *tree = manifest->tree;
-    const char *path = tree_path(tree, entry);
-
-    if (!tree_path_is_safe(path, strlen(path)))
-        return broken(err, path, "not a path inside the data directory");
-    if (entry->mode > MODE_MAX)
-        return broken(err, path, "its mode has unknown bits");
-    if (entry->kind == ENTRY_DIRECTORY)
-        return entry->content == CONTENT_NONE ? true : broken(err, path, "a directory with content");
-    if (entry->kind == ENTRY_SYMLINK) {
-        size_t size = strlen(tree_target(tree, entry));
-        return size > 0 && size <= TREE_PATH_MAX && size == entry->size
-                   ? true
-                   : broken(err, path, "its size is not that of its target, of 1 to 4095 bytes");
-    }
-    if (entry->kind != ENTRY_FILE)
-        return broken(err, path, "its kind is unknown; a newer holdfast may know it");
-    if (entry->content == CONTENT_INLINE)
-        return check_inline(manifest, entry, taken, err);
-    if (entry->content == CONTENT_PIECES)
-        return check_pieces(tree, entry, err);
-    return entry->content == CONTENT_NONE && entry->size == 0 ? true
-                                                              : broken(err, path, "its content is missing");
+    if (!entry_check(manifest->tree, entry, err))
+        return err_wrap(err, "manifest");
+    return entry->kind != ENTRY_FILE || entry->content != CONTENT_INLINE ||
+           check_inline(manifest, entry, taken, err);
 }
 
 static bool check_entries(const struct manifest *manifest, const bool *taken, struct err *err)

@@ -8,7 +8,4 @@
 /* ERR_CORRUPT with the rule and the path that breaks it. */
 bool manifest_check(const struct manifest *manifest, struct err *err) CHECKED;
 
-/* Pieces of a file of that size. */
-uint64_t manifest_pieces_of(uint64_t size);
-
 #endif

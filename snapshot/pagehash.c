@@ -7,18 +7,25 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-/* SQLite keeps its locks in this page and never stores anything in it:
- * https://www.sqlite.org/fileformat.html, 1.3. */
-enum { LOCK_BYTE = 1 << 30 };
+enum { LOCK_BYTE = 1 << 30, PAGE_SIZE_MIN = 512, PAGE_SIZE_MAX = 65536 };
+
+bool pagehash_is_page_size(uint64_t bytes)
+{
+    return bytes >= PAGE_SIZE_MIN && bytes <= PAGE_SIZE_MAX && (bytes & (bytes - 1)) == 0;
+}
+
+uint32_t pagehash_lock_page(uint32_t page_size)
+{
+    assert(pagehash_is_page_size(page_size));
+    return LOCK_BYTE / page_size + 1;
+}
 
 uint64_t pagehash_of(const void *pages, size_t size, uint32_t page_size, uint64_t first_page)
 {
     const uint8_t *page = pages;
-    uint64_t lock_page, hash = 0;
+    uint64_t lock_page = pagehash_lock_page(page_size), hash = 0;
 
-    assert(page_size >= 512 && page_size <= 65536 && (page_size & (page_size - 1)) == 0);
     assert(size % page_size == 0 && first_page > 0);
-    lock_page = LOCK_BYTE / page_size + 1;
     for (uint64_t number = first_page; number < first_page + size / page_size; number++) {
         if (number != lock_page)
             hash ^= XXH3_64bits_withSeed(page, page_size, number);
