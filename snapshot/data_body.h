@@ -37,8 +37,8 @@ struct data_bulk {
 };
 
 struct data_put {
-    struct tree *tree; /* holds this entry alone; the reader's */
-    struct tree_entry *entry;
+    const struct tree *tree; /* holds this entry alone; the reader's */
+    const struct tree_entry *entry;
     const uint8_t *frame; /* inline content: decodes to entry->size bytes; else NULL */
     size_t frame_size;
 };

@@ -1,0 +1,23 @@
+/* Numbers and rules of docs/FORMAT.md, Data record, that its writer and its reader share. */
+#ifndef SNAPSHOT_DATA_LAYOUT_H
+#define SNAPSHOT_DATA_LAYOUT_H
+
+#include "snapshot/data_body.h"
+
+enum {
+    SECTION_HEADER_SIZE = 16, /* type, flags, zero, length */
+    SECTION_LENGTH_AT = 8,
+    BULK_CONTENT_SIZE = 8 + 8 + DIGEST_SIZE,
+    BULK_OFFSET_MIN = 16, /* the header of a part */
+    DROPPED_SIZE = 8 + DIGEST_SIZE,
+    INLINE_FRAME_MAX = 33 << 10, /* of 32 KiB; zstd's worst case is less */
+    WHERE_HERE = 0,
+    WHERE_BULK = 1,
+};
+
+/* The rule that a run breaks by itself, its path apart, or NULL. */
+const char *data_run_rule(const struct data_run *run);
+/* The same of a bulk. */
+const char *data_bulk_rule(const struct data_bulk *bulk);
+
+#endif
