@@ -1,0 +1,240 @@
+/* Runs onto a database file.
+ *
+ * The invariant: between two commits file, pages and rolling hash of the target agree. Within a commit the
+ * file is ahead, but never in a page whose previous image is still needed: pages ascend over all runs of a
+ * commit, so none comes twice, and what is cut off at the end is above all that were written.
+ *
+ * Growth has no gaps: each page that a commit adds comes in one of its runs. So what a hostile run can make
+ * of the file is bounded by its own bytes, and no page is ever in the file that is not in the hash. */
+#include "snapshot/apply.h"
+
+#include "base/fs.h"
+#include "snapshot/data_layout.h"
+#include "snapshot/pagehash.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+/* Larger writes leave large folios behind on ext4, which cost the application 20 to 60 times as much with
+ * each later write of a page (docs/DESIGN.md). */
+enum { PIECE_BYTES = 64 << 10 };
+
+struct apply {
+    struct codec *codec;
+    struct buf images;
+    struct buf previous; /* or what is cut off, piece by piece */
+};
+
+struct apply *apply_new(void)
+{
+    struct apply *apply = xcalloc(1, sizeof(*apply));
+
+    apply->codec = codec_new();
+    apply->images = (struct buf)BUF_INIT(DELTA_BYTES_MAX);
+    apply->previous = (struct buf)BUF_INIT(DELTA_BYTES_MAX);
+    return apply;
+}
+
+void apply_free(struct apply *apply)
+{
+    if (!apply)
+        return;
+    codec_free(apply->codec);
+    buf_clear(&apply->images);
+    buf_clear(&apply->previous);
+    free(apply);
+}
+
+static uint8_t *room_of(struct buf *buf, size_t size)
+{
+    uint8_t *room;
+
+    buf_reset(buf);
+    room = buf_extend(buf, size);
+    assert(room);
+    return room;
+}
+
+static uint64_t offset_of(const struct apply_target *target, uint64_t page)
+{
+    return (page - 1) * target->page_size;
+}
+
+/* The last page that is there after the runs so far, `last_page` included: the page of the locks, which never
+ * comes, is taken as there when it is next. */
+static uint64_t reached(const struct apply_target *target, uint64_t last_page)
+{
+    uint64_t page = last_page > target->pages ? last_page : target->pages;
+
+    return page + 1 == pagehash_lock_page(target->page_size) ? page + 1 : page;
+}
+
+/* Opens a commit, or goes on with the one that is open. */
+static bool follow(struct apply_target *target, const struct data_run *run, struct err *err)
+{
+    if (run->page_size != target->page_size)
+        return err_set(err, ERR_CORRUPT, "a run of pages of %" PRIu32 " bytes for a database of %" PRIu32,
+                       run->page_size, target->page_size);
+    if (!target->in_commit) {
+        target->in_commit = true;
+        target->pages_after = run->pages_after;
+        target->last_page = 0;
+        target->rolling_next = target->rolling_hash;
+        target->rolling_due = run->rolling_hash;
+    }
+    if (run->pages_after != target->pages_after || run->rolling_hash != target->rolling_due)
+        return err_set(err, ERR_CORRUPT, "a run of another commit than the one before");
+    if (data_run_page(run, 0) <= target->last_page)
+        return err_set(err, ERR_CORRUPT, "a commit that has page %" PRIu32 " after page %" PRIu32,
+                       data_run_page(run, 0), target->last_page);
+    return true;
+}
+
+/* How many of the run's pages have a previous image: they come first. Those after them add to the file
+ * without a gap, and the last run adds all that is missing. */
+static bool check_growth(const struct apply_target *target, const struct data_run *run,
+                         uint32_t *ret_previous_count, struct err *err)
+{
+    uint64_t last_page = target->last_page;
+    uint32_t previous_count = 0;
+
+    for (uint32_t at = 0; at < run->count; at++) {
+        uint32_t page = data_run_page(run, at);
+        if (page <= target->pages)
+            previous_count++;
+        else if (page != reached(target, last_page) + 1)
+            return err_set(err, ERR_CORRUPT, "a commit that adds page %" PRIu32 " without those before it",
+                           page);
+        last_page = page;
+    }
+    if (run->is_last && reached(target, last_page) < target->pages_after)
+        return err_set(err, ERR_CORRUPT,
+                       "a commit that ends at page %" PRIu64 " of a database of %" PRIu32 " pages", last_page,
+                       target->pages_after);
+    *ret_previous_count = previous_count;
+    return true;
+}
+
+/* Pages of the run from `at` on, below `end`, that lie one behind the other, no more than one piece of
+ * them. */
+static uint32_t stretch_of(const struct data_run *run, uint32_t at, uint32_t end)
+{
+    uint32_t first = data_run_page(run, at), count = 1;
+
+    while (at + count < end && count < PIECE_BYTES / run->page_size &&
+           data_run_page(run, at + count) == first + count)
+        count++;
+    return count;
+}
+
+/* Reads the first `count` pages of the run; they leave the hash. */
+static bool take_previous(struct apply_target *target, const struct data_run *run, uint32_t count,
+                          uint8_t *previous, struct err *err)
+{
+    for (uint32_t at = 0; at < count;) {
+        uint32_t stretch = stretch_of(run, at, count), page = data_run_page(run, at);
+        size_t size = (size_t)stretch * run->page_size;
+        if (!fs_read_at(target->fd, previous, size, offset_of(target, page), err))
+            return err_wrap(err, "page %" PRIu32, page);
+        target->rolling_next ^= pagehash_of(previous, size, run->page_size, page);
+        previous += size;
+        at += stretch;
+    }
+    return true;
+}
+
+/* The new images enter the hash. */
+static void add_images(struct apply_target *target, const struct data_run *run, const uint8_t *images)
+{
+    for (uint32_t at = 0; at < run->count;) {
+        uint32_t stretch = stretch_of(run, at, run->count);
+        size_t size = (size_t)stretch * run->page_size;
+        target->rolling_next ^= pagehash_of(images, size, run->page_size, data_run_page(run, at));
+        images += size;
+        at += stretch;
+    }
+}
+
+static bool write_images(const struct apply_target *target, const struct data_run *run, const uint8_t *images,
+                         struct err *err)
+{
+    for (uint32_t at = 0; at < run->count;) {
+        uint32_t stretch = stretch_of(run, at, run->count), page = data_run_page(run, at);
+        size_t size = (size_t)stretch * run->page_size;
+        if (!fs_write_at(target->fd, images, size, offset_of(target, page), err))
+            return err_wrap(err, "page %" PRIu32, page);
+        images += size;
+        at += stretch;
+    }
+    return true;
+}
+
+/* What a shrinking commit cuts off leaves the hash; the file keeps it until the hash has been found right. */
+static bool take_cut(struct apply *apply, struct apply_target *target, struct err *err)
+{
+    uint8_t *piece = room_of(&apply->previous, PIECE_BYTES);
+    uint64_t end = offset_of(target, target->pages + 1);
+    size_t size;
+
+    for (uint64_t at = offset_of(target, (uint64_t)target->pages_after + 1); at < end; at += size) {
+        size = end - at < PIECE_BYTES ? (size_t)(end - at) : PIECE_BYTES;
+        if (!fs_read_at(target->fd, piece, size, at, err))
+            return err_wrap(err, "what a commit cuts off");
+        target->rolling_next ^= pagehash_of(piece, size, target->page_size, at / target->page_size + 1);
+    }
+    return true;
+}
+
+static bool check_hash(const struct apply_target *target, struct err *err)
+{
+    if (target->rolling_next != target->rolling_due)
+        return err_set(err, ERR_CORRUPT,
+                       "its pages do not have the hash that a commit says: %016" PRIx64 ", not %016" PRIx64,
+                       target->rolling_next, target->rolling_due);
+    return true;
+}
+
+/* The commit is in the file, which writing has made as large as it must be, except where it shrinks or grows
+ * by the page of the locks as its last. */
+static bool finish_commit(struct apply_target *target, struct err *err)
+{
+    uint64_t size = (uint64_t)target->pages_after * target->page_size;
+    bool is_cut = target->pages_after < target->pages;
+    bool ends_with_locks = target->pages_after > target->pages && target->last_page < target->pages_after;
+
+    if ((is_cut || ends_with_locks) && ftruncate(target->fd, (off_t)size) != 0)
+        return err_errno(err, "make a database %" PRIu64 " bytes large", size);
+    target->pages = target->pages_after;
+    target->rolling_hash = target->rolling_due;
+    target->in_commit = false;
+    return true;
+}
+
+bool apply_run(struct apply *apply, struct apply_target *target, const struct data_run *run,
+               const void *frame, size_t frame_size, struct err *err)
+{
+    size_t size = (size_t)run->count * run->page_size;
+    struct codec_prefix prefix;
+    uint32_t previous_count;
+    uint8_t *images, *previous;
+
+    assert(!data_run_rule(run));
+    if (!follow(target, run, err) || !check_growth(target, run, &previous_count, err))
+        return false;
+    prefix.size = (size_t)previous_count * run->page_size;
+    prefix.bytes = previous = room_of(&apply->previous, prefix.size);
+    images = room_of(&apply->images, size);
+    if (!take_previous(target, run, previous_count, previous, err) ||
+        !delta_decode(apply->codec, frame, frame_size, prefix, images, size, err))
+        return false;
+    add_images(target, run, images);
+    target->last_page = data_run_page(run, run->count - 1);
+    if (run->is_last && target->pages_after < target->pages && !take_cut(apply, target, err))
+        return false;
+    if (run->is_last && !check_hash(target, err))
+        return false;
+    if (!write_images(target, run, images, err))
+        return false;
+    return !run->is_last || finish_commit(target, err);
+}
