@@ -32,33 +32,40 @@ static uint32_t word_at(const uint8_t *bytes, bool big_endian)
     return big_endian ? be32toh(stored) : le32toh(stored);
 }
 
-static bool has_checksum(const uint8_t bytes[WAL_FILE_HEADER_SIZE])
+void wal_file_sum(bool big_endian, const uint8_t *bytes, size_t size, uint32_t checksum[2])
 {
-    bool big_endian = (big_endian_at(bytes + AT_MAGIC) & 1) != 0;
-    uint32_t first = 0, second = 0;
+    uint32_t first = checksum[0], second = checksum[1];
 
-    for (unsigned at = 0; at < CHECKED_BYTES; at += 8) {
+    assert(size % 8 == 0);
+    for (size_t at = 0; at < size; at += 8) {
         first += word_at(bytes + at, big_endian) + second;
         second += word_at(bytes + at + 4, big_endian) + first;
     }
-    return first == big_endian_at(bytes + AT_CHECKSUM) && second == big_endian_at(bytes + AT_CHECKSUM + 4);
+    checksum[0] = first;
+    checksum[1] = second;
 }
 
 bool wal_file_parse_header(const uint8_t bytes[WAL_FILE_HEADER_SIZE], struct wal_file_header *ret_header,
                            struct err *err)
 {
     uint32_t page_size = big_endian_at(bytes + AT_PAGE_SIZE);
+    bool big_endian = (big_endian_at(bytes + AT_MAGIC) & 1) != 0;
+    uint32_t checksum[2] = {0, 0};
 
     if ((big_endian_at(bytes + AT_MAGIC) & ~UINT32_C(1)) != MAGIC ||
         big_endian_at(bytes + AT_VERSION) != VERSION)
         return err_set(err, ERR_CORRUPT, "the log does not begin like one");
     if (page_size < PAGE_SIZE_MIN || page_size > PAGE_SIZE_MAX || (page_size & (page_size - 1)) != 0)
         return err_set(err, ERR_CORRUPT, "the log's page size is %u", page_size);
-    if (!has_checksum(bytes))
+    wal_file_sum(big_endian, bytes, CHECKED_BYTES, checksum);
+    if (checksum[0] != big_endian_at(bytes + AT_CHECKSUM) ||
+        checksum[1] != big_endian_at(bytes + AT_CHECKSUM + 4))
         return err_set(err, ERR_CORRUPT, "the log's header fails its checksum");
     *ret_header = (struct wal_file_header){
         .page_size = page_size,
         .salt = {big_endian_at(bytes + AT_SALT), big_endian_at(bytes + AT_SALT + 4)},
+        .checksum = {checksum[0], checksum[1]},
+        .big_endian = big_endian,
     };
     return true;
 }

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum { WAL_FILE_HEADER_SIZE = 32, WAL_FRAME_HEADER_SIZE = 24 };
@@ -13,6 +14,8 @@ enum { WAL_FILE_HEADER_SIZE = 32, WAL_FRAME_HEADER_SIZE = 24 };
 struct wal_file_header {
     uint32_t page_size;
     uint32_t salt[2];
+    uint32_t checksum[2]; /* of the header: where the checksums of the frames begin */
+    bool big_endian; /* they are sums of words in this byte order, that of the machine that made the log */
 };
 
 struct wal_frame_header {
@@ -28,6 +31,10 @@ bool wal_file_parse_header(const uint8_t bytes[WAL_FILE_HEADER_SIZE], struct wal
 
 /* Any bytes are a frame header; whether it belongs to the log is for the caller to see from the salts. */
 void wal_file_parse_frame(const uint8_t bytes[WAL_FRAME_HEADER_SIZE], struct wal_frame_header *ret_header);
+
+/* Continues the log's checksum over size bytes, a multiple of 8: the header's first 24, and of each frame the
+ * first 8 bytes of its header and then the page. It begins at {0, 0}. */
+void wal_file_sum(bool big_endian, const uint8_t *bytes, size_t size, uint32_t checksum[2]);
 
 /* Where frame number `frame` begins; the first is 1. */
 uint64_t wal_file_frame_offset(uint32_t frame, uint32_t page_size);
