@@ -141,6 +141,7 @@ void database_detach(struct database *database)
 {
     if (!database)
         return;
+    database_collect_end(database);
     database_drop_all(database);
     sqlite_close(database->turns[0]);
     sqlite_close(database->turns[1]);

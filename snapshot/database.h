@@ -11,7 +11,7 @@
  *
  * Changes are noticed without SQL, from the mapped header of the wal-index (database_position). The whole
  * state of several databases at one moment is had by freezing them together, reading the files and thawing
- * them.
+ * them; from such a state on, every commit can be had page by page (database_collect).
  *
  * Errors, throughout: ERR_TRANSIENT, something was in the way, later may do. ERR_NOT_FOUND, the file is not
  * there, or not the one that was attached any more. ERR_CONFLICT, the application does not share this
@@ -19,8 +19,8 @@
  * ERR_CANCELED, ERR_DENIED, ERR_CORRUPT, ERR_SYSTEM as everywhere. Deadlines are times of
  * clock_monotonic_ms().
  *
- * Threads: one thread at a time calls attach, detach, freeze, thaw, tend and prove for a database; position
- * and read_frozen may be called by any other meanwhile. */
+ * Threads: one thread at a time calls attach, detach, freeze, thaw, tend, prove and what collects for a
+ * database; position, position_at and read_frozen may be called by any other meanwhile. */
 #ifndef SNAPSHOT_DATABASE_H
 #define SNAPSHOT_DATABASE_H
 
@@ -55,6 +55,7 @@ bool database_convert(const char *path, uint64_t deadline_ms, const atomic_bool 
                       struct err *err) CHECKED;
 
 struct database;
+struct wal_index_header;
 
 /* Attaches a database in WAL mode (ERR_CONFLICT: it is not). Returns in TAIL or HANDOFF, with a lock held.
  * path is absolute and must stay this database's name, since SQLite finds -wal and -shm by it. */
@@ -73,11 +74,17 @@ bool database_is_attached(dev_t device, ino_t inode);
 /* A number that grows whenever something was committed since the last call; equal numbers mean that nothing
  * was. Begins at 1. Any thread; no SQL, no system call, some 100 ns. */
 uint64_t database_position(struct database *database);
+/* The position and the header of the wal-index that it stands for, as one; the header has been read within
+ * the call. False, and only the position set, while the header is torn: a commit is just being made, or its
+ * writer died at it, which tending repairs. Any thread. */
+bool database_position_at(struct database *database, struct wal_index_header *ret_header,
+                          uint64_t *ret_position) CHECKED;
 
 /* What must be called again and again, at least every 100 ms while the application commits: moves the mark
  * along, keeps the log short (checkpoints from 800 frames on), repairs a torn wal-index, and notices an
  * application that wants the database for itself (ERR_CONFLICT) or a file that was deleted or replaced
- * (ERR_NOT_FOUND). A frozen database is only looked at. Costs microseconds unless there is something to do.
+ * (ERR_NOT_FOUND). A frozen database is only looked at, and read from. Costs microseconds unless there is
+ * something to do.
  *
  * Not everything is noticed: an application that asks for the database once and gives up at once (PRAGMA
  * journal_mode=DELETE), or whose SQLite is newer and had opened the log before it asked, leaves no trace.
@@ -133,6 +140,55 @@ bool database_read_frozen(struct database *database, uint64_t offset, void *byte
 /* The mark of the state that was frozen last; after a thaw it follows the log (tail_salt), so take it again
  * from time to time. */
 void database_mark(struct database *database, struct database_mark *ret_mark);
+
+/* What one commit has made of a database, or a part of it: a commit of more than so many pages, or of more
+ * than some MB, comes in several runs. */
+enum { DATABASE_RUN_PAGES_MAX = 1024 };
+
+struct database_run {
+    uint32_t page_size;
+    uint32_t pages_before, pages_after; /* of the database around the commit */
+    bool is_first, is_last;             /* of its commit */
+    /* XOR of the rolling hash (pagehash.h) at database_collect_begin() and the one after this commit; the
+     * same in each run of a commit. */
+    uint64_t rolling_change;
+    /* The pages that the commit has written: ascending, at least one, none above pages_after, and never the
+     * lock-byte page. If the database has become larger, all new pages are among them. */
+    uint32_t count;
+    const uint32_t *pages;
+    const uint8_t *images;   /* of each, page_size bytes */
+    const uint8_t *previous; /* what they were before the commit: of those up to pages_before, in order */
+    uint32_t previous_count;
+};
+
+/* Takes a run, and keeps what it wants of it: the pointers lead to memory that lives until the call returns.
+ * Called from within the functions of the thread that owns the database, sometimes while the application is
+ * kept from writing, so it must not wait. It calls nothing of this module. The first run of a commit may come
+ * again: a commit whose last run has not been taken is handed over anew, from its first run on, and what was
+ * taken of it before is void. */
+struct database_sink {
+    bool (*take)(void *context, const struct database_run *run, struct err *err);
+    void *context;
+};
+
+/* Begins to collect, from the frozen state on. Every commit after it is handed to the sink, once and in
+ * order, before any lock moves past it: by tend, freeze, thaw and collect, whose errors may then be the
+ * sink's, too. If the sink fails, the locks stay where they are, so that the application's log grows, and all
+ * that is missing is handed over by a later call.
+ *
+ * ERR_CONFLICT then also means that continuity is lost, and ERR_CORRUPT that the log is damaged: a commit
+ * can't be had any more. Nothing is handed over from there on; end it, and begin anew from another frozen
+ * state. */
+void database_collect_begin(struct database *database, const struct database_sink *sink);
+/* Ends it: the locks move freely again. Fine if nothing is collected. Detaching ends it too. */
+void database_collect_end(struct database *database);
+/* Hands over all that is committed up to `limit`, a header that database_position_at() has given since the
+ * beginning (NULL: up to now), which may be long past. Moves no lock. */
+bool database_collect(struct database *database, const struct wal_index_header *limit,
+                      struct err *err) CHECKED;
+/* A position that everything handed over so far contains; after a database_collect() at least the one that
+ * its limit had, if that was the last header given, or that stood when it was called without. */
+uint64_t database_collected_position(const struct database *database);
 
 enum database_proof {
     DATABASE_UNPROVEN,         /* nothing says that it contains the marked state */

@@ -13,6 +13,9 @@
  * mark, which makes SQLite before 3.51.3 overwrite the file with stale frames when the log restarts under the
  * checkpointer ("WAL-reset bug").
  *
+ * Where commits are collected (database_collect.c) each hand-over also waits, with both locks held, until all
+ * up to the new lock has been handed on.
+ *
  * A mark cannot be had when the whole log is in the file: the transaction then gets READ(0) by itself. That
  * keeps the invariant too, and is why a checkpoint is always preceded by moving the mark. */
 #include "snapshot/database_internal.h"
@@ -52,6 +55,10 @@ bool database_hold_mark(struct database *database, struct err *err)
         return false;
     if (!sqlite_begin_read(spare_of(database), err))
         return err_wrap(err, "take a read mark");
+    if (!database_collect_for_mark(database, err)) {
+        sqlite_end(spare_of(database));
+        return false;
+    }
     if (database->has_mark)
         sqlite_end(database->turns[database->holder]);
     database->holder ^= 1;
@@ -63,15 +70,29 @@ bool database_hold_mark(struct database *database, struct err *err)
 
 void database_drop_mark(struct database *database)
 {
-    assert(database->has_file);
+    assert(database->has_file && database_has_collected(database, &database->anchored));
     if (database->has_mark)
         sqlite_end(database->turns[database->holder]);
     database->has_mark = false;
 }
 
+/* Only what is seen under the lock counts: before it, frames may have been appended and partly backfilled. */
+static bool is_whole_state(struct database *database, const struct wal_index *before,
+                           struct wal_index_header *ret_header, struct err *err)
+{
+    struct wal_index after;
+
+    if (!wal_index_read(database->index, TORN_US, &after, err) || !wal_index_is_backfilled(&after) ||
+        !wal_index_equal(&before->header, &after.header))
+        return err_set(err, ERR_TRANSIENT, "the application committed meanwhile");
+    *ret_header = after.header;
+    return database_collect_for_file(database, &after.header, err);
+}
+
 bool database_hold_file(struct database *database, struct err *err)
 {
-    struct wal_index before, after;
+    struct wal_index before;
+    struct wal_index_header header;
 
     assert(!database->has_file);
     if (!wal_index_read(database->index, TORN_US, &before, err))
@@ -81,21 +102,18 @@ bool database_hold_file(struct database *database, struct err *err)
                        before.header.frames);
     if (!sqlite_lock(database->anchor, SQLITE_SLOT_READ0, err))
         return false;
-    /* Only what is seen under the lock counts: before it, frames may have been appended and partly
-     * backfilled. */
-    if (!wal_index_read(database->index, TORN_US, &after, err) || !wal_index_is_backfilled(&after) ||
-        !wal_index_equal(&before.header, &after.header)) {
+    if (!is_whole_state(database, &before, &header, err)) {
         sqlite_unlock(database->anchor, SQLITE_SLOT_READ0);
-        return err_set(err, ERR_TRANSIENT, "the application committed meanwhile");
+        return false;
     }
     database->has_file = true;
-    database->anchored = after.header;
+    database->anchored = header;
     return true;
 }
 
 void database_drop_file(struct database *database)
 {
-    assert(database->has_mark);
+    assert(database->has_mark && database_has_collected(database, &database->marked));
     if (database->has_file)
         sqlite_unlock(database->anchor, SQLITE_SLOT_READ0);
     database->has_file = false;

@@ -42,16 +42,20 @@ struct database {
     struct wal_index_header marked;   /* has_mark: as it was just before the mark was taken */
     struct wal_index_header anchored; /* has_file: the header whose state the file holds */
 
+    struct collector *collector; /* NULL: nothing is collected */
+
     bool is_frozen;
     struct database_frozen frozen;
     struct database_mark mark;
     unsigned contested_looks; /* in a row that found the application waiting for us to go */
     uint64_t contested_ms;    /* when the first of them was */
 
-    pthread_mutex_t position_mutex; /* guards the three below */
+    pthread_mutex_t position_mutex; /* guards what is below */
     uint64_t position;
-    struct wal_index_header seen; /* at the last look that found one */
-    bool is_torn;                 /* the last look found none */
+    struct wal_index_header seen;  /* at the last look that found one */
+    bool is_torn;                  /* the last look found none */
+    struct wal_index_header given; /* last given together with a position */
+    uint64_t given_position;       /* 0: none was */
 };
 
 /* database_hold.c: the only functions that take and release locks. Each keeps the invariant of the module at
@@ -61,7 +65,7 @@ struct database {
 bool database_look(struct database *database, struct wal_index *ret_index, struct err *err) CHECKED;
 /* Takes the first lock. ERR_TRANSIENT: the application checkpoints. */
 bool database_hold_first(struct database *database, struct err *err) CHECKED;
-/* Takes a mark at what is committed now, and lets go of the one before. */
+/* Takes a mark at what is committed now and, when all that is collected, lets go of the one before. */
 bool database_hold_mark(struct database *database, struct err *err) CHECKED;
 /* Gives up the mark, which is not the last lock. Fine without one. */
 void database_drop_mark(struct database *database);
@@ -89,10 +93,18 @@ void database_drop_all(struct database *database);
 
 /* Once, when the wal-index is mapped. */
 void database_position_begin(struct database *database);
-/* The position and the header it stands for, as one; the header has been read within the call. False if it is
- * torn. */
-bool database_position_at(struct database *database, struct wal_index_header *ret_header,
-                          uint64_t *ret_position) CHECKED;
+/* The position that database_position_at() gave with this header, if it was the last one it gave; else 0. */
+uint64_t database_position_given(struct database *database, const struct wal_index_header *header);
+
+/* database_collect.c, for the functions that move locks. Without a sink all of them succeed at once. */
+
+/* Under a new mark as well as the lock before: hands over all that is committed now. */
+bool database_collect_for_mark(struct database *database, struct err *err) CHECKED;
+/* Under READ(0), with the whole state in the file and this header: the same. */
+bool database_collect_for_file(struct database *database, const struct wal_index_header *header,
+                               struct err *err) CHECKED;
+/* Whether all up to a header that was seen under a lock of ours has been handed over. */
+bool database_has_collected(const struct database *database, const struct wal_index_header *header);
 
 /* database_mark.c: notes what has just been frozen. */
 void database_mark_set(struct database *database);

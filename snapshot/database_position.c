@@ -43,28 +43,47 @@ static void advance(struct database *database, bool is_torn, const struct wal_in
         database->seen = *header;
 }
 
-bool database_position_at(struct database *database, struct wal_index_header *ret_header,
-                          uint64_t *ret_position)
+/* The mutex is held. */
+static bool look(struct database *database, struct wal_index_header *ret_header)
 {
     struct wal_index_header header = {0};
-    bool is_torn;
+    bool is_torn = !read_quickly(database, &header);
 
-    MUTEX_GUARD(&database->position_mutex);
-    is_torn = !read_quickly(database, &header);
     advance(database, is_torn, &header);
-    *ret_position = database->position;
     if (!is_torn)
         *ret_header = header;
     return !is_torn;
 }
 
+bool database_position_at(struct database *database, struct wal_index_header *ret_header,
+                          uint64_t *ret_position)
+{
+    bool is_sound;
+
+    MUTEX_GUARD(&database->position_mutex);
+    is_sound = look(database, ret_header);
+    *ret_position = database->position;
+    if (is_sound) {
+        database->given = *ret_header;
+        database->given_position = database->position;
+    }
+    return is_sound;
+}
+
+uint64_t database_position_given(struct database *database, const struct wal_index_header *header)
+{
+    MUTEX_GUARD(&database->position_mutex);
+    return wal_index_equal(&database->given, header) ? database->given_position : 0;
+}
+
 uint64_t database_position(struct database *database)
 {
     struct wal_index_header header;
-    uint64_t position = 0;
-    bool is_sound = database_position_at(database, &header, &position);
+    bool is_sound;
 
-    assert(position > 0);
+    MUTEX_GUARD(&database->position_mutex);
+    is_sound = look(database, &header);
+    assert(database->position > 0);
     (void)is_sound; /* torn or not, the number counts */
-    return position;
+    return database->position;
 }

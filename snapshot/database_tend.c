@@ -133,6 +133,12 @@ static bool tend_file(struct database *database, const struct wal_index *index, 
     return true;
 }
 
+/* The file stays as it is, the log is read on. */
+static bool tend_frozen(struct database *database, struct err *err)
+{
+    return !database->collector || database_collect(database, NULL, err);
+}
+
 bool database_tend(struct database *database, struct err *err)
 {
     struct wal_index index;
@@ -144,7 +150,7 @@ bool database_tend(struct database *database, struct err *err)
     if (!database_look(database, &index, err))
         return err_wrap(err, "%s", database->path);
     if (database->is_frozen)
-        return true;
+        return tend_frozen(database, err);
     return (database->has_file ? tend_file(database, &index, err) : tend_mark(database, &index, err)) ||
            err_wrap(err, "%s", database->path);
 }
