@@ -10,6 +10,7 @@
 #include "snapshot/log.h"
 #include "snapshot/reader.h"
 #include "snapshot/reader_internal.h"
+#include "snapshot/record_refs.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -75,55 +76,42 @@ static bool list_page(struct blob_sweep *sweep, const struct blob_sweep_log *log
 
 /* The whole tree of a base that does not follow from the records before it. */
 static bool take_out_manifest(struct blob_sweep *sweep, const struct blob_sweep_log *log,
-                              const struct reader_base *base, struct err *err)
+                              const struct record *record, struct err *err)
 {
+    struct reader_base base = {.header = record->header};
     struct manifest manifest;
+    bool read;
 
-    if (!reader_load_manifest(log->removal->store, base, &manifest, err))
+    if (!record_base_body(record, &base.body, err))
+        return false;
+    if (!(base.body.flags & BASE_RESTARTS)) {
+        reader_base_clear(&base);
+        return true;
+    }
+    read = reader_load_manifest(log->removal->store, &base, &manifest, err);
+    reader_base_clear(&base);
+    if (!read)
         return false;
     take_out_tree(sweep, manifest.tree);
     manifest_clear(&manifest);
     return true;
 }
 
-static bool take_out_base(struct blob_sweep *sweep, const struct blob_sweep_log *log,
-                          const struct record *record, struct err *err)
-{
-    struct reader_base base = {.header = record->header};
-    struct blob_names dropped;
-    bool taken = true;
-
-    if (!record_base_body(record, &base.body, err))
-        return false;
-    dropped = (struct blob_names){base.body.dropped, base.body.dropped_count};
-    blob_names_subtract(&sweep->found, &dropped);
-    if (base.body.flags & BASE_RESTARTS)
-        taken = take_out_manifest(sweep, log, &base, err);
-    reader_base_clear(&base);
-    return taken;
-}
-
-/* Takes out of the set what a record names or has dropped. ERR_NOT_FOUND: that can't be known. */
+/* Takes out of the set what a record names or has dropped. */
 static bool take_out(struct blob_sweep *sweep, const struct blob_sweep_log *log, uint64_t position,
                      struct err *err)
 {
     CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
     struct record record;
+    struct record_refs refs;
 
-    if (!log_read(log->removal->store, &log->lineage, position, &bytes, &record, err))
+    if (!log_read(log->removal->store, &log->lineage, position, &bytes, &record, err) ||
+        !record_refs_read(&record, &refs, err))
         return false;
-    switch (record.header.kind) {
-    case RECORD_BASE:
-        return take_out_base(sweep, log, &record, err);
-    case RECORD_DATA:
-        return err_set(err, ERR_NOT_FOUND, "what record %" PRIu64 " names is not known", position);
-    case RECORD_OPEN:
-    case RECORD_DRAIN:
-    case RECORD_CLOSE:
-    case RECORD_PIN:
-        return true;
-    }
-    return true;
+    blob_names_subtract(&sweep->found, &refs.named);
+    blob_names_subtract(&sweep->found, &refs.dropped);
+    record_refs_clear(&refs);
+    return record.header.kind != RECORD_BASE || take_out_manifest(sweep, log, &record, err);
 }
 
 /* Where something is missing nothing is garbage for certain, so all of the page stays. */

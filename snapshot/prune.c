@@ -6,6 +6,7 @@
 #include "snapshot/prune.h"
 
 #include "snapshot/log.h"
+#include "snapshot/record_refs.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -19,38 +20,23 @@ void prune_init(struct prune *prune, const struct removal *removal, const struct
     *prune = (struct prune){.removal = *removal, .lineage = *lineage, .stage = PRUNE_DONE};
 }
 
-static bool drop_blobs(const struct prune *prune, const struct blob_name *names, size_t count,
-                       struct err *err)
+/* By the worker that has the record, while others go on beside it. */
+static bool drop_blobs(const struct prune *prune, const struct record_refs *refs, struct err *err)
 {
-    for (size_t at = 0; at < count; at++)
-        if (!removal_delete(&prune->removal, key_blob(names[at].tag, &names[at].content).text, err))
+    const struct blob_names *dropped = &refs->dropped;
+
+    for (size_t at = 0; at < dropped->count; at++)
+        if (!removal_delete(&prune->removal, key_blob(dropped->list[at].tag, &dropped->list[at].content).text,
+                            err))
             return false;
     return true;
 }
 
-/* The same for one record of many, by the worker that has it. False without an error if it isn't known what
- * this kind of record has dropped: then it stays. */
-static bool drop_blobs_of(const struct prune *prune, const struct record *record, struct err *err)
+/* Opens stay for ever: a stale owner's next append has to meet one (protocol.md, H1). What pins mean is a
+ * later release's. */
+static bool stays(const struct record *record)
 {
-    struct base_body body;
-    bool dropped;
-
-    switch (record->header.kind) {
-    case RECORD_BASE:
-        if (!record_base_body(record, &body, err))
-            return false;
-        dropped = drop_blobs(prune, body.dropped, body.dropped_count, err);
-        base_body_clear(&body);
-        return dropped;
-    case RECORD_DRAIN:
-    case RECORD_CLOSE:
-        return true;
-    case RECORD_OPEN: /* stays for ever: a stale owner's next append has to meet one (protocol.md, H1) */
-    case RECORD_DATA:
-    case RECORD_PIN:
-        return false;
-    }
-    return false;
+    return record->header.kind == RECORD_OPEN || record->header.kind == RECORD_PIN;
 }
 
 /* What can't be read may be an open, so it stays. */
@@ -59,18 +45,23 @@ static bool remove_record(void *context, const char *key, struct err *err)
     const struct prune *prune = context;
     CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
     struct record record;
+    struct record_refs refs = {0};
     struct err why = {0};
     uint64_t position = 0;
+    bool removed;
 
     if (!key_parse_log(key, &position) || position > prune->lowest)
         return true;
-    if (log_read(prune->removal.store, &prune->lineage, position, &bytes, &record, &why) &&
-        drop_blobs_of(prune, &record, &why))
-        return removal_delete(&prune->removal, key, err);
-    if (why.code == ERR_NONE || why.code == ERR_NOT_FOUND || why.code == ERR_CORRUPT)
-        return true;
-    *err = why;
-    return false;
+    if (!log_read(prune->removal.store, &prune->lineage, position, &bytes, &record, &why) ||
+        !record_refs_read(&record, &refs, &why)) {
+        if (why.code == ERR_NOT_FOUND || why.code == ERR_CORRUPT)
+            return true;
+        *err = why;
+        return false;
+    }
+    removed = stays(&record) || (drop_blobs(prune, &refs, err) && removal_delete(&prune->removal, key, err));
+    record_refs_clear(&refs);
+    return removed;
 }
 
 /* Where the stage begins: what sorts behind is what lies below S, and for records what lies at it. A key with

@@ -23,17 +23,6 @@ enum {
     DROPPED_MAX = 100000, /* in one record; what is above costs space and nothing else */
 };
 
-static void init_pruning(struct shipper *shipper)
-{
-    const struct record_header *open = &shipper->log.newest;
-    struct removal removal = {
-        .store = shipper->store, .pool = shipper->pool, .canceled = shipper->interrupted};
-
-    retain_init(&shipper->retain, shipper->store, open);
-    sweep_init(&shipper->sweep, &removal, &shipper->retain, open);
-    prune_init(&shipper->prune, &removal, &open->lineage);
-}
-
 void shipper_init(struct shipper *shipper, struct log *log, struct state *state)
 {
     shipper->log = *log;
@@ -43,7 +32,7 @@ void shipper_init(struct shipper *shipper, struct log *log, struct state *state)
     manifest_init(&shipper->previous);
     manifest_init(&shipper->pending_manifest);
     shipper->log.store = shipper->store;
-    init_pruning(shipper);
+    shipper_init_pruning(shipper);
     atomic_store(&shipper->next_n, 1);
     atomic_store(&shipper->sent_record, shipper->log.newest.position);
     atomic_store(&shipper->confirmed_record, shipper->log.newest.position);
@@ -55,8 +44,7 @@ void shipper_clear(struct shipper *shipper)
     state_clear(&shipper->state);
     manifest_clear(&shipper->previous);
     manifest_clear(&shipper->pending_manifest);
-    sweep_clear(&shipper->sweep);
-    retain_clear(&shipper->retain);
+    shipper_clear_pruning(shipper);
     deletions_clear(&shipper->deletions);
 }
 
@@ -371,40 +359,4 @@ bool shipper_close(struct shipper *shipper, struct err *err)
         return true; /* it was what had been left over */
     log_freeze(&shipper->log, &shipper->owner, &change);
     return send_plain(shipper, err);
-}
-
-/* First what came to nothing, then what is no longer kept: sweeping reads records that pruning deletes. */
-static bool prune_some(struct shipper *shipper, bool *ret_done, struct err *err)
-{
-    bool settled = !shipper->pending && !log_in_flight(&shipper->log), swept = false;
-    struct sweep_view view = {
-        .tree = shipper->has_previous ? shipper->previous.tree : NULL,
-        .newest = shipper->log.newest.position,
-        .settled = settled ? shipper->log.newest.position : 0,
-    };
-
-    if (!retain_learn(&shipper->retain, err))
-        return false;
-    if (shipper->retain.before != 0)
-        return true;
-    if (!sweep_step(&shipper->sweep, &view, &swept, err))
-        return false;
-    return !swept || prune_step(&shipper->prune, shipper->retain.horizon, ret_done, err);
-}
-
-void shipper_prune(struct shipper *shipper, bool *ret_goes_on)
-{
-    struct err why = {0};
-    bool done = false;
-
-    *ret_goes_on = false;
-    if (prune_some(shipper, &done, &why)) {
-        *ret_goes_on = !done;
-        return;
-    }
-    if (why.code == ERR_TRANSIENT || why.code == ERR_CANCELED || shipper->warned_prune)
-        return;
-    shipper->warned_prune = true;
-    err_prefix(&why, "what nobody needs any more can't be deleted from HOLDFAST_STORE");
-    shipper->warn(shipper->warn_context, why.text);
 }

@@ -68,6 +68,9 @@ bool shipper_close(struct shipper *shipper, struct err *err) CHECKED;
 /* Learns older bases, and deletes what was never announced and what retention allows; a little at a time.
  * *ret_goes_on: there is more to do now. A failure costs space only and is a warning. */
 void shipper_prune(struct shipper *shipper, bool *ret_goes_on);
+/* Of shipper_init() and shipper_clear(). */
+void shipper_init_pruning(struct shipper *shipper);
+void shipper_clear_pruning(struct shipper *shipper);
 /* Replaces *point by the marks of all attached databases, which are frozen; position and hash stay 0. */
 void shipper_remember_marks(struct shipper *shipper, struct state_point *point);
 /* Remembers the logs that continue what was shipped: a log that restarts has a new name, and an unknown one

@@ -23,6 +23,7 @@ void sweep_init(struct sweep *sweep, const struct removal *removal, const struct
 void sweep_clear(struct sweep *sweep)
 {
     blob_sweep_clear(&sweep->blobs);
+    record_refs_clear(&sweep->asked);
 }
 
 void sweep_again(struct sweep *sweep)
@@ -43,35 +44,35 @@ static struct key begin_of(const struct sweep *sweep, const char *prefix)
     return key;
 }
 
-/* A record above 8 MiB has its bulk in parts too. What can't be read, or is packed, may be one. */
-static bool ask_record(const struct sweep *sweep, uint64_t position, const struct id *owner, bool *ret_keeps,
-                       struct err *err)
+/* A record above 8 MiB has its bulk in parts too. What can't be read may be such a one. */
+static bool ask_record(struct sweep *sweep, uint64_t position, struct err *err)
 {
     CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
     struct record record;
     struct err why = {0};
 
-    if (log_read(sweep->removal.store, &sweep->lineage, position, &bytes, &record, &why)) {
-        *ret_keeps = record.header.kind == RECORD_DATA && id_equal(&record.header.owner, owner);
-        return true;
+    record_refs_clear(&sweep->asked);
+    sweep->asked_position = 0;
+    sweep->asked_keeps_all =
+        !log_read(sweep->removal.store, &sweep->lineage, position, &bytes, &record, &why) ||
+        !record_refs_read(&record, &sweep->asked, &why);
+    if (sweep->asked_keeps_all && why.code != ERR_NOT_FOUND && why.code != ERR_CORRUPT) {
+        *err = why;
+        return false;
     }
-    *ret_keeps = true;
-    if (why.code == ERR_NOT_FOUND || why.code == ERR_CORRUPT)
-        return true;
-    *err = why;
-    return false;
+    sweep->asked_position = position;
+    sweep->asked_owner = sweep->asked_keeps_all ? (struct id){{0}} : record.header.owner;
+    return true;
 }
 
-static bool is_bulk(struct sweep *sweep, uint64_t position, const struct id *owner, bool *ret_bulk,
-                    struct err *err)
+/* Whether record `position` has, or may have, its bulk in this part. */
+static bool is_bulk(struct sweep *sweep, uint64_t position, const struct id *owner, uint64_t n,
+                    bool *ret_bulk, struct err *err)
 {
-    if (sweep->asked_position != position || !id_equal(&sweep->asked_owner, owner)) {
-        if (!ask_record(sweep, position, owner, &sweep->asked_keeps, err))
-            return false;
-        sweep->asked_position = position;
-        sweep->asked_owner = *owner;
-    }
-    *ret_bulk = sweep->asked_keeps;
+    if (sweep->asked_position != position && !ask_record(sweep, position, err))
+        return false;
+    *ret_bulk = sweep->asked_keeps_all ||
+                (id_equal(&sweep->asked_owner, owner) && record_refs_has_part(&sweep->asked, n));
     return true;
 }
 
@@ -85,7 +86,7 @@ static bool judge_part(struct sweep *sweep, const char *key, bool *ret_garbage, 
     if (!key_parse_part(key, &position, &owner, &n) || position >= sweep->epoch ||
         retain_announces(sweep->retain, position, &owner, NULL))
         return true;
-    if (!is_bulk(sweep, position, &owner, &bulk, err))
+    if (!is_bulk(sweep, position, &owner, n, &bulk, err))
         return false;
     *ret_garbage = !bulk;
     return true;

@@ -7,6 +7,7 @@
 #define SNAPSHOT_SWEEP_H
 
 #include "snapshot/blob_sweep.h"
+#include "snapshot/record_refs.h"
 #include "snapshot/retain.h"
 
 enum sweep_stage { SWEEP_MANIFESTS, SWEEP_PARTS, SWEEP_BLOBS, SWEEP_DONE };
@@ -23,10 +24,11 @@ struct sweep {
     uint64_t swept;    /* blobs with tags up to here are done; 0: not yet */
     uint64_t sweeping; /* up to here they are being done */
 
-    /* The verdict on the last record that may have parts of its own. */
-    uint64_t asked_position;
+    /* The last record that was looked at for bulk of its own, and what it named. */
+    uint64_t asked_position; /* 0: none yet */
     struct id asked_owner;
-    bool asked_keeps;
+    bool asked_keeps_all; /* it can't be read */
+    struct record_refs asked;
 };
 
 /* What the log says now. */

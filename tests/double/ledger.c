@@ -1,5 +1,6 @@
 #include "tests/double/ledger.h"
 
+#include "snapshot/data_body.h"
 #include "tests/tap.h"
 
 void ledger_set_up(struct ledger *ledger)
@@ -31,6 +32,35 @@ uint64_t ledger_append(struct ledger *ledger, const struct log_change *change)
     log_freeze(&ledger->log, &ledger->owner, change);
     EXPECT_OK(log_send(&ledger->log, &err), &err);
     return ledger->log.newest.position;
+}
+
+static void add_put(struct buf *body, const struct blob_name *name)
+{
+    CLEANUP(tree_freep) struct tree *tree = tree_new();
+    struct tree_entry *entry = tree_add(tree, "big", 3, NULL, 0);
+    struct tree_piece piece = {.tag = name->tag, .raw_bytes = TREE_INLINE_MAX + 1, .content = name->content};
+
+    entry->kind = ENTRY_FILE;
+    entry->size = piece.raw_bytes;
+    tree_set_pieces(tree, entry, &piece, 1);
+    data_add_put(body, tree, entry, NULL, 0);
+}
+
+uint64_t ledger_append_data(struct ledger *ledger, const struct ledger_data *data)
+{
+    CLEANUP(buf_clearp) struct buf body = BUF_INIT(65536);
+    struct digest hash = {{9}};
+    struct log_change change = {.kind = RECORD_DATA, .changes_data = true};
+
+    if (data->part > 0)
+        data_add_bulk(&body, data->part, 1000, &hash);
+    if (data->named)
+        add_put(&body, data->named);
+    if (data->dropped)
+        data_add_dropped(&body, data->dropped, 1);
+    change.body = body.bytes;
+    change.body_size = body.size;
+    return ledger_append(ledger, &change);
 }
 
 void ledger_open(struct ledger *ledger)

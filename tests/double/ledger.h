@@ -33,6 +33,16 @@ uint64_t ledger_append(struct ledger *ledger, const struct log_change *change);
  * position. An hour passes. */
 uint64_t ledger_announce(struct ledger *ledger, uint64_t horizon, const struct blob_name *dropped);
 
+/* What a data record speaks of; each may be left out. */
+struct ledger_data {
+    const struct blob_name *named; /* by a file of one piece */
+    const struct blob_name *dropped;
+    uint64_t part; /* n of its bulk */
+};
+
+/* Appends a data record; its position. */
+uint64_t ledger_append_data(struct ledger *ledger, const struct ledger_data *data);
+
 /* Objects that are only keys. */
 void ledger_put(struct ledger *ledger, const char *key);
 bool ledger_has(struct ledger *ledger, const char *key);

@@ -149,7 +149,7 @@ TEST(a_stalled_owner_does_not_touch_what_its_successor_made)
     tear_down(&bench);
 }
 
-TEST(a_part_that_may_be_the_bulk_of_a_record_stays)
+TEST(the_bulk_of_a_record_stays_and_what_lies_beside_it_goes)
 {
     struct bench bench;
     struct id writer, stranger = id_random();
@@ -158,15 +158,53 @@ TEST(a_part_that_may_be_the_bulk_of_a_record_stays)
     set_up(&bench);
     writer = bench.ledger.owner;
     (void)ledger_announce(&bench.ledger, 2, NULL);
-    at = ledger_append(&bench.ledger, &(struct log_change){.kind = RECORD_DATA, .changes_data = true});
+    at = ledger_append_data(&bench.ledger, &(struct ledger_data){.part = 9});
     put(&bench, key_part(at, &writer, 9));
+    put(&bench, key_part(at, &writer, 10)); /* of a base at the same position that came to nothing */
     put(&bench, key_part(at, &stranger, 9));
     put(&bench, key_part(at - 1, &writer, 8));
     take_over(&bench);
     sweep_all(&bench);
     EXPECT(has(&bench, key_part(at, &writer, 9)));
-    EXPECT(!has(&bench, key_part(at, &stranger, 9)));
-    EXPECT(!has(&bench, key_part(at - 1, &writer, 8)));
+    EXPECT_INT(count(&bench, "part/"), 2 + 1);
+    tear_down(&bench);
+}
+
+TEST(a_part_at_a_record_that_can_not_be_read_stays)
+{
+    struct bench bench;
+    struct id writer;
+    uint64_t at;
+
+    set_up(&bench);
+    writer = bench.ledger.owner;
+    (void)ledger_announce(&bench.ledger, 2, NULL);
+    at = ledger_append_data(&bench.ledger, &(struct ledger_data){.part = 0});
+    put(&bench, key_part(at, &writer, 9));
+    take_over(&bench);
+    ledger_put(&bench.ledger, key_log(at).text); /* overwritten by something that is no record */
+    sweep_all(&bench);
+    EXPECT(has(&bench, key_part(at, &writer, 9)));
+    tear_down(&bench);
+}
+
+TEST(blobs_that_a_record_names_or_has_dropped_stay)
+{
+    struct bench bench;
+    struct blob_name named = {3, {{1}}}, dropped = {3, {{2}}}, nobodys = {3, {{3}}};
+
+    set_up(&bench);
+    (void)ledger_announce(&bench.ledger, 2, NULL);
+    (void)ledger_append_data(&bench.ledger, &(struct ledger_data){.named = &named});
+    (void)ledger_append_data(&bench.ledger, &(struct ledger_data){.dropped = &dropped});
+    put(&bench, key_blob(named.tag, &named.content));
+    put(&bench, key_blob(dropped.tag, &dropped.content));
+    put(&bench, key_blob(nobodys.tag, &nobodys.content));
+    take_over(&bench);
+    sweep_all(&bench);
+    EXPECT(has(&bench, key_blob(named.tag, &named.content)));
+    EXPECT(has(&bench, key_blob(dropped.tag, &dropped.content)));
+    EXPECT(!has(&bench, key_blob(nobodys.tag, &nobodys.content)));
     tear_down(&bench);
 }
 
@@ -218,7 +256,7 @@ TEST(the_own_blobs_that_failed_go_after_the_next_base_when_they_are_settled)
     tear_down(&bench);
 }
 
-TEST(where_a_record_is_missing_or_not_understood_no_blob_goes)
+TEST(where_a_record_is_missing_or_damaged_no_blob_goes)
 {
     for (int missing = 0; missing < 2; missing++) {
         struct bench bench;
@@ -227,12 +265,13 @@ TEST(where_a_record_is_missing_or_not_understood_no_blob_goes)
         struct err err = {0};
         set_up(&bench);
         (void)ledger_announce(&bench.ledger, 2, NULL);
-        at = ledger_append(&bench.ledger, &(struct log_change){.kind = missing ? RECORD_CLOSE : RECORD_DATA,
-                                                               .changes_data = !missing});
+        at = ledger_append(&bench.ledger, &(struct log_change){.kind = RECORD_CLOSE});
         put(&bench, key_blob(at, &content));
         take_over(&bench);
         if (missing)
             REQUIRE(store_delete(bench.ledger.mem, key_log(at).text, &err));
+        else
+            ledger_put(&bench.ledger, key_log(at).text);
         sweep_all(&bench);
         EXPECT(has(&bench, key_blob(at, &content)));
         tear_down(&bench);

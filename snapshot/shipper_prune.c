@@ -1,0 +1,55 @@
+/* What the owner deletes beside its shipping. */
+#include "snapshot/shipper.h"
+
+void shipper_init_pruning(struct shipper *shipper)
+{
+    const struct record_header *open = &shipper->log.newest;
+    struct removal removal = {
+        .store = shipper->store, .pool = shipper->pool, .canceled = shipper->interrupted};
+
+    retain_init(&shipper->retain, shipper->store, open);
+    sweep_init(&shipper->sweep, &removal, &shipper->retain, open);
+    prune_init(&shipper->prune, &removal, &open->lineage);
+}
+
+void shipper_clear_pruning(struct shipper *shipper)
+{
+    sweep_clear(&shipper->sweep);
+    retain_clear(&shipper->retain);
+}
+
+/* First what came to nothing, then what is no longer kept: sweeping reads records that pruning deletes. */
+static bool prune_some(struct shipper *shipper, bool *ret_done, struct err *err)
+{
+    bool settled = !shipper->pending && !log_in_flight(&shipper->log), swept = false;
+    struct sweep_view view = {
+        .tree = shipper->has_previous ? shipper->previous.tree : NULL,
+        .newest = shipper->log.newest.position,
+        .settled = settled ? shipper->log.newest.position : 0,
+    };
+
+    if (!retain_learn(&shipper->retain, err))
+        return false;
+    if (shipper->retain.before != 0)
+        return true;
+    if (!sweep_step(&shipper->sweep, &view, &swept, err))
+        return false;
+    return !swept || prune_step(&shipper->prune, shipper->retain.horizon, ret_done, err);
+}
+
+void shipper_prune(struct shipper *shipper, bool *ret_goes_on)
+{
+    struct err why = {0};
+    bool done = false;
+
+    *ret_goes_on = false;
+    if (prune_some(shipper, &done, &why)) {
+        *ret_goes_on = !done;
+        return;
+    }
+    if (why.code == ERR_TRANSIENT || why.code == ERR_CANCELED || shipper->warned_prune)
+        return;
+    shipper->warned_prune = true;
+    err_prefix(&why, "what nobody needs any more can't be deleted from HOLDFAST_STORE");
+    shipper->warn(shipper->warn_context, why.text);
+}
