@@ -32,6 +32,11 @@ uint64_t clock_unix_ns(void)
     return read_clock_ns(CLOCK_REALTIME);
 }
 
+uint64_t clock_stamp_ns(void)
+{
+    return read_clock_ns(CLOCK_REALTIME_COARSE);
+}
+
 bool clock_pause(uint64_t span_ms, const atomic_bool *canceled)
 {
     uint64_t until_ms = clock_monotonic_ms() + span_ms;

@@ -16,6 +16,9 @@ enum { CLOCK_TEXT_SIZE = 32 };
 uint64_t clock_monotonic_ns(void);
 uint64_t clock_monotonic_ms(void);
 uint64_t clock_unix_ns(void);
+/* The wall clock as the kernel stamps files with it: it moves some 100 to 1000 times a second
+ * (clock_gettime(2), CLOCK_REALTIME_COARSE). */
+uint64_t clock_stamp_ns(void);
 
 /* Lets span_ms pass. False as soon as *canceled (NULL: nobody cancels) is seen to be true, which is looked at
  * first and then every 20 ms. For pauses that no event could end sooner; everything else waits for an event.

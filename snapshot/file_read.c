@@ -1,6 +1,10 @@
 /* A name alone proves nothing, and neither does a look before reading: a file counts as read when nothing
  * about it moved from before the first byte to after the last (size, mtime, ctime). One that keeps moving is
- * the caller's to judge: a torn content would be worse than an old one. */
+ * the caller's to judge: a torn content would be worse than an old one.
+ *
+ * Times of files move in ticks of a few milliseconds. Of two writes within one tick the second can't be told
+ * from the first by any of these, and a file read between them would look unchanged for ever. So one that was
+ * written in the current tick is read in the next. */
 #include "snapshot/file_read.h"
 
 #include "base/clock.h"
@@ -12,7 +16,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { READ_ATTEMPTS = 3 };
+enum { READ_ATTEMPTS = 3, TICK_MAX_MS = 20 };
 
 static bool is_same(const struct stat *before, const struct stat *after)
 {
@@ -37,6 +41,14 @@ static void note_status(struct tree_entry *entry, const struct stat *status)
     entry->inode = status->st_ino;
 }
 
+/* Until what is written from now on has another time. Not longer if the clock was set back. */
+static void await_tick(const struct stat *status)
+{
+    for (int waited_ms = 0; waited_ms < TICK_MAX_MS; waited_ms++)
+        if ((int64_t)clock_stamp_ns() > ns_of(&status->st_ctim) || !clock_pause(1, NULL))
+            return;
+}
+
 /* Opens and looks. READ_DONE: there is something to read. */
 static bool open_file(const struct file_reading *reading, const struct file_at *file, int *ret_fd,
                       struct stat *status, enum read_outcome *ret_outcome, struct err *err)
@@ -48,6 +60,7 @@ static bool open_file(const struct file_reading *reading, const struct file_at *
     if (reading->open(reading->context, file->index, file->path, &fd, &why)) {
         if (fstat(fd, status) != 0)
             return err_errno(err, "look at %s", file->path);
+        await_tick(status);
         *ret_fd = MOVE_FD(fd);
         return true;
     }

@@ -3,6 +3,7 @@
 #include "base/thread.h"
 #include "tests/tap.h"
 
+#include <sys/stat.h>
 #include <time.h>
 
 #define BILLION UINT64_C(1000000000)
@@ -216,6 +217,23 @@ TEST(the_wall_clock_is_the_one_of_the_machine)
     uint64_t wanted = (uint64_t)time(NULL);
 
     EXPECT(seconds <= wanted && wanted - seconds <= 5);
+}
+
+TEST(files_are_stamped_with_the_stamp_clock)
+{
+    char path[] = "/tmp/clock_test.XXXXXX";
+    uint64_t before = clock_stamp_ns(), stamp;
+    int fd = mkstemp(path);
+    struct stat status;
+
+    REQUIRE(fd >= 0 && unlink(path) == 0 && fstat(fd, &status) == 0);
+    stamp = (uint64_t)status.st_ctim.tv_sec * BILLION + (uint64_t)status.st_ctim.tv_nsec;
+    EXPECT(stamp >= before && stamp <= clock_unix_ns());
+    while (clock_stamp_ns() <= stamp) /* it moves */
+        EXPECT(clock_pause(1, NULL));
+    EXPECT(write(fd, "x", 1) == 1 && fstat(fd, &status) == 0);
+    EXPECT((uint64_t)status.st_ctim.tv_sec * BILLION + (uint64_t)status.st_ctim.tv_nsec > stamp);
+    (void)close(fd);
 }
 
 TAP_MAIN()
