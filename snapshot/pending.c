@@ -155,10 +155,10 @@ static bool make_link(struct pending *pending, int path_fd, uint64_t *ret_number
 }
 
 /* A name that SQLite may use beside a database gets no link, whatever is there: a file that was plain at the
- * scan may belong to a database by now. */
+ * scan may belong to a database by now. Nor does a file that has several names: each would look changed. */
 static bool may_be_linked(const char *path, const struct stat *status)
 {
-    return scan_stem_length(path) == 0 && !guarded_file_is_claimed(status->st_dev, status->st_ino);
+    return scan_stem_length(path) == 0 && status->st_nlink == 1;
 }
 
 /* Takes hold of what is at the path now. False: nothing to hold, or no means. */

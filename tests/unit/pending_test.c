@@ -2,7 +2,6 @@
 #include "snapshot/pending.h"
 
 #include "base/fs.h"
-#include "snapshot/deletions.h"
 #include "snapshot/guarded_file.h"
 #include "snapshot/watch.h"
 #include "tests/double/placing.h"
@@ -320,16 +319,10 @@ TEST(what_was_not_shipped_stays_held)
     EXPECT_STR(reads(&bench, "moving"), "all the time");
 }
 
-/* A record that named the file could not be sent; the file is gone when the next one is tried. */
-TEST(what_vanished_before_it_was_ever_shipped_has_to_stay)
+TEST(what_vanished_unshipped_is_told_until_it_is_forgotten)
 {
-    static struct base_database database = {.path = "db"};
     CLEANUP(tear_down) struct bench bench;
-    CLEANUP(tree_freep) struct tree *before = NULL;
-    struct deletions deletions = {0};
-    struct deletion_moment moment = {
-        .now_ms = 1000, .commits_frozen = 5, .commits_seen = 5, .databases = &database, .databases_count = 1};
-    const struct tree_entry *entry;
+    CLEANUP(tree_freep) struct tree *with = NULL;
 
     set_up(&bench);
     scratch_write(bench.scratch.fd, "shipped", "x");
@@ -339,30 +332,13 @@ TEST(what_vanished_before_it_was_ever_shipped_has_to_stay)
     EXPECT(!pending_with_vanished(bench.pending, bench.now, bench.previous));
     REQUIRE(unlinkat(bench.scratch.fd, "a/file", 0) == 0);
     see(&bench);
-    before = pending_with_vanished(bench.pending, bench.now, bench.previous);
-    REQUIRE(before != NULL);
-    EXPECT_INT(tree_count(before), 2);
-    deletions_hold(&deletions, before, bench.now, &moment);
-    pending_forget(bench.pending, bench.now);
-    entry = tree_find(bench.now, "a/file");
-    REQUIRE(entry != NULL);
-    EXPECT_INT(entry->inode, 0);
-    EXPECT_INT(entry->size, 7);
-    EXPECT_STR(reads(&bench, "a/file"), "content");
-
-    see(&bench); /* a minute and a commit later it may go */
-    tree_free(before);
-    before = pending_with_vanished(bench.pending, bench.now, bench.previous);
-    moment = (struct deletion_moment){.now_ms = 62000,
-                                      .commits_frozen = 6,
-                                      .commits_seen = 6,
-                                      .databases = &database,
-                                      .databases_count = 1};
-    deletions_hold(&deletions, before, bench.now, &moment);
+    with = pending_with_vanished(bench.pending, bench.now, bench.previous);
+    REQUIRE(with && tree_count(with) == 2 && tree_find(with, "a/file"));
+    EXPECT_INT(tree_find(with, "a/file")->size, 7);
+    EXPECT_INT(tree_find(with, "a/file")->inode, 0);
     pending_forget(bench.pending, bench.now);
     EXPECT_STR(reads(&bench, "a/file"), "gone");
     EXPECT_INT(count_links(&bench), 0);
-    deletions_clear(&deletions);
 }
 
 TEST(what_an_earlier_process_left_is_removed)
