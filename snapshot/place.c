@@ -247,6 +247,27 @@ bool place_file(struct place *place, const char *path, uint64_t size, int *ret_f
     return true;
 }
 
+bool place_remove(struct place *place, const char *path, struct err *err)
+{
+    CLEANUP(close_fdp) int parent = -1;
+    const char *name;
+    struct err why;
+
+    if (!check_path(path, err))
+        return false;
+    if (place_leaves_alone(place, path))
+        return true;
+    if (!fs_open_parent(target_fd(place), path, &parent, &name, &why))
+        return why.code == ERR_NOT_FOUND || (*err = why, false);
+    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+        return true;
+    /* What HOLDFAST_EXCLUDE leaves out may keep a directory from being empty. */
+    if (errno == EISDIR &&
+        (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOTEMPTY || errno == EEXIST))
+        return true;
+    return err_errno(err, "remove %s", path);
+}
+
 void place_keep(struct place *place, const char *path)
 {
     assert(place->aside);

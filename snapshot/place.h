@@ -49,6 +49,9 @@ bool place_write(int fd, const void *bytes, size_t size, uint64_t offset, struct
 /* Sets owner (where we may), mode and mtime of a file written through fd. Large files are made durable here,
  * beside the transfer of others; small ones by place_finish() all at once. Any thread. */
 bool place_seal(int fd, uint32_t mode, uint32_t uid, uint32_t gid, int64_t mtime_ns, struct err *err) CHECKED;
+/* Takes away again what was placed at the path: a file, a symlink, or a directory if it is empty. Absent is
+ * success. */
+bool place_remove(struct place *place, const char *path, struct err *err) CHECKED;
 /* Says that this file or symlink in the data directory is already right and stays; each path once, and only
  * with `aside`. */
 void place_keep(struct place *place, const char *path);

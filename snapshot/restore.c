@@ -162,8 +162,7 @@ static void free_rooms(struct restore *restore)
     }
 }
 
-/* Damage that is only reported doesn't end a verification. */
-static bool forgive(struct restore *restore, struct err *err)
+bool restore_forgive(struct restore *restore, const struct err *err)
 {
     const char *reason = strstr(err->text, ": ");
     char key[STORE_KEY_MAX + 1];
@@ -193,6 +192,7 @@ static bool restore_unit(struct restore *restore, const struct unit *unit, struc
                          struct err *err)
 {
     uint64_t bytes = unit_bytes(restore, unit);
+    size_t entry = unit->kind == UNIT_PIECE ? unit->job->entry : 0; /* the job ends with its last piece */
     bool done;
 
     take_budget(restore, bytes);
@@ -201,9 +201,12 @@ static bool restore_unit(struct restore *restore, const struct unit *unit, struc
     else
         done = restore_piece(restore, unit, codec, err);
     give_budget(restore, bytes);
-    if (!done && err->code == ERR_NOT_FOUND && !restore->damage)
+    if (!done && err->code == ERR_NOT_FOUND && !restore->damage) {
+        if (unit->kind == UNIT_PIECE)
+            return restore_note_missing(restore, entry, err);
         err->code = ERR_CORRUPT;
-    return done || forgive(restore, err);
+    }
+    return done || restore_forgive(restore, err);
 }
 
 static bool fetch_units(void *context, struct err *err)
@@ -307,39 +310,6 @@ bool restore_release(struct restore *restore, struct place *place, struct err *e
     return true;
 }
 
-static bool prove_database(struct restore *restore, size_t index, struct err *err)
-{
-    const struct manifest_database *database = &restore->manifest->databases[index];
-    struct database_job *job = &restore->databases[index];
-
-    if (restore_keeps_database(restore, index))
-        return true;
-    if (atomic_load(&job->rolling_hash) != database->rolling_hash) {
-        struct err damage = {0};
-        struct key key =
-            key_base(restore->manifest->position, &restore->manifest->owner, restore->manifest->n);
-        (void)err_set(&damage, ERR_CORRUPT, "%s: the pages of %s don't have the hash that it states",
-                      key.text, database->path);
-        if (forgive(restore, &damage))
-            return true;
-        *err = damage;
-        return false;
-    }
-    return job->fd < 0 ||
-           place_seal(job->fd, database->mode, database->uid, database->gid, database->mtime_ns, err);
-}
-
-bool restore_wait(struct restore *restore, struct err *err)
-{
-    if (!group_wait(&restore->group, err))
-        return false;
-    /* A part that was reported damaged leaves its database without proof; that was said already. */
-    for (size_t at = 0; !restore->damaged && at < restore->manifest->databases_count; at++)
-        if (!prove_database(restore, at, err))
-            return false;
-    return true;
-}
-
 bool restore_wait_for(struct restore *restore, uint64_t timeout_ms)
 {
     return group_wait_for(&restore->group, timeout_ms);
@@ -370,6 +340,7 @@ void restore_free(struct restore *restore)
         pthread_mutex_destroy(&restore->databases[at].writing);
     }
     free_rooms(restore);
+    restore_clear_missing(restore);
     free(restore->databases);
     free(restore->inline_entries);
     pthread_cond_destroy(&restore->changed);

@@ -36,8 +36,17 @@ bool restore_open(struct store *store, const struct manifest *manifest, const st
 bool restore_release(struct restore *restore, struct place *place, struct err *err) CHECKED;
 
 /* Waits until all is fetched, proved, written and durable (directories are place_finish()'s). ERR_CORRUPT
- * names the object. */
+ * begins with the key of the object. */
 bool restore_wait(struct restore *restore, struct err *err) CHECKED;
+
+/* Says, before restore_wait(), that records follow which change what is restored here: databases are proved
+ * but stay open for restore_take_database(), and a blob that is absent is no fault yet. Whoever dropped it
+ * later may have let it be deleted; restore_next_missing() tells of it. */
+void restore_expect_more(struct restore *restore);
+/* The file of this database of the manifest, open for reading and writing, the caller's now. */
+int restore_take_database(struct restore *restore, size_t index);
+/* The path of a file that lacks a blob, and why; NULL after the last one. *at begins with 0. */
+const char *restore_next_missing(const struct restore *restore, size_t *at, const char **ret_why);
 
 /* Waits at most timeout_ms; true if the fetchers are done and restore_wait() will not block. */
 bool restore_wait_for(struct restore *restore, uint64_t timeout_ms);

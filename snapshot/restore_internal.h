@@ -1,5 +1,5 @@
-/* Between restore.c (which unit next, how much at once, what it ends with) and restore_unit.c (one unit:
- * fetch, verify, decode, write). */
+/* Between restore.c (which unit next, how much at once), restore_unit.c (one unit: fetch, verify, decode,
+ * write) and restore_end.c (what it ends with). */
 #ifndef SNAPSHOT_RESTORE_INTERNAL_H
 #define SNAPSHOT_RESTORE_INTERNAL_H
 
@@ -30,6 +30,12 @@ struct frame_room {
     uint8_t raw[FRAME_RAW_BYTES];
 };
 
+/* A file of which a blob is absent. */
+struct restore_missing {
+    size_t entry;
+    char *why;
+};
+
 struct restore {
     struct store *store;
     const struct manifest *manifest;
@@ -54,6 +60,9 @@ struct restore {
     size_t next_entry;
     struct file_job *file; /* the file whose pieces are being handed out */
     bool damaged;
+    bool goes_on; /* restore_expect_more() */
+    struct restore_missing *missing;
+    size_t missing_count;
 
     _Atomic uint64_t done_bytes;
     _Atomic uint64_t objects;
@@ -79,6 +88,13 @@ static inline bool restore_keeps_database(const struct restore *restore, size_t 
 {
     return restore->kept.databases && restore->kept.databases[database];
 }
+
+/* Damage that is only reported doesn't end a verification. */
+bool restore_forgive(struct restore *restore, const struct err *err);
+
+/* Notes that a blob of this entry is absent; the work goes on. True. */
+bool restore_note_missing(struct restore *restore, size_t entry, const struct err *why);
+void restore_clear_missing(struct restore *restore);
 
 /* The database that a frame belongs to, or the count of databases for a frame of small files. */
 size_t restore_database_of_frame(const struct manifest *manifest, uint32_t frame);
