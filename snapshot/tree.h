@@ -24,7 +24,8 @@ enum {
     TREE_PATH_MAX = 4095,
 };
 
-/* In place of a frame number: the inline content came with a data record and lies in no frame of a base. */
+/* In place of a frame number: the inline content came with a data record and lies in no frame of a base.
+ * extra is the lower half of the record's position. */
 #define TREE_FRAME_IN_RECORD UINT32_MAX
 
 /* Part of a large file. A piece of zeros (a hole) has tag 0 and is not stored. */

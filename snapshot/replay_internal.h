@@ -1,0 +1,64 @@
+/* Between replay.c (a record, section by section), replay_database.c (runs) and replay_files.c (the tree). */
+#ifndef SNAPSHOT_REPLAY_INTERNAL_H
+#define SNAPSHOT_REPLAY_INTERNAL_H
+
+#include "snapshot/apply.h"
+#include "snapshot/overlay.h"
+#include "snapshot/replay.h"
+
+/* A database, the gone ones too: that it was known tells a later incarnation from one that the base had
+ * forgotten. */
+struct replay_database {
+    struct manifest_database state; /* owns the path */
+    struct apply_target target;     /* owns the fd; -1: nothing is written */
+    bool gone;
+    bool touched; /* by this record */
+};
+
+/* The part that holds a record's bulk, fetched when the first run needs it. */
+struct replay_bulk {
+    struct data_bulk *list; /* of this record */
+    size_t count;
+    struct buf bytes; /* of one of them; empty: none */
+    size_t here;
+};
+
+struct replay {
+    struct replay_config config;
+    uint64_t files_at;                 /* the record that the files of the base stand at */
+    struct replay_database *databases; /* ascending by path */
+    size_t databases_count;
+    struct overlay *files;
+    struct {
+        char *path;
+        char *why;
+    } * missing; /* files of the base that lack a blob */
+    size_t missing_count;
+    struct apply *apply;
+    struct codec *codec;
+    struct replay_bulk bulk;
+    const struct record_header *record; /* under way */
+    uint64_t objects;
+};
+
+/* The database of that path, if one is there now. */
+struct replay_database *replay_live_database(struct replay *replay, const char *path);
+bool replay_run(struct replay *replay, const struct data_run *run, struct err *err) CHECKED;
+bool replay_database_gone(struct replay *replay, const struct data_database_gone *gone,
+                          struct err *err) CHECKED;
+/* Takes a database away, because something else has its path now. */
+bool replay_drop_database(struct replay *replay, struct replay_database *database, struct err *err) CHECKED;
+/* At the end of a record: what it named stands at it. */
+void replay_end_databases(struct replay *replay);
+
+bool replay_put(struct replay *replay, const struct data_put *put, struct err *err) CHECKED;
+bool replay_gone(struct replay *replay, const char *path, struct err *err) CHECKED;
+/* Makes room at the path, for something that is no directory. */
+bool replay_clear_path(struct replay *replay, const char *path, struct err *err) CHECKED;
+/* Takes away what is above the path of a new database and no directory: a record tells of its files after its
+ * runs, and the directory may come with a later one. */
+bool replay_clear_way(struct replay *replay, const char *path, struct err *err) CHECKED;
+/* Everything that was put and not written yet. */
+bool replay_write_files(struct replay *replay, struct err *err) CHECKED;
+
+#endif
