@@ -23,9 +23,10 @@ struct changes_request {
     struct store *store; /* with retry */
     struct pool *pool;   /* its workers read, compress and upload */
     const atomic_bool *canceled;
-    uint64_t tag; /* of new blobs: the newest confirmed position + 1 */
+    uint64_t tag;      /* of new blobs: the newest confirmed position + 1 */
+    uint64_t position; /* of the record to come, for `after`: where inline contents lie; 0: not known */
     /* The tree that the newest record stands at, with contents and with identities where they are known. An
-     * inline file's may be TREE_FRAME_IN_RECORD. */
+     * inline file's may lie in a record. */
     struct tree *previous;
     struct tree *now; /* as just scanned, sorted; what has to stay is added to it */
     struct pending *pending;
