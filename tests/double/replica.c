@@ -47,11 +47,26 @@ static bool write_inline(int fd, const struct data_put *put)
     return complain(err.text, "inline content");
 }
 
+/* A file may outlive its directory in a record: that was never shipped, and is gone. */
+static bool make_parents(int directory_fd, const char *path)
+{
+    CLEANUP(freep) char *parent = xstrdup(path);
+    char *slash = strrchr(parent, '/');
+    struct err err;
+
+    if (!slash)
+        return true;
+    *slash = '\0';
+    return fs_make_directories(directory_fd, parent, 0755, &err) || complain(err.text, path);
+}
+
 static bool put_file(int directory_fd, struct store *store, const struct data_put *put, const char *path)
 {
     CLEANUP(close_fdp) int fd = -1;
     const struct tree_entry *entry = put->entry;
 
+    if (!make_parents(directory_fd, path))
+        return false;
     (void)unlinkat(directory_fd, path, 0);
     fd = openat(directory_fd, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 || ftruncate(fd, (off_t)entry->size) != 0)

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 /* Carries out the sections; blobs come from the store. False, after printing why, if they make no sense where
- * they meet: a put below nothing, a gone of nothing, a blob that is not there. */
+ * they meet: a put below a file, a gone of nothing, a blob that is not there. */
 bool replica_apply(int directory_fd, struct store *store, const void *sections, size_t size);
 
 /* Whether everything in `wanted_fd` is in `found_fd` the same: kinds, modes, times of files and symlinks,
