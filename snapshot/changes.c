@@ -116,7 +116,7 @@ static struct tree_entry *add_changed(struct tree *after, const struct changes_r
     if (change->pieces.count > 0)
         tree_set_pieces(after, entry, change->pieces.list, change->pieces.count);
     else if (change->frame)
-        tree_set_inline(entry, TREE_FRAME_IN_RECORD, (uint32_t)request->position);
+        tree_set_inline(entry, TREE_FRAME_IN_RECORD, (uint32_t)request->tag); /* the record's position */
     return entry;
 }
 

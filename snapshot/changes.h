@@ -23,8 +23,7 @@ struct changes_request {
     struct store *store; /* with retry */
     struct pool *pool;   /* its workers read, compress and upload */
     const atomic_bool *canceled;
-    uint64_t tag;      /* of new blobs: the newest confirmed position + 1 */
-    uint64_t position; /* of the record to come, for `after`: where inline contents lie; 0: not known */
+    uint64_t tag; /* of new blobs, and the position of the record to come: the newest confirmed one + 1 */
     /* The tree that the newest record stands at, with contents and with identities where they are known. An
      * inline file's may lie in a record. */
     struct tree *previous;

@@ -68,7 +68,6 @@ bool changing_ship_seen(struct changing *changing, struct tree *now, struct err 
         .store = changing->faulty,
         .pool = changing->pool,
         .tag = changing->position + 1,
-        .position = changing->position + 1,
         .previous = changing->previous,
         .now = seen,
         .pending = changing->pending,
