@@ -79,6 +79,7 @@ static bool open_engine(struct run *run, struct err *err)
         .retention_ms = config->retention_ms,
         .start_timeout_ms = config->start_timeout_ms,
         .takeover_wait_ms = config->takeover_wait_ms,
+        .duel_wait_ms = config->duel_wait_ms,
         .adopt = (enum engine_adopt)config->adopt,
         .predecessor = (enum engine_predecessor)config->predecessor,
         .unsafe_no_fencing = config->unsafe_no_fencing,

@@ -152,6 +152,11 @@ void engine_status(struct engine *engine, struct engine_status *ret_status)
     *ret_status = engine->status;
 }
 
+void engine_note_traffic(struct engine *engine)
+{
+    atomic_fetch_add_explicit(&engine->traffic, 1, memory_order_relaxed);
+}
+
 void engine_answered(struct engine *engine)
 {
     MUTEX_GUARD(&engine->mutex);

@@ -31,6 +31,7 @@ struct engine_config {
     uint64_t retention_ms;
     uint64_t start_timeout_ms;
     uint64_t takeover_wait_ms;
+    uint64_t duel_wait_ms; /* 0: none */
     enum engine_adopt adopt;
     enum engine_predecessor predecessor;
     bool unsafe_no_fencing;
@@ -96,6 +97,10 @@ uint64_t engine_position_now(void *context);
  * moves. */
 uint64_t engine_durable_position(void *context);
 void engine_watch_durable(struct engine *engine, int watch_fd);
+
+/* Something was forwarded to the backend: its answers may be stale if another has taken over, so the engine
+ * looks now and then. Any thread, lock-free. */
+void engine_note_traffic(struct engine *engine);
 
 /* The backend has answered for the first time in this run: publishing may begin. */
 void engine_answered(struct engine *engine);

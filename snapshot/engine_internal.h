@@ -31,6 +31,7 @@ struct engine {
     int event_fd;            /* towards the sidecar */
     int order_fd;            /* towards the engine's thread */
     _Atomic int durable_watch_fd;
+    _Atomic uint64_t traffic; /* counts what was forwarded to the backend */
     pthread_t thread;
     bool started;
 

@@ -122,7 +122,9 @@ static bool prepare_start(struct opening *opening, struct err *err)
                           : NULL,
         .remembered_hash = &opening->state.confirmed_hash,
         .step = say_step,
-        .step_context = engine,
+        .warn = engine_warn,
+        .context = engine,
+        .patience = opening->start.patience,
     };
     start_init(&opening->start);
     engine_set_step(engine, "reading the store");

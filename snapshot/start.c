@@ -13,6 +13,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -126,34 +127,94 @@ static bool list_newest(struct start *start, uint64_t *ret_newest, struct err *e
     return true;
 }
 
-/* How long this claimant should wait for the predecessor's close, in store time and from now. */
-static uint64_t wait_of(const struct start *start)
+static bool wait_for_handover(struct start *start, uint64_t *newest, struct err *err)
 {
     const struct record_header *head = &start->log.newest;
-    uint64_t now_ns = store_unix_ns(start->store);
-    uint64_t announced_ms;
+    uint64_t now_ms = clock_monotonic_ms();
+    uint64_t until_ms = now_ms + patience_handover_ms(&start->patience, start->config, head,
+                                                      store_unix_ns(start->store), now_ms);
 
-    if (head->position == 0 || head->kind == RECORD_CLOSE || start->config->predecessor == PREDECESSOR_GONE)
-        return 0;
-    if (head->draining_until_ns == 0)
-        return start->config->predecessor == PREDECESSOR_ALIVE ? start->config->takeover_wait_ms : 0;
-    announced_ms = head->draining_until_ns > now_ns ? (head->draining_until_ns - now_ns) / NS_PER_MS : 0;
-    return announced_ms < start->config->takeover_wait_ms ? announced_ms : start->config->takeover_wait_ms;
+    while (*newest == head->position && clock_monotonic_ms() < until_ms) {
+        start->step(start->context, "waiting for the container before this one to finish");
+        if (!clock_pause(WAIT_POLL_MS, start->canceled))
+            return err_set(err, ERR_CANCELED, "stopped while waiting for the predecessor");
+        if (!list_newest(start, newest, err))
+            return false;
+    }
+    return true;
+}
+
+/* The owner before us ran on this disk, whose lock we hold: so it is gone. */
+static bool predecessor_is_gone(const struct start *start)
+{
+    const struct record_header *remembered = start->remembered;
+
+    return start->config->predecessor == PREDECESSOR_GONE ||
+           (remembered && remembered->epoch == start->log.newest.epoch &&
+            id_equal(&remembered->owner, &start->log.newest.owner));
+}
+
+/* Opens without a close in the last minutes, as many as matter. The head tells of four; what stood right
+ * before the oldest known owner's open tells of those before it. Where that is no longer there counting ends.
+ */
+static bool count_opens(struct start *start, unsigned *ret_opens, struct err *err)
+{
+    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
+    struct record_header header = start->log.newest;
+    uint64_t now_ns = store_unix_ns(start->store);
+    unsigned before = 0, opens = patience_opens(&header, now_ns);
+
+    while (opens == before + RECORD_OPENS && header.epoch > 1 &&
+           patience_duel_ms(opens, start->config->duel_wait_ms) < start->config->duel_wait_ms) {
+        struct record record;
+        struct err why = {0};
+        if (!log_read(start->store, &start->lineage, header.epoch - 1, &bytes, &record, &why)) {
+            if (why.code == ERR_NOT_FOUND || why.code == ERR_CORRUPT)
+                break;
+            *err = why;
+            return false;
+        }
+        header = record.header;
+        before++;
+        opens = before + patience_opens(&header, now_ns);
+    }
+    *ret_opens = opens;
+    return true;
+}
+
+static bool wait_in_duel(struct start *start, uint64_t *newest, struct err *err)
+{
+    char text[256];
+    unsigned opens = 0;
+    uint64_t wait_ms;
+
+    if (start->patience.dueled || start->config->duel_wait_ms == 0 || predecessor_is_gone(start))
+        return true;
+    if (!count_opens(start, &opens, err))
+        return false;
+    wait_ms = patience_duel_ms(opens, start->config->duel_wait_ms);
+    if (wait_ms == 0)
+        return true;
+    start->patience.dueled = true;
+    (void)snprintf(text, sizeof(text),
+                   "two containers share this prefix, or one crashes in a loop: %u have opened it within 10 "
+                   "minutes and none has closed it; waiting %.3g s before taking over",
+                   opens, (double)wait_ms / 1000);
+    start->warn(start->context, text);
+    start->step(start->context, "waiting, since two containers share this prefix or one crashes in a loop");
+    if (!clock_pause(wait_ms, start->canceled))
+        return err_set(err, ERR_CANCELED, "stopped while waiting before the takeover");
+    return list_newest(start, newest, err);
 }
 
 bool start_wait(struct start *start, bool *ret_moved, struct err *err)
 {
-    uint64_t span_ms = wait_of(start);
-    uint64_t begun_ms = clock_monotonic_ms();
     uint64_t newest = start->log.newest.position;
 
-    while (newest == start->log.newest.position && clock_monotonic_ms() - begun_ms < span_ms) {
-        start->step(start->step_context, "waiting for the container before this one to finish");
-        if (!clock_pause(WAIT_POLL_MS, start->canceled))
-            return err_set(err, ERR_CANCELED, "stopped while waiting for the predecessor");
-        if (!list_newest(start, &newest, err))
-            return false;
-    }
+    if (!wait_for_handover(start, &newest, err))
+        return false;
+    if (newest == start->log.newest.position && !wait_in_duel(start, &newest, err))
+        return false;
     *ret_moved = newest != start->log.newest.position;
     return true;
 }

@@ -13,6 +13,7 @@
 #include "snapshot/engine.h"
 #include "snapshot/log.h"
 #include "snapshot/manifest.h"
+#include "snapshot/patience.h"
 
 struct start {
     const struct engine_config *config;
@@ -24,7 +25,9 @@ struct start {
     const struct record_header *remembered;
     const struct digest *remembered_hash;
     void (*step)(void *context, const char *text);
-    void *step_context;
+    void (*warn)(void *context, const char *text); /* what an operator should know */
+    void *context;
+    struct patience patience; /* of this claim, however often it surveys */
 
     /* Results of the survey. */
     bool store_empty;
@@ -52,8 +55,10 @@ void start_clear(struct start *start);
 bool start_survey(struct start *start, bool with_manifest, bool (*refuse)(void *context, struct err *err),
                   void *context, struct err *err) CHECKED;
 
-/* Waits for a predecessor that is draining, as long as it said and HOLDFAST_TAKEOVER_WAIT allows; *ret_moved:
- * the log has moved, survey again. */
+/* Waits for a predecessor that is draining, as long as it said and HOLDFAST_TAKEOVER_WAIT allows; then, once,
+ * as long as a duel demands (HOLDFAST_DUEL_WAIT), with a warning. *ret_moved: the log has moved, survey
+ * again.
+ */
 bool start_wait(struct start *start, bool *ret_moved, struct err *err) CHECKED;
 
 /* Puts the open. *ret_behind: another record was there first and ours went behind it; its base may differ
