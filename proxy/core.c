@@ -102,6 +102,12 @@ void core_publish(struct core *core)
     atomic_store_explicit(&core->tunnels_shown, core->tunnels_count, memory_order_relaxed);
 }
 
+void core_note_forwarded(struct core *core)
+{
+    if (core->config.forwarded)
+        core->config.forwarded(core->config.context);
+}
+
 void core_check_drained(struct core *core)
 {
     if (!core->gate.draining || core->drained || core->in_flight > 0 || core->tunnels_count > 0)

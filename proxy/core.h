@@ -56,6 +56,8 @@ struct receive_buffer *core_take_buffer(struct core *core);
 /* NULL is fine. */
 void core_give_buffer(struct core *core, struct receive_buffer *buffer);
 
+/* Something that asks for an answer goes to the backend. */
+void core_note_forwarded(struct core *core);
 /* An answer with this status has gone out on a front port. */
 void core_count(struct core *core, unsigned code);
 /* Shows the current numbers to other threads. */

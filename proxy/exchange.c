@@ -150,6 +150,7 @@ void exchange_start(struct exchange *exchange)
         core->in_flight++;
     }
     atomic_fetch_add_explicit(&core->forwarded, 1, memory_order_relaxed);
+    core_note_forwarded(core);
     /* What can't be repeated should not be lost to a connection that is known to be closed. */
     connect_backend(exchange, exchange->is_idempotent ? UPSTREAM_ANY : UPSTREAM_OPEN);
 }

@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-enum { MASKED = 0x80, LENGTH_BITS = 0x7f, LENGTH_16 = 126, LENGTH_64 = 127, MASK_SIZE = 4 };
+enum { MASKED = 0x80, LENGTH_BITS = 0x7f, LENGTH_16 = 126, LENGTH_64 = 127, MASK_SIZE = 4, CONTROL = 0x08 };
 
 static size_t length_size(uint8_t second)
 {
@@ -46,6 +46,8 @@ static void take_header_byte(struct frame_tracker *tracker, uint8_t byte)
         return;
     tracker->payload_left = payload_size(tracker);
     tracker->header_size = 0;
+    if (!(tracker->header[0] & CONTROL))
+        tracker->messages++;
 }
 
 void frame_advance(struct frame_tracker *tracker, const uint8_t *bytes, size_t size)

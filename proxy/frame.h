@@ -14,6 +14,7 @@ struct frame_tracker {
     uint8_t header[FRAME_HEADER_MAX]; /* of the frame that has begun */
     uint8_t header_size;              /* bytes of it seen */
     uint64_t payload_left;
+    uint64_t messages; /* data frames so far, by their headers: not pings, pongs and closes */
 };
 
 /* Moves past bytes[0..size). */

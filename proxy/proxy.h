@@ -87,6 +87,9 @@ struct proxy_config {
     void *context;
     void (*status)(void *context, struct proxy_status *ret_status);
     proxy_admin *admin_answer;
+    /* A request, or a message of a WebSocket's client, goes to the backend; not health requests, probes and
+     * pings. May be NULL. */
+    void (*forwarded)(void *context);
     void (*answered)(void *context); /* the backend has answered a health request; once */
     void (*drained)(
         void *context); /* after proxy_drain(): nothing is in flight any more; once. May be NULL */

@@ -35,6 +35,7 @@ struct tunnel {
     struct flow up, down;        /* from the client, from the backend */
     struct hold hold;            /* of down's pending bytes */
     struct frame_tracker frames; /* of what was read from the backend */
+    struct frame_tracker asked;  /* of what was read from the client */
     bool draining;
     bool said_goodbye;         /* our close frame is out, or pending */
     struct loop_timer goodbye; /* the client had its moment to answer the close frame */
@@ -108,6 +109,16 @@ static bool send_or_keep(struct flow *flow, const uint8_t *bytes, size_t size)
     return true;
 }
 
+/* What a client says may be a question. */
+static void note_asked(struct tunnel *tunnel, const uint8_t *bytes, size_t size)
+{
+    uint64_t before = tunnel->asked.messages;
+
+    frame_advance(&tunnel->asked, bytes, size);
+    if (tunnel->asked.messages != before)
+        core_note_forwarded(tunnel->core);
+}
+
 /* One piece from the client to the backend. False when the tunnel is to end; *ret_more if it is worth going
  * on. */
 static bool move_up(struct tunnel *tunnel, bool *ret_more)
@@ -128,6 +139,7 @@ static bool move_up(struct tunnel *tunnel, bool *ret_more)
         return got == STREAM_ENDED;
     }
     *ret_more = true;
+    note_asked(tunnel, tunnel->core->scratch, (size_t)got);
     return send_or_keep(flow, tunnel->core->scratch, (size_t)got);
 }
 
@@ -261,8 +273,10 @@ void tunnel_begin(struct core *core, const struct tunnel_ends *ends)
     loop_timer_init(&tunnel->turn, turn_expired);
     list_add_last(&core->tunnels, &tunnel->link);
     core->tunnels_count++;
-    if (ends->from_client_size > 0)
+    if (ends->from_client_size > 0) {
+        note_asked(tunnel, ends->from_client, ends->from_client_size);
         keep(&tunnel->up, ends->from_client, ends->from_client_size);
+    }
     if (ends->from_backend_size > 0) {
         frame_advance(&tunnel->frames, ends->from_backend, ends->from_backend_size);
         keep(&tunnel->down, ends->from_backend, ends->from_backend_size);

@@ -34,6 +34,13 @@ static void note_answered(void *context)
     event_raise(run->news_fd);
 }
 
+static void note_forwarded(void *context)
+{
+    struct run *run = context;
+
+    engine_note_traffic(run->engine);
+}
+
 static void note_drained(void *context)
 {
     struct run *run = context;
@@ -103,6 +110,7 @@ bool run_open_front(struct run *run, struct err *err)
         .context = run,
         .status = give_status,
         .admin_answer = answer_admin,
+        .forwarded = note_forwarded,
         .answered = note_answered,
         .drained = note_drained,
     };

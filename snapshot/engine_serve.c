@@ -62,10 +62,12 @@ static bool has_changes(struct engine *engine)
 /* When the next snapshot may begin. While draining nothing waits for the interval. */
 static uint64_t due_ms(const struct engine *engine, const struct pace *pace, bool draining)
 {
-    uint64_t due = pace->retry_ms;
+    uint64_t due = pace->retry_ms, free_ms = yielding_until_ms(&engine->shipper.yielding);
 
     if (draining || pace->begun_ms == 0)
         return due;
+    if (free_ms > due)
+        due = free_ms;
     if (pace->begun_ms + engine->config.sync_interval_ms > due)
         due = pace->begun_ms + engine->config.sync_interval_ms;
     if (pace->ended_ms + DURATIONS_BETWEEN * pace->duration_ms > due)
@@ -113,6 +115,22 @@ static bool ship(struct engine *engine, struct pace *pace, struct err *err)
     if (was_interrupted(engine, &why))
         return true;
     note_failure(engine, pace, &why);
+    if (!engine_is_final(engine, &why))
+        return true;
+    *err = why;
+    return false;
+}
+
+static bool check_head(struct engine *engine, struct pace *pace, struct err *err)
+{
+    struct err why = {0};
+    bool landed = false;
+
+    if (shipper_check_head(&engine->shipper, atomic_load(&engine->traffic), &landed, &why)) {
+        if (landed)
+            note_success(engine, pace);
+        return true;
+    }
     if (!engine_is_final(engine, &why))
         return true;
     *err = why;
@@ -201,6 +219,8 @@ static bool serve_once(struct engine *engine, struct pace *pace, bool *ret_over,
     *ret_over = orders.flush;
     if (orders.flush)
         return true;
+    if (!check_head(engine, pace, err))
+        return false;
     look(engine, pace);
     wants_to_ship =
         orders.answered && has_changes(engine) && (!orders.drain || pace->duration_ms < DRAIN_SHIP_MS);

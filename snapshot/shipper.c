@@ -67,9 +67,14 @@ void shipper_set_previous(struct shipper *shipper, struct manifest *manifest)
 /* Sends what is in flight, remembering first that it may land. */
 static bool send_record(struct shipper *shipper, struct err *err)
 {
+    uint64_t begun_ms = clock_monotonic_ms();
+    bool sent;
+
     atomic_store(&shipper->sent_record, shipper->log.flight_header.position);
     shipper_remember(shipper);
-    if (!log_send(&shipper->log, err))
+    sent = log_send(&shipper->log, err);
+    yielding_note_append(&shipper->yielding, begun_ms, clock_monotonic_ms());
+    if (!sent)
         return false;
     atomic_store(&shipper->confirmed_record, shipper->log.newest.position);
     return true;
@@ -111,6 +116,19 @@ static bool send_left_over(struct shipper *shipper, struct err *err)
     if (shipper->pending)
         return send_pending(shipper, err);
     return !log_in_flight(&shipper->log) || send_plain(shipper, err);
+}
+
+bool shipper_check_head(struct shipper *shipper, uint64_t traffic, bool *ret_landed, struct err *err)
+{
+    bool landed = false;
+
+    *ret_landed = false;
+    if (!head_check_is_due(&shipper->head_check, shipper->log.newest.position, traffic, clock_monotonic_ms()))
+        return true;
+    if (!head_check_look(&shipper->log, &landed, err) || (landed && !send_left_over(shipper, err)))
+        return false;
+    *ret_landed = landed;
+    return true;
 }
 
 /* The blobs whose last name is gone with the new tree. */

@@ -9,9 +9,11 @@
 #include "snapshot/deletions.h"
 #include "snapshot/engine.h"
 #include "snapshot/follower.h"
+#include "snapshot/head_check.h"
 #include "snapshot/prune.h"
 #include "snapshot/state.h"
 #include "snapshot/sweep.h"
+#include "snapshot/yielding.h"
 
 struct shipper {
     const struct engine_config *config;
@@ -29,6 +31,8 @@ struct shipper {
     struct retain retain;
     struct sweep sweep;
     struct prune prune;
+    struct head_check head_check;
+    struct yielding yielding;
     _Atomic uint64_t next_n;
     struct manifest previous; /* the newest announced base; valid if has_previous */
     bool has_previous;
@@ -65,6 +69,9 @@ bool shipper_ship(struct shipper *shipper, bool final, struct err *err) CHECKED;
 bool shipper_differs(struct shipper *shipper, bool final, bool *ret_differs, struct err *err) CHECKED;
 bool shipper_drain(struct shipper *shipper, uint64_t budget_ms, struct err *err) CHECKED;
 bool shipper_close(struct shipper *shipper, struct err *err) CHECKED;
+/* Looks whether another has taken over, if that is due: traffic counts what was forwarded to the backend.
+ * *ret_landed: what was in flight turned out to be in the store, and is confirmed. ERR_FENCED. */
+bool shipper_check_head(struct shipper *shipper, uint64_t traffic, bool *ret_landed, struct err *err) CHECKED;
 /* Learns older bases, and deletes what was never announced and what retention allows; a little at a time.
  * *ret_goes_on: there is more to do now. A failure costs space only and is a warning. */
 void shipper_prune(struct shipper *shipper, bool *ret_goes_on);

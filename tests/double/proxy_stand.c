@@ -45,6 +45,13 @@ static bool admin(void *context, const char *method, const char *path, struct bu
     return true;
 }
 
+static void forwarded(void *context)
+{
+    struct stand *stand = context;
+
+    atomic_fetch_add(&stand->forwarded, 1);
+}
+
 static struct address any_port(void)
 {
     struct address address;
@@ -78,6 +85,7 @@ struct proxy_config stand_config(struct stand *stand)
         .context = stand,
         .status = status,
         .admin_answer = admin,
+        .forwarded = forwarded,
         .answered = answered,
         .drained = drained,
     };

@@ -19,6 +19,7 @@ struct stand {
     struct proxy_status status;
     _Atomic uint64_t position; /* what position_now() says */
     atomic_uint waiting_told;
+    atomic_uint forwarded;
     int answered, drained; /* eventfds */
 };
 

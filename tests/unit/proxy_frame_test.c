@@ -76,4 +76,17 @@ TEST(reading_only_what_is_wanted_stops_at_the_boundary)
     EXPECT_INT(read, size);
 }
 
+TEST(messages_are_counted_and_pings_are_not)
+{
+    static const uint8_t first_bytes[] = {0x81, 0x89, 0x82, 0x8a, 0x88, 0x02, 0x80};
+    struct frame_tracker tracker = {0};
+
+    for (size_t at = 0; at < sizeof(first_bytes); at++) {
+        size_t size = write_frame(30, 0, true);
+        bytes[0] = first_bytes[at];
+        frame_advance(&tracker, bytes, size);
+    }
+    EXPECT_INT(tracker.messages, 4); /* text, binary, and the two pieces of one */
+}
+
 TAP_MAIN()

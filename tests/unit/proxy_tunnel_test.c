@@ -49,6 +49,29 @@ TEST(bytes_go_both_ways_and_the_end_too)
     stand_stop(&stand);
 }
 
+/* Whoever asks through a WebSocket may be given a stale answer, as with a request; who only keeps it open
+ * isn't. */
+TEST(what_a_client_asks_counts_as_forwarded_and_its_pings_do_not)
+{
+    struct stand stand;
+    struct proxy_config config = stand_config(&stand);
+    static const char ping[] = {(char)0x89, (char)0x80, 1, 2, 3, 4};
+    static const char text[] = {(char)0x81, (char)0x81, 1, 2, 3, 4, 'x'};
+    int client, backend;
+
+    stand_start(&stand, &config);
+    client = open_tunnel(&stand, &backend);
+    EXPECT_INT(atomic_load(&stand.forwarded), 1);
+    peer_send(client, ping, sizeof(ping));
+    (void)peer_bytes(backend, sizeof(ping));
+    EXPECT_INT(atomic_load(&stand.forwarded), 1);
+    peer_send(client, text, sizeof(text));
+    (void)peer_bytes(backend, sizeof(text));
+    EXPECT_INT(atomic_load(&stand.forwarded), 2);
+    (void)close(client);
+    stand_stop(&stand);
+}
+
 TEST(what_comes_behind_the_heads_is_not_lost)
 {
     struct stand stand;
