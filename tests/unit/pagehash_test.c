@@ -76,4 +76,22 @@ TEST(the_lock_byte_page_does_not_count)
     }
 }
 
+TEST(page_sizes_are_the_powers_of_two_from_512_to_65536)
+{
+    unsigned found = 0;
+
+    for (uint64_t size = 0; size <= 200000; size++)
+        found += pagehash_is_page_size(size);
+    EXPECT_INT(found, 8);
+    EXPECT(pagehash_is_page_size(512) && pagehash_is_page_size(65536));
+    EXPECT(!pagehash_is_page_size(UINT64_C(1) << 32 | 4096));
+}
+
+TEST(the_lock_byte_page_begins_at_the_first_gibibyte)
+{
+    EXPECT_INT(pagehash_lock_page(512), 2097153);
+    EXPECT_INT(pagehash_lock_page(4096), 262145);
+    EXPECT_INT(pagehash_lock_page(65536), 16385);
+}
+
 TAP_MAIN()
