@@ -106,23 +106,6 @@ int command_list(const struct invocation *invocation)
     return code;
 }
 
-/* The newest point at or before a time. */
-struct search {
-    uint64_t time_ns;
-    uint64_t record;
-};
-
-/* A point is known by the time that `list` prints, which has milliseconds: that time has to find it again. */
-static bool is_late_enough(void *context, const struct reader_point *point)
-{
-    struct search *search = context;
-
-    if (point->time_ns / NS_PER_MS > search->time_ns / NS_PER_MS)
-        return true;
-    search->record = point->record;
-    return false;
-}
-
 static bool is_decimal(const char *text)
 {
     return *text && strspn(text, "0123456789") == strlen(text) && strlen(text) < 19;
@@ -132,7 +115,7 @@ static bool is_decimal(const char *text)
 static bool find_target(struct reading *reading, uint64_t *ret_record, struct err *err)
 {
     const char *at = reading->invocation->arguments->at;
-    struct search search = {.record = 0};
+    uint64_t time_ns = 0;
 
     if (!at) {
         *ret_record = READER_LATEST;
@@ -142,17 +125,16 @@ static bool find_target(struct reading *reading, uint64_t *ret_record, struct er
         *ret_record = strtoull(at, NULL, 10);
         return *ret_record > 0 || err_set(err, ERR_CONFIG, "--at 0 is no record: they begin at 1");
     }
-    if (!clock_parse(at, &search.time_ns, err))
+    if (!clock_parse(at, &time_ns, err))
         return err_set(err, ERR_CONFIG,
                        "--at %.60s is neither a record nor a time: write for example 2026-11-21T10:00:00Z",
                        at);
-    if (!reader_list(reading->store, is_late_enough, &search, err))
+    if (!reader_find_time(reading->store, time_ns, ret_record, err))
         return false;
-    if (search.record == 0)
+    if (*ret_record == 0)
         return err_set(err, ERR_CONFIG,
                        "--at %.60s is before the first point: `holdfast list` shows what can be restored",
                        at);
-    *ret_record = search.record;
     return true;
 }
 

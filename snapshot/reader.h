@@ -13,11 +13,12 @@ struct reader_point {
     uint64_t record;
     uint64_t time_ns;
     enum record_kind kind;
-    uint64_t bytes; /* of the state there, uncompressed */
+    uint64_t bytes; /* base: of the state there, uncompressed; data: of the record */
 };
 
-/* Visits what can be restored, newest first, from the head down to the horizon. false from the visitor stops
- * without error. */
+/* Visits points that can be restored, newest first: every base from the horizon on, and the newest data
+ * records, at most 1000 and 16 MiB of them (all that lie between two points can be restored too). false from
+ * the visitor stops without error. */
 bool reader_list(struct store *store, bool (*visit)(void *context, const struct reader_point *point),
                  void *context, struct err *err) CHECKED;
 
@@ -28,8 +29,11 @@ struct reader_progress {
     void *context;
 };
 
+/* The last record that is not later than time_ns, by the millisecond; 0: that is before the first point. */
+bool reader_find_time(struct store *store, uint64_t time_ns, uint64_t *ret_record, struct err *err) CHECKED;
+
 struct reader_result {
-    uint64_t record;
+    uint64_t record; /* the newest that changed what was restored */
     uint64_t time_ns;
     uint64_t databases;
     uint64_t files;
@@ -39,8 +43,8 @@ struct reader_result {
 
 enum { READER_LATEST = 0 };
 
-/* Restores into directory, which must be absent or empty (ERR_CONFIG). at: a record number or READER_LATEST.
- * Never touches a live data directory. */
+/* Restores into directory, which must be absent or empty (ERR_CONFIG). at: a record from the horizon on, of
+ * any kind, or READER_LATEST. Never touches a live data directory. */
 bool reader_restore(struct store *store, const char *directory, uint64_t at,
                     const struct reader_progress *progress, const atomic_bool *canceled,
                     struct reader_result *ret_result, struct err *err) CHECKED;

@@ -1,4 +1,4 @@
-/* Between reader.c (find, list, restore) and reader_verify.c. */
+/* Between reader.c (the head, bases), reader_list.c, reader_restore.c and reader_verify.c. */
 #ifndef SNAPSHOT_READER_INTERNAL_H
 #define SNAPSHOT_READER_INTERNAL_H
 
@@ -15,8 +15,11 @@ struct reader_head {
 /* A base record, header and body. */
 struct reader_base {
     struct record_header header;
+    struct digest hash; /* of the record */
     struct base_body body;
 };
+
+enum { READER_PLANS_MAX = 5 };
 
 /* ERR_CONFIG: the store holds nothing of holdfast. */
 bool reader_find_head(struct store *store, struct reader_head *ret_head, struct err *err) CHECKED;
@@ -34,8 +37,9 @@ bool reader_walk(struct store *store, const struct reader_head *head,
 bool reader_load_manifest(struct store *store, const struct reader_base *base, struct manifest *ret_manifest,
                           struct err *err) CHECKED;
 
-/* Waits for a restore that was released, reporting as it goes. total 0: the restore's own. */
+/* Waits for a restore that was released, reporting as it goes, with so many bytes done before and so many to
+ * be done after it. */
 bool reader_run(struct restore *restore, const struct reader_progress *progress, uint64_t done_before,
-                uint64_t total, struct err *err) CHECKED;
+                uint64_t more, struct err *err) CHECKED;
 
 #endif

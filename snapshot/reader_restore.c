@@ -1,0 +1,323 @@
+/* A copy of the state at any record from the horizon on: the newest base that reaches no further, and the
+ * records behind it.
+ *
+ * An owner proves what it read by its own open; a reader has nothing like that, and the owner may prune under
+ * its hands. So a plan (one listing, one head, one base) is only believed when it still holds at the end: the
+ * newest base record's horizon must not have passed the base that was used. An object that is missing or
+ * damaged is reported only if a plan that was listed after the failure still needs it, and it fails again
+ * (protocol.md: H7, P6, P7, P8). */
+#include "base/clock.h"
+#include "base/fs.h"
+#include "snapshot/chain.h"
+#include "snapshot/reader_internal.h"
+#include "snapshot/replay.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { REPORT_EVERY_MS = 100 };
+
+/* --- which base -------------------------------------------------------------------------------------- */
+
+/* Where a restore begins and where it ends. */
+struct plan {
+    struct reader_head head;
+    uint64_t through; /* the state at this record is wanted */
+    struct reader_base base;
+    bool has_base;
+    bool restarts; /* the base record itself is where the state begins */
+};
+
+/* A base that restarts the state holds from its record on. Any other repeats what the log says: with the
+ * records behind it, it gives every state from P on, those before it was announced too. */
+static bool take_base(void *context, const struct reader_base *base, struct err *err)
+{
+    struct plan *plan = context;
+    bool restarts = (base->body.flags & BASE_RESTARTS) != 0;
+
+    (void)err;
+    if ((restarts ? base->header.position : base->body.position) > plan->through)
+        return true;
+    plan->base = *base;
+    /* Only what names the manifest is needed; the lists stay with the walk. */
+    plan->base.body.dropped = NULL;
+    plan->base.body.dropped_count = 0;
+    plan->base.body.pins = NULL;
+    plan->base.body.pins_count = 0;
+    plan->has_base = true;
+    plan->restarts = restarts;
+    return false;
+}
+
+static bool make_plan(struct store *store, uint64_t at, struct plan *plan, struct err *err)
+{
+    if (!reader_find_head(store, &plan->head, err))
+        return false;
+    plan->through = at == READER_LATEST ? plan->head.header.position : at;
+    if (plan->through > plan->head.header.position)
+        return err_set(err, ERR_CONFIG, "record %" PRIu64 " does not exist; the newest is %" PRIu64, at,
+                       plan->head.header.position);
+    if (plan->through >= plan->head.header.horizon && !reader_walk(store, &plan->head, take_base, plan, err))
+        return false;
+    if (plan->has_base)
+        return true;
+    if (at == READER_LATEST)
+        return err_set(err, ERR_CONFIG,
+                       "nothing can be restored yet: no base was announced in HOLDFAST_STORE");
+    return err_set(err, ERR_CONFIG,
+                   "record %" PRIu64
+                   " can't be restored: it was pruned, or lies before the first base; `holdfast list` "
+                   "shows what can",
+                   at);
+}
+
+/* --- one copy ---------------------------------------------------------------------------------------- */
+
+struct copy {
+    struct store *store;
+    int directory_fd;
+    uint64_t at;
+    const struct reader_progress *progress;
+    const atomic_bool *canceled;
+    struct plan plan;
+    struct manifest manifest;
+    struct chain *chain; /* NULL: the base is all */
+    struct reader_result result;
+};
+
+static void report(const struct copy *copy, uint64_t done, uint64_t total)
+{
+    if (copy->progress)
+        copy->progress->report(copy->progress->context, done, total);
+}
+
+bool reader_run(struct restore *restore, const struct reader_progress *progress, uint64_t done_before,
+                uint64_t more, struct err *err)
+{
+    uint64_t done = 0, own_total = 0;
+    bool over;
+
+    do {
+        over = restore_wait_for(restore, REPORT_EVERY_MS);
+        restore_progress(restore, &done, &own_total);
+        if (progress)
+            progress->report(progress->context, done_before + done, done_before + own_total + more);
+    } while (!over);
+    return restore_wait(restore, err);
+}
+
+/* Begins to fetch the records behind the base, if there are any. */
+static bool open_chain(struct copy *copy, struct err *err)
+{
+    const struct plan *plan = &copy->plan;
+    struct chain_listing listing = {0};
+    struct chain_range range = {
+        .after = plan->restarts ? plan->base.header.position : copy->manifest.lowest_position,
+        .through = plan->through,
+        .lineage = plan->head.lineage,
+        .anchors = {{copy->manifest.position, copy->manifest.record}},
+    };
+    bool opened;
+
+    if (plan->restarts)
+        range.anchors[0] = (struct chain_anchor){plan->base.header.position, plan->base.hash};
+    if (plan->through == plan->head.header.position)
+        range.anchors[1] = (struct chain_anchor){plan->through, plan->head.hash};
+    if (range.after == range.through)
+        return true;
+    opened = chain_list(copy->store, range.after, range.through, &listing, err) &&
+             chain_open(copy->store, &range, &listing, &copy->chain, err);
+    chain_listing_clear(&listing);
+    return opened;
+}
+
+static void note_record(struct copy *copy, const struct record_header *header)
+{
+    if (header->data_position != header->position)
+        return;
+    copy->result.record = header->position;
+    copy->result.time_ns = header->time_ns;
+}
+
+static bool replay_chain(struct copy *copy, struct replay *replay, struct err *err)
+{
+    uint64_t reported_ms = clock_monotonic_ms(), done, total;
+    struct record record;
+    bool end = false;
+
+    for (;;) {
+        if (!chain_next(copy->chain, &record, &end, err))
+            return false;
+        if (end)
+            return true;
+        if (copy->canceled && atomic_load(copy->canceled))
+            return err_set(err, ERR_CANCELED, "the restore was stopped");
+        if (!replay_record(replay, &record, err))
+            return false;
+        note_record(copy, &record.header);
+        if (clock_monotonic_ms() - reported_ms < REPORT_EVERY_MS)
+            continue;
+        reported_ms = clock_monotonic_ms();
+        chain_progress(copy->chain, &done, &total);
+        report(copy, copy->result.bytes + done, copy->result.bytes + total);
+    }
+}
+
+/* The base, and nothing behind it. */
+static bool write_base(struct copy *copy, struct place *place, struct restore **ret_restore, struct err *err)
+{
+    uint64_t done, more = 0;
+
+    if (copy->chain)
+        chain_progress(copy->chain, &done, &more);
+    if (!restore_open(copy->store, &copy->manifest, NULL, NULL, copy->canceled, ret_restore, err) ||
+        !restore_release(*ret_restore, place, err))
+        return false;
+    if (copy->chain)
+        restore_expect_more(*ret_restore);
+    if (!reader_run(*ret_restore, copy->progress, 0, more, err))
+        return false;
+    copy->result.objects += restore_objects(*ret_restore);
+    copy->result.bytes = manifest_state_bytes(&copy->manifest);
+    return true;
+}
+
+static bool write_state(struct copy *copy, struct place *place, struct err *err)
+{
+    CLEANUP(restore_freep) struct restore *restore = NULL;
+    CLEANUP(replay_freep) struct replay *replay = NULL;
+    struct replay_config config = {.store = copy->store,
+                                   .manifest = &copy->manifest,
+                                   .restarted = copy->plan.restarts ? copy->plan.base.header.position : 0,
+                                   .place = place,
+                                   .canceled = copy->canceled};
+
+    if (!write_base(copy, place, &restore, err))
+        return false;
+    if (!copy->chain)
+        return true;
+    config.restore = restore;
+    replay = replay_open(&config);
+    restore_free(MOVE(restore));
+    if (!replay_chain(copy, replay, err) || !replay_finish(replay, err))
+        return false;
+    replay_take(replay);
+    copy->result.objects += replay_objects(replay);
+    return true;
+}
+
+static bool write_copy(struct copy *copy, struct err *err)
+{
+    CLEANUP(place_freep) struct place *place = NULL;
+    CLEANUP(freep) const char **databases = NULL;
+    const struct manifest *manifest = &copy->manifest;
+    size_t set_aside = 0;
+
+    if (!place_begin(copy->directory_fd, NULL, "", &place, err) || !write_state(copy, place, err))
+        return false;
+    databases = xcalloc(manifest->databases_count, sizeof(databases[0]));
+    for (size_t at = 0; at < manifest->databases_count; at++)
+        databases[at] = manifest->databases[at].path;
+    if (!place_finish(place, manifest->tree, databases, manifest->databases_count, &set_aside, err) ||
+        !fs_remove_tree(copy->directory_fd, ".holdfast", err)) /* a copy is nobody's data directory yet */
+        return false;
+    copy->result.databases = manifest->databases_count;
+    copy->result.files = tree_count(manifest->tree);
+    copy->result.bytes = manifest_state_bytes(manifest);
+    return true;
+}
+
+/* One plan, carried out and looked at again. *ret_holds false: the owner pruned it meanwhile. */
+static bool restore_once(struct copy *copy, bool *ret_holds, struct err *err)
+{
+    struct plan *plan = &copy->plan;
+    struct reader_head after;
+    bool restored;
+
+    if (!make_plan(copy->store, copy->at, plan, err) ||
+        !reader_load_manifest(copy->store, &plan->base, &copy->manifest, err))
+        return false;
+    copy->result.record = plan->restarts ? plan->base.header.position : copy->manifest.position;
+    copy->result.time_ns = plan->restarts ? plan->base.header.time_ns : copy->manifest.time_ns;
+    restored = open_chain(copy, err) && write_copy(copy, err);
+    chain_free(MOVE(copy->chain));
+    manifest_clear(&copy->manifest);
+    if (!restored || !reader_find_head(copy->store, &after, err))
+        return false;
+    *ret_holds = after.header.horizon <= plan->base.header.position;
+    return true;
+}
+
+/* --- until a plan holds ------------------------------------------------------------------------------ */
+
+static bool open_target(const char *directory, int *ret_fd, struct err *err)
+{
+    CLEANUP(close_fdp) int fd = -1;
+    bool empty = false;
+
+    if (mkdir(directory, 0755) != 0 && errno != EEXIST) {
+        (void)err_errno(err, "--to %s can't be created", directory);
+        err->code = ERR_CONFIG;
+        return false;
+    }
+    fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(err, ERR_CONFIG, "--to %s is not a directory", directory);
+    if (!place_is_empty(fd, "", &empty, err))
+        return false;
+    if (!empty)
+        return err_set(err, ERR_CONFIG,
+                       "--to %s is not empty; name a directory that is empty or does not exist", directory);
+    *ret_fd = MOVE_FD(fd);
+    return true;
+}
+
+/* What a failed attempt wrote is nobody's state. */
+static void empty_again(int directory_fd)
+{
+    struct place *place = NULL;
+    struct err ignored = {0};
+
+    if (place_begin(directory_fd, NULL, "", &place, &ignored))
+        place_free(place);
+}
+
+bool reader_restore(struct store *store, const char *directory, uint64_t at,
+                    const struct reader_progress *progress, const atomic_bool *canceled,
+                    struct reader_result *ret_result, struct err *err)
+{
+    CLEANUP(close_fdp) int directory_fd = -1;
+    struct err before = {0};
+
+    if (!open_target(directory, &directory_fd, err))
+        return false;
+    for (int plan = 0; plan < READER_PLANS_MAX; plan++) {
+        struct copy copy = {.store = store,
+                            .directory_fd = directory_fd,
+                            .at = at,
+                            .progress = progress,
+                            .canceled = canceled};
+        struct err why = {0};
+        bool holds = false;
+        if (restore_once(&copy, &holds, &why) && holds) {
+            *ret_result = copy.result;
+            return true;
+        }
+        empty_again(directory_fd);
+        if (why.code == ERR_NOT_FOUND)
+            why.code = ERR_CORRUPT;
+        /* A fault counts when a later plan meets the same one. */
+        if (why.code != ERR_NONE && (why.code != ERR_CORRUPT || strcmp(why.text, before.text) == 0)) {
+            *err = why;
+            return err_wrap(err, "restore to %s", directory);
+        }
+        before = why;
+    }
+    return err_set(
+        err, ERR_TRANSIENT,
+        "the owner prunes faster than this can be restored; try again, or raise HOLDFAST_RETENTION");
+}
