@@ -121,7 +121,7 @@ $(BUILD)/writer-new: $(BUILD)/tests/writer/writer_main.o $(BUILD)/tests/double/w
 	$(Q)$(LINK) -o $@ $^ -lpthread -ldl -lm
 
 DATABASE_UNITS := $(filter %/database_test %/database_convert_test %/database_freeze_test %/database_mark_test \
-                  %/database_tend_test,$(UNITS))
+                  %/database_tend_test %/database_collect_test,$(UNITS))
 
 $(REPLAYS): $(BUILD)/replay/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(DOUBLES) $(LIBRARY)
 	@mkdir -p $(@D)

@@ -34,19 +34,18 @@ static bool lost(struct err *err, const char *how)
 static bool open_log(const struct database *database, struct err *err)
 {
     struct collector *collector = database->collector;
+    CLEANUP(close_fdp) int fd = -1;
     struct stat status;
 
     if (collector->log_fd >= 0)
         return true;
-    collector->log_fd = open(database->log_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (collector->log_fd < 0 || fstat(collector->log_fd, &status) != 0)
+    fd = open(database->log_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 || fstat(fd, &status) != 0)
         return err_errno(err, "open %s", database->log_path);
-    collector->reader.fd = collector->log_fd;
-    if (status.st_dev == database->log_status.st_dev && status.st_ino == database->log_status.st_ino)
-        return true;
-    close_fdp(&collector->log_fd);
-    collector->log_fd = -1;
-    return lost(err, "the log is another file");
+    if (status.st_dev != database->log_status.st_dev || status.st_ino != database->log_status.st_ino)
+        return lost(err, "the log is another file");
+    collector->reader.fd = collector->log_fd = MOVE_FD(fd);
+    return true;
 }
 
 /* How many commits the new log has up to the header. */
@@ -105,8 +104,8 @@ static bool hand_over_commits(struct collector *collector, const struct wal_inde
             return false;
         collector->collected = commit.end;
         collector->changes++;
-        collector->may_restart =
-            false; /* this commit is not in the file, and under our lock stays out of it */
+        /* It is not in the file, and what holds a lock keeps it out: no restart until the lock moves on. */
+        collector->may_restart = false;
     }
     return true;
 }

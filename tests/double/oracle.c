@@ -89,7 +89,10 @@ static void resize(struct oracle *oracle, uint32_t pages)
 {
     for (uint32_t page = pages + 1; page <= oracle->pages; page++)
         oracle->now ^= hash_of(oracle, page_of(oracle, page), page);
-    oracle->bytes = xrealloc(oracle->bytes, (size_t)pages * oracle->page_size);
+    if ((size_t)pages * oracle->page_size > oracle->capacity) {
+        oracle->capacity = 2 * (size_t)pages * oracle->page_size;
+        oracle->bytes = xrealloc(oracle->bytes, oracle->capacity);
+    }
     if (pages > oracle->pages)
         memset(page_of(oracle, oracle->pages + 1), 0, (size_t)(pages - oracle->pages) * oracle->page_size);
     oracle->shrunk += pages < oracle->pages;
@@ -122,7 +125,7 @@ static bool take(void *context, const struct database_run *run, struct err *err)
 
     if (oracle->is_full || (oracle->refuse_in > 0 && --oracle->refuse_in == 0)) {
         oracle->refused++;
-        return err_set(err, ERR_SYSTEM, "the spool is full");
+        return err_set(err, oracle->is_full ? ERR_TRANSIENT : ERR_SYSTEM, "the oracle refuses");
     }
     if (run->is_first)
         unstage(oracle); /* a commit that begins again */
@@ -146,7 +149,8 @@ bool oracle_begin(struct oracle *oracle, struct database *database)
     *oracle = (struct oracle){.database = database,
                               .page_size = frozen->page_size,
                               .pages = frozen->page_count,
-                              .bytes = xmalloc(size)};
+                              .bytes = xmalloc(size),
+                              .capacity = size};
     if (!database_read_frozen(database, 0, oracle->bytes, size, &err)) {
         printf("#   the oracle did not begin: %s\n", err.text);
         return false;

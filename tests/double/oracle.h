@@ -15,11 +15,12 @@ struct oracle {
     uint32_t page_size;
     uint32_t pages;
     uint8_t *bytes; /* of the database after the last whole commit */
+    size_t capacity;
     uint64_t begun; /* its rolling hash where collecting began */
     uint64_t now;   /* and after the last whole commit */
 
-    bool is_full;            /* refuses everything, with ERR_SYSTEM */
-    unsigned refuse_in;      /* refuses the so-manieth run from now, once; 0: never */
+    bool is_full;            /* refuses everything, with ERR_TRANSIENT as a full spool does */
+    unsigned refuse_in;      /* refuses the so-manieth run from now, once, with ERR_SYSTEM; 0: never */
     unsigned refused;        /* so far */
     unsigned commits;        /* taken whole */
     unsigned runs;           /* taken, of whole commits or not */

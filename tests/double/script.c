@@ -34,7 +34,8 @@ static int run_script(const char *path)
     ssize_t size;
 
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (sqlite3_open(path, &connection) != SQLITE_OK)
+    if (sqlite3_open_v2(path, &connection, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI,
+                        NULL) != SQLITE_OK)
         return EXIT_FAILURE;
     (void)sqlite3_busy_timeout(connection, 5000);
     while ((size = recv(CHANNEL, sql, sizeof(sql) - 1, 0)) > 0) {

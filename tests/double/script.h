@@ -14,7 +14,8 @@ struct script {
     bool is_busy;
 };
 
-/* Starts one on a new or existing database. Stops the test program if there is no process to be had. */
+/* Starts one on a new or existing database, named by a path or a URI. Stops the test program if there is no
+ * process to be had. */
 void script_start(struct script *script, const char *path);
 /* Sends a text, which may hold several statements, and goes on at once. */
 void script_send(struct script *script, const char *sql);
