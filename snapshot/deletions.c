@@ -96,15 +96,16 @@ void deletions_hold(struct deletions *deletions, struct tree *before, struct tre
 {
     struct deletions kept = {0};
     CLEANUP(freep) size_t *held = xmalloc(tree_count(before) * sizeof(held[0]));
-    size_t held_count = 0;
+    size_t held_count = 0, seen = 0;
 
     for (size_t at = 0; at < tree_count(before); at++) {
         const struct tree_entry *old = tree_at(before, at);
         const char *path = tree_path(before, old);
-        const struct deletion *known = find(deletions, path);
-        if (old->kind != ENTRY_FILE || tree_find(now, path) || is_buried(now, path) ||
+        const struct deletion *known;
+        if (old->kind != ENTRY_FILE || tree_seek(now, &seen, path) || is_buried(now, path) ||
             is_of_database(moment, path))
             continue;
+        known = find(deletions, path);
         if (may_go(known, moment))
             continue;
         add(&kept, path, known ? known->since_ms : moment->now_ms,

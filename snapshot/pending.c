@@ -196,10 +196,8 @@ static void add(struct pending *pending, const char *path, const struct held_fil
     pending->files[pending->count++].path = xstrdup(path);
 }
 
-static bool is_new(const struct tree_entry *entry, const char *path, struct tree *previous)
+static bool is_new(const struct tree_entry *entry, const struct tree_entry *old)
 {
-    const struct tree_entry *old = previous ? tree_find(previous, path) : NULL;
-
     return entry->kind == ENTRY_FILE && entry->inode != 0 && entry->size > 0 &&
            (!old || old->kind != ENTRY_FILE || old->inode != entry->inode);
 }
@@ -215,16 +213,18 @@ static void drop_claimed(struct pending *pending)
 
 void pending_hold(struct pending *pending, struct tree *now, struct tree *previous)
 {
-    size_t known_count;
+    size_t known_count, old = 0;
 
     drop_claimed(pending);
     known_count = pending->count;
     for (size_t at = 0; at < tree_count(now); at++) {
         const struct tree_entry *entry = tree_at(now, at);
         const char *path = tree_path(now, entry);
-        struct held_file *known = find(pending, known_count, path), file;
-        if (!is_new(entry, path, previous) || (known && known->entry.inode == entry->inode) ||
-            !take_hold(pending, path, entry, &file))
+        struct held_file *known, file;
+        if (!is_new(entry, previous ? tree_seek(previous, &old, path) : NULL))
+            continue;
+        known = find(pending, known_count, path);
+        if ((known && known->entry.inode == entry->inode) || !take_hold(pending, path, entry, &file))
             continue;
         if (!known) {
             add(pending, path, &file);

@@ -192,6 +192,18 @@ struct tree_entry *tree_find(struct tree *tree, const char *path)
     return NULL;
 }
 
+struct tree_entry *tree_seek(struct tree *tree, size_t *at, const char *path)
+{
+    assert(tree->ascending);
+    for (; *at < tree->entries_count; (*at)++) {
+        struct tree_entry *entry = &tree->entries[*at];
+        int order = strcmp(tree_path(tree, entry), path);
+        if (order >= 0)
+            return order == 0 ? entry : NULL;
+    }
+    return NULL;
+}
+
 static void *fit(void *array, size_t *capacity, size_t count, size_t element_size)
 {
     if (count == *capacity)

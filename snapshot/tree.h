@@ -83,6 +83,8 @@ void tree_set_inline(struct tree_entry *entry, uint32_t frame, uint32_t offset);
 bool tree_sort(struct tree *tree) CHECKED;
 /* By path, in O(log n); NULL if absent. The tree is in order (asserted). */
 struct tree_entry *tree_find(struct tree *tree, const char *path);
+/* The same for paths that are looked for in ascending order, in O(n) for all of them: *at is 0 at first. */
+struct tree_entry *tree_seek(struct tree *tree, size_t *at, const char *path);
 /* Removes the entries whose kind was set to 0, keeping the order of the others. */
 void tree_compact(struct tree *tree);
 /* Gives back what growing has taken in advance: for a tree that is complete and will be kept. */

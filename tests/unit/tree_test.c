@@ -81,6 +81,22 @@ TEST(a_copy_has_all_that_the_entry_had)
     EXPECT(memcmp(tree_pieces(to, entry), pieces, sizeof(pieces)) == 0);
 }
 
+TEST(paths_in_ascending_order_are_found_one_after_the_other)
+{
+    CLEANUP(tree_freep) struct tree *tree = tree_new();
+    size_t from = 0;
+
+    for (size_t at = 0; at < IN_ORDER; at += 2)
+        (void)add_file(tree, in_order[at], at);
+    for (size_t at = 0; at < IN_ORDER; at++) {
+        const struct tree_entry *found = tree_seek(tree, &from, in_order[at]);
+        EXPECT((found != NULL) == (at % 2 == 0));
+        EXPECT(!found || found->size == at);
+        EXPECT(tree_seek(tree, &from, in_order[at]) == found); /* also twice */
+    }
+    EXPECT(!tree_seek(tree, &from, "\xff\xff"));
+}
+
 TEST(a_path_that_occurs_twice_is_noticed)
 {
     CLEANUP(tree_freep) struct tree *adjacent = tree_new(), *apart = tree_new();
