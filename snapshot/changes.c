@@ -4,7 +4,7 @@
  * - a directory that is gone covers what was below it, which is not said again;
  * - it can't go while a deletion below it still waits: then it stays as it was, and so it does when what took
  *   its place could not be read;
- * - what takes the place of another kind of entry is preceded by a gone.
+ * - what takes the place of a directory is preceded by a gone.
  *
  * Whatever is left out keeps its entry of the tree before, identity included, so that the next look finds it
  * changed again. */
@@ -15,6 +15,39 @@
 
 #include <assert.h>
 #include <string.h>
+
+/* The databases in the state of the record. */
+struct databases {
+    const struct base_database *list;
+    size_t count;
+};
+
+static struct databases databases_of(const struct changes_request *request)
+{
+    if (request->databases || !request->moment)
+        return (struct databases){request->databases, request->databases_count};
+    return (struct databases){request->moment->databases, request->moment->databases_count};
+}
+
+static void forget_name(struct tree *now, const char *path, const char *suffix)
+{
+    CLEANUP(freep) char *name = xasprintf("%s%s", path, suffix);
+    struct tree_entry *entry = tree_find(now, name);
+
+    if (entry)
+        entry->kind = 0;
+}
+
+/* One may have become a database since the scan: its names are no files any more. */
+static void forget_databases(struct tree *now, const struct databases *databases)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+
+    for (size_t at = 0; at < databases->count; at++)
+        for (size_t suffix = 0; suffix < sizeof(suffixes) / sizeof(suffixes[0]); suffix++)
+            forget_name(now, databases->list[at].path, suffixes[suffix]);
+    tree_compact(now);
+}
 
 /* Calls `visit` for every directory above the path, the nearest first, until it returns true. */
 static bool climb(const struct changes_plan *plan, const char *path,
@@ -33,16 +66,21 @@ static bool climb(const struct changes_plan *plan, const char *path,
     return false;
 }
 
+static bool was_directory(const struct change *change)
+{
+    return change->previous && change->previous->kind == ENTRY_DIRECTORY;
+}
+
 static bool keep_above(struct change *above, struct change *change)
 {
     (void)change;
-    if (above->kind == CHANGE_GONE)
+    if (was_directory(above) && above->entry.kind != ENTRY_DIRECTORY)
         above->fate = FATE_STAYS;
     return false;
 }
 
-/* Directories that were above a file which has to stay. */
-static void keep_directories(struct changes_plan *plan)
+/* Directories that were above a file which has to stay, or above a database. */
+static void keep_directories(struct changes_plan *plan, const struct databases *databases)
 {
     struct tree *now = plan->request->now;
 
@@ -51,12 +89,14 @@ static void keep_directories(struct changes_plan *plan)
         if (entry->kind == ENTRY_FILE && entry->inode == 0)
             (void)climb(plan, tree_path(now, entry), keep_above, NULL);
     }
+    for (size_t at = 0; at < databases->count; at++)
+        (void)climb(plan, databases->list[at].path, keep_above, NULL);
 }
 
 /* What became of a directory decides over what was below it. True: it is decided. */
 static bool follow_above(struct change *above, struct change *change)
 {
-    if (!above->previous || above->previous->kind != ENTRY_DIRECTORY)
+    if (!was_directory(above))
         return false;
     if (above->kind == CHANGE_GONE) {
         if (above->fate == FATE_STAYS)
@@ -80,16 +120,16 @@ static void decide_gones(struct changes_plan *plan)
     }
 }
 
-static bool replaces_other_kind(const struct change *change)
+static bool replaces_directory(const struct change *change)
 {
-    return change->kind != CHANGE_GONE && change->previous && change->previous->kind != change->entry.kind;
+    return change->kind != CHANGE_GONE && was_directory(change) && change->entry.kind != ENTRY_DIRECTORY;
 }
 
 static void write_gones(const struct changes_plan *plan, struct changes *changes)
 {
     for (size_t at = 0; at < plan->count; at++) {
         const struct change *change = &plan->list[at];
-        if (change->fate != FATE_APPLIED || (change->kind != CHANGE_GONE && !replaces_other_kind(change)))
+        if (change->fate != FATE_APPLIED || (change->kind != CHANGE_GONE && !replaces_directory(change)))
             continue;
         data_add_gone(&changes->sections, change->path);
         changes->gones += change->kind == CHANGE_GONE;
@@ -127,6 +167,7 @@ static void apply(const struct changes_plan *plan, const struct change *change, 
     if (change->fate == FATE_SAME) {
         add_unchanged(changes->after, request->previous, change->previous, &change->entry);
     } else if (change->fate == FATE_STAYS) {
+        changes->left += change->kind != CHANGE_GONE && !change->failed;
         if (change->previous)
             add_unchanged(changes->after, request->previous, change->previous, NULL);
     } else if (change->kind != CHANGE_GONE) {
@@ -134,19 +175,6 @@ static void apply(const struct changes_plan *plan, const struct change *change, 
         data_add_put(&changes->sections, changes->after, entry, change->frame, change->frame_size);
         changes->puts++;
     }
-}
-
-/* The entry of `now` with this path, if it has one; *at: where to look from, in ascending order of paths. */
-static const struct tree_entry *seek(struct tree *now, size_t *at, const char *path)
-{
-    while (*at < tree_count(now)) {
-        const struct tree_entry *entry = tree_at(now, *at);
-        int order = strcmp(tree_path(now, entry), path);
-        if (order >= 0)
-            return order == 0 ? entry : NULL;
-        (*at)++;
-    }
-    return NULL;
 }
 
 /* Along `previous`, `now` and the list at once: what is in no change is unchanged. */
@@ -160,7 +188,8 @@ static void write_puts(const struct changes_plan *plan, struct changes *changes)
         const struct tree_entry *before = old < tree_count(previous) ? tree_at(previous, old) : NULL;
         int order = !change ? 1 : !before ? -1 : strcmp(change->path, tree_path(previous, before));
         if (order > 0)
-            add_unchanged(changes->after, previous, before, seek(now, &seen, tree_path(previous, before)));
+            add_unchanged(changes->after, previous, before,
+                          tree_seek(now, &seen, tree_path(previous, before)));
         else
             apply(plan, change, changes);
         next += order <= 0;
@@ -198,9 +227,10 @@ static void list_dropped(const struct changes_plan *plan, struct changes *change
 
 static bool write_record(struct changes_plan *plan, struct changes *changes, struct err *err)
 {
+    struct databases databases = databases_of(plan->request);
     bool sorted;
 
-    keep_directories(plan);
+    keep_directories(plan, &databases);
     decide_gones(plan);
     write_gones(plan, changes);
     write_puts(plan, changes);
@@ -218,7 +248,9 @@ static bool write_record(struct changes_plan *plan, struct changes *changes, str
 static void hold_deletions(const struct changes_request *request)
 {
     CLEANUP(tree_freep) struct tree *before = NULL;
+    struct databases databases = databases_of(request);
 
+    forget_databases(request->now, &databases);
     pending_hold(request->pending, request->now, request->previous);
     if (request->moment) {
         before = pending_with_vanished(request->pending, request->now, request->previous);

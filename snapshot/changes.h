@@ -32,6 +32,10 @@ struct changes_request {
     /* Which deletions wait. moment NULL: the application has ended, none does. */
     struct deletions *deletions;
     const struct deletion_moment *moment;
+    /* What is a database in the state of the record: no file has its name or that of a side file, and the
+     * directories above it stay. NULL: those of the moment. */
+    const struct base_database *databases;
+    size_t databases_count;
     size_t body_max; /* of the sections: CHANGES_BODY_MAX, but for tests */
 };
 

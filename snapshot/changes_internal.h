@@ -27,6 +27,7 @@ struct change {
     uint8_t kind;
     uint8_t fate;
     bool large;     /* when it was scanned */
+    bool failed;    /* it may not be read */
     uint8_t *frame; /* inline content, owned; NULL: none */
     size_t frame_size;
     struct file_pieces pieces; /* if there are any */

@@ -36,7 +36,6 @@ struct range {
     uint8_t *room; /* TREE_INLINE_MAX bytes */
     struct buf frame;
     uint64_t uploaded;
-    size_t left;
     const struct change *failed; /* one of them; NULL: none */
     struct err failed_why;
 };
@@ -128,10 +127,9 @@ static bool read_change(struct range *range, struct change *change, struct err *
     }
     change->fate = FATE_STAYS;
     change->entry = scanned;
-    if (outcome == READ_FAILED)
+    change->failed = outcome == READ_FAILED;
+    if (change->failed)
         range->failed = change;
-    else
-        range->left++;
     return true;
 }
 
@@ -196,7 +194,6 @@ static struct range *make_ranges(struct reading *reading, bool large, size_t fil
 static void take_result(const struct range *range, struct changes *changes)
 {
     changes->blobs_uploaded += range->uploaded;
-    changes->left += range->left;
     if (!range->failed)
         return;
     (void)snprintf(changes->failed, sizeof(changes->failed), "%s", range->failed->path);

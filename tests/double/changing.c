@@ -73,6 +73,8 @@ bool changing_ship_seen(struct changing *changing, struct tree *now, struct err 
         .pending = changing->pending,
         .deletions = &changing->deletions,
         .moment = changing->final ? NULL : &changing->moment,
+        .databases = changing->databases,
+        .databases_count = changing->databases_count,
         .body_max = changing->body_max,
     };
 

@@ -16,6 +16,8 @@ struct changing {
     struct deletions deletions;
     struct deletion_moment moment; /* of the next look; without databases a minute is enough */
     bool final;                    /* no deletion waits */
+    const struct base_database *databases;
+    size_t databases_count;
     size_t body_max;
     uint64_t position;      /* of the newest record */
     struct changes changes; /* of the newest record */

@@ -91,6 +91,7 @@ static bool put_content(int directory_fd, struct store *store, const struct data
     case ENTRY_DIRECTORY:
         if (fstatat(directory_fd, path, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode))
             return true;
+        (void)unlinkat(directory_fd, path, 0);
         if (mkdirat(directory_fd, path, 0700) == 0)
             return true;
         return complain("can't be put", path);

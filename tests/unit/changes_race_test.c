@@ -255,4 +255,48 @@ TEST(a_file_that_is_attached_by_now_is_left_unopened)
     guarded_file_release(&claim);
 }
 
+TEST(a_file_that_is_a_database_by_now_is_no_file)
+{
+    static const struct base_database databases[] = {{.path = "a/db"}};
+    CLEANUP(changing_close) struct changing changing;
+
+    open_disk(&changing);
+    scratch_write(disk, "a/db", "");
+    scratch_write(disk, "a/db-wal", "plain");
+    SHIP(&changing);
+    scratch_write(disk, "a/db", "with pages");
+    changing.databases = databases;
+    changing.databases_count = 1;
+    SHIP(&changing);
+    EXPECT_INT(changing.changes.gones, 2);
+    EXPECT_INT(changing.changes.puts, 0);
+    EXPECT_INT(tree_count(changing.previous), 1);
+}
+
+/* A restore would refuse a record that takes the directory away from above a database. */
+TEST(a_directory_above_a_database_stays_whatever_became_of_it)
+{
+    static const struct base_database databases[] = {{.path = "a/b/db"}, {.path = "c/db"}};
+    CLEANUP(changing_close) struct changing changing;
+    struct err err;
+
+    open_disk(&changing);
+    scratch_write(disk, "a/b/file", "x");
+    scratch_write(disk, "c/file", "x");
+    SHIP(&changing);
+    changing.databases = databases;
+    changing.databases_count = 2;
+    REQUIRE_OK(fs_remove_tree(disk, "a", &err) && fs_remove_tree(disk, "c", &err), &err);
+    scratch_write(disk, "c", "a file now");
+    SHIP(&changing);
+    EXPECT_INT(changing.changes.gones, 1); /* a/b/file */
+    EXPECT_INT(changing.changes.puts, 0);
+    EXPECT_INT(changing.changes.left, 1); /* c */
+    EXPECT(replica_is_listed(changing.copy.fd, changing.previous));
+    EXPECT_INT(tree_count(changing.previous), 4);
+    changing.databases_count = 0; /* they are gone too */
+    SHIP(&changing);
+    EXPECT(changing_is_equal(&changing));
+}
+
 TAP_MAIN()
