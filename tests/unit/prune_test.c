@@ -210,6 +210,39 @@ TEST(data_records_go_with_the_blobs_that_they_dropped_and_with_their_bulk)
     tear_down(&bench);
 }
 
+/* H1: however late a stale owner appends, and whatever was pruned meanwhile, it meets its successor's open.
+ */
+TEST(a_stale_owner_that_appends_after_everything_was_pruned_is_fenced)
+{
+    struct bench bench;
+    struct log stale;
+    struct log_change drain = {.kind = RECORD_DRAIN, .draining_until_ns = 1};
+    CLEANUP(buf_clearp) struct buf body = BUF_INIT(64);
+    struct id owner;
+    struct err err = {0};
+
+    set_up(&bench);
+    (void)announce(&bench, 0, NULL);
+    owner = bench.ledger.owner;
+    log_init(&stale, bench.ledger.mem, bench.ledger.mem, &bench.ledger.log.newest.lineage);
+    log_follow(&stale, &bench.ledger.log.newest, &bench.ledger.log.newest_hash);
+    next_owner(&bench);
+    prune(&bench); /* learns what there is */
+    for (int at = 0; at < 10; at++)
+        (void)announce(&bench, 0, NULL);
+    prune(&bench);
+    EXPECT_INT(count(&bench, "log/"), 3); /* two opens and the newest */
+    drain_body_encode(1, &body);
+    drain.body = body.bytes;
+    drain.body_size = body.size;
+    log_freeze(&stale, &owner, &drain);
+    EXPECT(!log_send(&stale, &err));
+    EXPECT_INT(err.code, ERR_FENCED);
+    EXPECT_INT(count(&bench, "log/"), 3);
+    log_clear(&stale);
+    tear_down(&bench);
+}
+
 TEST(what_kind_of_record_is_not_understood_stays)
 {
     struct bench bench;
