@@ -200,15 +200,22 @@ static const struct chain_anchor *anchor_at(const struct chain *chain, uint64_t 
     return NULL;
 }
 
-static bool begin(struct chain *chain, const struct chain_listing *listing, struct err *err)
+/* The first record may have to follow one whose hash is known. */
+static void anchor_first(struct chain *chain)
 {
-    size_t size = listing->count * sizeof(listing->sources[0]);
-    CLEANUP(freep) struct chain_source *sources = xmalloc(size);
     const struct chain_anchor *known = anchor_at(chain, chain->range.after);
 
     if (known)
         chain->previous = known->hash;
     chain->has_previous = known != NULL;
+}
+
+static bool begin(struct chain *chain, const struct chain_listing *listing, struct err *err)
+{
+    size_t size = listing->count * sizeof(listing->sources[0]);
+    CLEANUP(freep) struct chain_source *sources = xmalloc(size);
+
+    anchor_first(chain);
     chain->next = chain->range.after + 1;
     if (chain->range.after == chain->range.through)
         return true;
@@ -238,11 +245,48 @@ bool chain_open(struct store *store, const struct chain_range *range, const stru
     return true;
 }
 
-/* The bytes of the record that is due, in the object that holds it. */
-static bool find_record(struct chain *chain, struct slot *slot, struct record *ret_record, struct err *err)
+const struct chain_range *chain_range(const struct chain *chain)
 {
-    return log_parse(&chain->range.lineage, chain->next, slot->bytes.bytes, slot->bytes.size, ret_record,
-                     err);
+    return &chain->range;
+}
+
+void chain_expect(struct chain *chain, const struct chain_anchor *anchor)
+{
+    size_t at = 0;
+
+    assert(chain->next == chain->range.after + 1);
+    while (chain->range.anchors[at].position != 0)
+        at++;
+    assert(at < CHAIN_ANCHORS);
+    chain->range.anchors[at] = *anchor;
+    anchor_first(chain);
+}
+
+/* A record in the object that holds it. */
+static bool find_record(const struct chain *chain, uint64_t position, const struct buf *object,
+                        struct record *ret_record, struct err *err)
+{
+    return log_parse(&chain->range.lineage, position, object->bytes, object->size, ret_record, err);
+}
+
+bool chain_peek(struct chain *chain, uint64_t position, struct record_header *ret_header, struct err *err)
+{
+    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
+    struct slot *slot = &chain->slots[chain->current];
+    struct record record;
+    bool here;
+
+    assert(position >= chain->next && position <= chain->range.through);
+    while (position > slot->source.last)
+        slot++;
+    here = slot < &chain->slots[chain->begun];
+    if (here ? !await_slot(chain, slot, err)
+             : !store_get(chain->store, source_key(&slot->source).text, &bytes, err))
+        return false;
+    if (!find_record(chain, position, here ? &slot->bytes : &bytes, &record, err))
+        return false;
+    *ret_header = record.header;
+    return true;
 }
 
 static bool check_chain(struct chain *chain, const struct record *record, struct err *err)
@@ -276,7 +320,7 @@ bool chain_next(struct chain *chain, struct record *ret_record, bool *ret_end, s
         slot = &chain->slots[++chain->current];
         fetch_ahead(chain);
     }
-    if (!await_slot(chain, slot, err) || !find_record(chain, slot, &record, err) ||
+    if (!await_slot(chain, slot, err) || !find_record(chain, chain->next, &slot->bytes, &record, err) ||
         !check_chain(chain, &record, err))
         return false;
     chain->previous = record.hash;

@@ -58,6 +58,18 @@ struct chain;
 bool chain_open(struct store *store, const struct chain_range *range, const struct chain_listing *listing,
                 struct chain **ret_chain, struct err *err) CHECKED;
 
+/* What it was opened for. */
+const struct chain_range *chain_range(const struct chain *chain);
+
+/* Adds an anchor that has become known, before the first record is taken: in place of one without position.
+ */
+void chain_expect(struct chain *chain, const struct chain_anchor *anchor);
+
+/* The header of a record of the range that has not been handed out yet, waiting for it. Nothing says yet that
+ * it belongs there: that comes when it is handed out. ERR_NOT_FOUND, ERR_CORRUPT. */
+bool chain_peek(struct chain *chain, uint64_t position, struct record_header *ret_header,
+                struct err *err) CHECKED;
+
 /* The next record, checked: lineage, position, its own hash, the hash of the one before it, and the anchors.
  * It lives until the next call. *ret_end: there is none left. ERR_NOT_FOUND, ERR_CORRUPT begin with the key
  * of the object at fault. */

@@ -146,7 +146,7 @@ static bool follow_claim(struct opening *opening, uint64_t surveyed, struct err 
         return true;
     opening->start.store_empty = false; /* it was when we looked; somebody else boots here too */
     opening_end_restore(opening);
-    opening->start.has_manifest = false;
+    start_forget_manifest(&opening->start);
     if (!decide(opening, err))
         return false;
     return !opening_wants_restore(opening->decision) || opening_begin_restore(opening, err);
@@ -162,6 +162,8 @@ static bool take_over(struct opening *opening, struct err *err)
         surveyed = opening->start.log.newest.position;
         if (opening->decision == DECIDE_KEEP_IF_PROVED)
             start_prefetch_manifest(&opening->start);
+        if (opening->decision == DECIDE_KEEP_IF_PROVED && !opening_begin_records(opening, err))
+            return false;
         if (!start_claim(&opening->start, err)) {
             if (err->code != ERR_NOT_FOUND)
                 return false;

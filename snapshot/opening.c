@@ -28,6 +28,7 @@ void opening_end_restore(struct opening *opening)
 
     show_restore(opening);
     restore_free(restore);
+    chain_free(MOVE(opening->chain));
 }
 
 bool opening_wants_restore(enum decision decision)
@@ -57,7 +58,8 @@ bool opening_begin_restore(struct opening *opening, struct err *err)
 
     if (!start_load_manifest(&opening->start, err) || !check_disk(opening, err) ||
         !restore_open(opening->start.store, &opening->start.manifest, NULL, NULL, engine->canceled,
-                      &opening->restore, err))
+                      &opening->restore, err) ||
+        !opening_begin_records(opening, err))
         return false;
     show_restore(opening);
     return true;
@@ -120,6 +122,15 @@ static void empty_again(const struct engine *engine)
         place_free(place);
 }
 
+static bool restore_state(struct opening *opening, struct place *place, struct err *err)
+{
+    if (!restore_release(opening->restore, place, err))
+        return false;
+    if (opening->chain)
+        restore_expect_more(opening->restore);
+    return restore_wait(opening->restore, err) && opening_apply_records(opening, place, err);
+}
+
 static bool restore_directory(struct opening *opening, struct err *err)
 {
     struct engine *engine = opening->engine;
@@ -137,8 +148,7 @@ static bool restore_directory(struct opening *opening, struct err *err)
     if (!mark_restoring(opening, how, err) ||
         !place_begin(engine->directory_fd, how == RESTORING_ASIDE ? opening->state.aside : NULL,
                      engine->config.exclude, &place, err) ||
-        !restore_release(opening->restore, place, err) || !restore_wait(opening->restore, err) ||
-        !finish_place(opening, place, manifest, err)) {
+        !restore_state(opening, place, err) || !finish_place(opening, place, manifest, err)) {
         opening_end_restore(opening);
         if (how == RESTORING_IN_PLACE)
             empty_again(engine);
@@ -216,7 +226,8 @@ static bool keep_if_proved(struct opening *opening, bool *ret_exact, struct err 
     struct local_match match;
     bool proven = false;
 
-    if (!start_load_manifest(&opening->start, err) ||
+    if (!start_load_manifest(&opening->start, err) || !opening_begin_records(opening, err) ||
+        !opening_apply_records(opening, NULL, err) ||
         !local_compare(engine->directory_fd, manifest, &match, err) || !open_follower(opening, err) ||
         !local_prove(opening->follower, engine->directory_fd, manifest, point, &match, &proven, err))
         return false;
@@ -229,6 +240,7 @@ static bool keep_if_proved(struct opening *opening, bool *ret_exact, struct err 
         engine,
         "this directory does not prove that it holds the newest state of the store, so the store wins");
     opening_end_follower(opening);
+    start_forget_manifest(&opening->start); /* it has become the state at the head */
     opening->decision = DECIDE_RESTORE_OVER;
     *ret_exact = true;
     return opening_begin_restore(opening, err) && restore_directory(opening, err);

@@ -16,13 +16,21 @@ struct opening {
     bool directory_empty;
     enum decision decision;
     struct restore *restore;
+    struct chain *chain;       /* the records behind the base, on their way; NULL: there are none */
     struct follower *follower; /* the engine's after the hand-over */
 };
 
 bool opening_wants_restore(enum decision decision);
 
-/* Begins to fetch the base that the head names; ERR_CONFIG if the disk is too small for it. What arrives
- * waits in memory. */
+/* Begins to fetch the records behind the base, if any of them may change data; the manifest may be under way
+ * itself. ERR_CORRUPT: one is missing. opening_end_restore() drops them. */
+bool opening_begin_records(struct opening *opening, struct err *err) CHECKED;
+/* start.manifest becomes the state at the head. place: what the restore, which is done and is ended here, has
+ * written is brought there too; NULL: nothing is written. */
+bool opening_apply_records(struct opening *opening, struct place *place, struct err *err) CHECKED;
+
+/* Begins to fetch the base that the head names, and the records behind it; ERR_CONFIG if the disk is too
+ * small for it. What arrives waits in memory. */
 bool opening_begin_restore(struct opening *opening, struct err *err) CHECKED;
 /* Drops what was fetched. Fine if nothing was begun. */
 void opening_end_restore(struct opening *opening);

@@ -59,6 +59,7 @@ void start_clear(struct start *start)
 {
     end_prefetch(start);
     buf_clear(&start->prefetched);
+    chain_listing_clear(&start->listing);
     log_clear(&start->log);
     manifest_clear(&start->manifest);
 }
@@ -85,6 +86,12 @@ bool survey_take_manifest(struct start *start, const struct buf *bytes, struct e
     start->manifest = manifest;
     start->has_manifest = true;
     return true;
+}
+
+void start_forget_manifest(struct start *start)
+{
+    manifest_clear(&start->manifest);
+    start->has_manifest = false;
 }
 
 bool start_load_manifest(struct start *start, struct err *err)
@@ -223,6 +230,7 @@ bool start_wait(struct start *start, bool *ret_moved, struct err *err)
 static bool go_behind(struct start *start, struct err *err)
 {
     struct record record;
+    struct store_entry entry;
     uint64_t position = start->log.newest.position + 1;
 
     if (start->log.met.size == 0)
@@ -236,8 +244,19 @@ static bool go_behind(struct start *start, struct err *err)
     if (memcmp(record.header.previous.bytes, start->log.newest_hash.bytes, HASH_SIZE) != 0)
         return err_set(err, ERR_NOT_FOUND, "record %" PRIu64 " does not follow the head that was read",
                        position);
+    entry = (struct store_entry){key_log(position).text, start->log.met.size};
+    (void)!chain_listing_add(&start->listing, &entry);
     log_follow(&start->log, &record.header, &record.hash);
     return true;
+}
+
+struct chain_anchor start_head(const struct start *start)
+{
+    const struct record_header *newest = &start->log.newest;
+
+    if (newest->kind == RECORD_OPEN && id_equal(&newest->owner, &start->owner))
+        return (struct chain_anchor){newest->position - 1, newest->previous};
+    return (struct chain_anchor){newest->position, start->log.newest_hash};
 }
 
 bool start_claim(struct start *start, struct err *err)

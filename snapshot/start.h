@@ -10,6 +10,7 @@
 #define SNAPSHOT_START_H
 
 #include "base/thread.h"
+#include "snapshot/chain.h"
 #include "snapshot/engine.h"
 #include "snapshot/log.h"
 #include "snapshot/manifest.h"
@@ -35,8 +36,9 @@ struct start {
     struct id lineage;
     struct log log; /* follows the head */
     bool has_manifest;
-    struct manifest manifest; /* of the base that the head names; valid if has_manifest */
-    uint64_t head;            /* position of the record before our open */
+    struct manifest manifest;     /* of the base that the head names; valid if has_manifest */
+    uint64_t head;                /* position of the record before our open */
+    struct chain_listing listing; /* the newest 1000 records */
 
     /* A manifest on its way beside another trip. */
     struct task_group prefetch;
@@ -64,6 +66,12 @@ bool start_wait(struct start *start, bool *ret_moved, struct err *err) CHECKED;
 /* Puts the open. *ret_behind: another record was there first and ours went behind it; its base may differ
  * from the survey's manifest, which is then read again. */
 bool start_claim(struct start *start, struct err *err) CHECKED;
+
+/* It is read anew when it is needed again. */
+void start_forget_manifest(struct start *start);
+
+/* The newest record that isn't our own open, before and after the claim. */
+struct chain_anchor start_head(const struct start *start);
 
 enum start_verdict { START_OWNER, START_VOID };
 

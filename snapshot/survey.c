@@ -50,14 +50,15 @@ static bool visit_log(void *context, const struct store_entry *entry, struct err
                        "%s is not a record of holdfast; remove it or correct HOLDFAST_STORE", entry->key);
     if (position > findings->newest)
         findings->newest = position;
-    return true;
+    return chain_listing_add(&findings->start->listing, entry);
 }
 
 static bool list_log(void *context, struct err *err)
 {
     struct findings *findings = context;
 
-    /* Only the newest matters here; the page is that large so that the records after a base come with it. */
+    /* The page is that large so that the records behind a base come with it. */
+    chain_listing_clear(&findings->start->listing);
     return store_list(findings->start->store, "log/", NULL, LOG_PAGE, visit_log, findings, err);
 }
 
