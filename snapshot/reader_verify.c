@@ -5,26 +5,13 @@
  * object that is missing may have been pruned under our hands: it counts only if a plan that was listed after
  * the failure needs it too, and it fails again (protocol.md, P8). Blobs that several bases name are read
  * once. */
-#include "snapshot/reader_internal.h"
+#include "snapshot/reader_verify.h"
 
-#include "snapshot/blob_names.h"
 #include "snapshot/log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { PLANS_MAX = 5, GAP_TOLD_MAX = 8 };
-
-struct finding {
-    char *key;
-    char *reason;
-};
-
-struct findings {
-    struct finding *list;
-    size_t count;
-};
 
 static void findings_clear(struct findings *findings)
 {
@@ -44,20 +31,7 @@ static bool has_finding(const struct findings *findings, const char *key)
     return false;
 }
 
-struct verification {
-    struct store *store;
-    struct id lineage;
-    const struct reader_progress *progress;
-    const atomic_bool *canceled;
-    struct reader_result result;
-    struct blob_names proved; /* read already, good or bad */
-    struct findings findings;
-    uint64_t lowest; /* S of the oldest base that counts: above it no record may be missing */
-    uint64_t next;   /* the base record to which the walk goes next */
-};
-
-/* Also called by the fetchers of a restore, one at a time, while nothing else runs here. */
-static void note(void *context, const char *key, const char *reason)
+void verification_note(void *context, const char *key, const char *reason)
 {
     struct findings *findings = &((struct verification *)context)->findings;
 
@@ -65,17 +39,17 @@ static void note(void *context, const char *key, const char *reason)
     findings->list[findings->count++] = (struct finding){xstrdup(key), xstrdup(reason)};
 }
 
-/* An error that says something about an object is a finding; any other ends the work. */
-static bool is_finding(struct verification *verification, const char *key, const struct err *why)
+bool verification_finds(struct verification *verification, const char *key, const struct err *why)
 {
     size_t size = strlen(key);
 
     if (why->code != ERR_CORRUPT && why->code != ERR_NOT_FOUND)
         return false;
     /* Most texts begin with the key. */
-    note(verification, key,
-         strncmp(why->text, key, size) == 0 && strncmp(why->text + size, ": ", 2) == 0 ? why->text + size + 2
-                                                                                       : why->text);
+    verification_note(verification, key,
+                      strncmp(why->text, key, size) == 0 && strncmp(why->text + size, ": ", 2) == 0
+                          ? why->text + size + 2
+                          : why->text);
     return true;
 }
 
@@ -98,7 +72,7 @@ static bool verify_content(struct verification *verification, const struct manif
     size_t count = tree_count(manifest->tree);
     CLEANUP(freep) bool *known = xcalloc(count, sizeof(known[0]));
     struct restore_kept kept = {.entries = known};
-    struct restore_damage damage = {note, verification};
+    struct restore_damage damage = {verification_note, verification};
     CLEANUP(restore_freep) struct restore *restore = NULL;
     struct blob_names names;
 
@@ -127,7 +101,7 @@ static bool verify_base(void *context, const struct reader_base *base, struct er
     verification->lowest = base->body.lowest_position;
     verification->next = base->body.previous_base;
     if (!reader_load_manifest(verification->store, base, &manifest, &why)) {
-        if (is_finding(verification, base->body.key.text, &why))
+        if (verification_finds(verification, base->body.key.text, &why))
             return true;
         *err = why;
         return false;
@@ -140,85 +114,6 @@ static bool verify_base(void *context, const struct reader_base *base, struct er
     verified = verify_content(verification, &manifest, err);
     manifest_clear(&manifest);
     return verified;
-}
-
-/* The records, newest first. */
-struct chain {
-    struct verification *verification;
-    uint64_t next; /* the position that was visited before; 0: none */
-    bool has_previous;
-    struct digest previous; /* what that one says of the record before it */
-    uint64_t packed;        /* up to here records may be in packs instead */
-};
-
-/* Tells the records between `position` and the one visited before that are needed and not there. */
-static void note_gap(struct chain *chain, uint64_t position)
-{
-    struct verification *verification = chain->verification;
-    uint64_t limit = verification->lowest > chain->packed ? verification->lowest : chain->packed;
-    int told = 0;
-
-    if (chain->next == 0 || position > limit)
-        limit = position;
-    for (uint64_t missing = chain->next; missing > limit + 1 && told < GAP_TOLD_MAX; told++) {
-        struct key key = key_log(--missing);
-        note(verification, key.text, "it is missing");
-    }
-}
-
-static bool verify_record(void *context, const struct store_entry *entry, struct err *err)
-{
-    struct chain *chain = context;
-    struct verification *verification = chain->verification;
-    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
-    struct record record;
-    uint64_t position = 0;
-    bool follows;
-    struct err why = {0};
-
-    if (!key_parse_log(entry->key, &position)) {
-        note(verification, entry->key, "it is not a record of holdfast");
-        return true;
-    }
-    note_gap(chain, position);
-    follows = chain->has_previous && chain->next == position + 1;
-    chain->next = position;
-    chain->has_previous = false;
-    if (!log_read(verification->store, &verification->lineage, position, &bytes, &record, &why)) {
-        if (is_finding(verification, entry->key, &why))
-            return true;
-        *err = why;
-        return false;
-    }
-    verification->result.objects++;
-    if (follows && memcmp(chain->previous.bytes, record.hash.bytes, HASH_SIZE) != 0)
-        note(verification, entry->key,
-             "the record after it names another hash: two histories are mixed under one prefix");
-    chain->has_previous = true;
-    chain->previous = record.header.previous;
-    return true;
-}
-
-static bool visit_pack(void *context, const struct store_entry *entry, struct err *err)
-{
-    struct chain *chain = context;
-    uint64_t first = 0, last = 0;
-
-    (void)err;
-    if (key_parse_pack(entry->key, &first, &last) && last > chain->packed)
-        chain->packed = last;
-    return true;
-}
-
-static bool verify_log(struct verification *verification, struct err *err)
-{
-    struct chain chain = {.verification = verification};
-
-    if (!store_list(verification->store, "pack/", NULL, 1, visit_pack, &chain, err) ||
-        !store_list(verification->store, "log/", NULL, 0, verify_record, &chain, err))
-        return false;
-    note_gap(&chain, 0);
-    return true;
 }
 
 /* Behind a base record that is damaged: the record before it names the base before. */
@@ -252,12 +147,31 @@ static bool verify_bases(struct verification *verification, struct reader_head *
         }
         if (ret_stopped->code == ERR_NONE)
             *ret_stopped = why;
-        if (step_over(verification, head))
+        if (step_over(verification, head) && verification->next != 0)
             continue;
         verification->lowest = head->header.horizon > 0 ? head->header.horizon - 1 : 0;
         return true;
     }
     return true;
+}
+
+/* What a record at or below the horizon dropped may be gone, although the base at the horizon, which stands
+ * before that record, still names it. */
+static void forget_dead(struct findings *findings, const struct blob_names *dead)
+{
+    size_t kept = 0;
+
+    for (size_t at = 0; at < findings->count; at++) {
+        struct finding finding = findings->list[at];
+        struct blob_name name;
+        if (key_parse_blob(finding.key, &name.tag, &name.content) && blob_names_has(dead, &name)) {
+            free(finding.key);
+            free(finding.reason);
+        } else {
+            findings->list[kept++] = finding;
+        }
+    }
+    findings->count = kept;
 }
 
 static bool verify_once(struct verification *verification, struct err *err)
@@ -269,17 +183,19 @@ static bool verify_once(struct verification *verification, struct err *err)
     if (!reader_find_head(verification->store, &head, err))
         return false;
     verification->lineage = head.lineage;
+    verification->horizon = head.header.horizon;
     verification->lowest = head.header.position; /* of a walk that ends at once nothing is known */
     verification->result.record = head.header.base.announced;
     verification->result.time_ns = head.header.time_ns;
     if (!verify_bases(verification, &head, &why, err))
         return false;
     found = verification->findings.count;
-    if (!verify_log(verification, err))
+    if (!verification_read_log(verification, err))
         return false;
     /* A base record that stops the walk is usually found, and named, among all records. */
     if (why.code != ERR_NONE && verification->findings.count == found)
-        note(verification, "log/", why.text);
+        verification_note(verification, "log/", why.text);
+    forget_dead(&verification->findings, &verification->dead);
     return true;
 }
 
@@ -299,6 +215,7 @@ static bool run(struct verification *verification, struct findings *findings, st
     verification->result = (struct reader_result){0};
     verified = verify_once(verification, err);
     blob_names_clear(&verification->proved);
+    blob_names_clear(&verification->dead);
     findings_clear(findings);
     *findings = verification->findings;
     verification->findings = (struct findings){0};
@@ -313,7 +230,7 @@ bool reader_verify(struct store *store, const struct reader_damage *damage,
     CLEANUP(findings_clear) struct findings now = {0}, before = {0};
     size_t damaged = 0;
 
-    for (int plan = 1; plan <= PLANS_MAX; plan++) {
+    for (int plan = 1; plan <= READER_PLANS_MAX; plan++) {
         findings_clear(&before);
         before = now;
         now = (struct findings){0};
