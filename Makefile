@@ -4,7 +4,7 @@
 #   make check      unit tests and fuzz seeds         make lint      the rules of the house
 #   make system     the real program, end to end      make analyze   gcc -fanalyzer and clang-tidy
 #   make soak       kills at random, for long         make coverage  which lines the tests reach
-#   make model      the protocol's models (spin)      make model-full   … with larger bounds, half an hour
+#   make model      the protocol's models (spin)      make model-full   … with larger bounds, long
 #   make demo       what holdfast is for, shown       make format    clang-format, in place
 #   make bench      the figures, measured             make install   to $(DESTDIR)$(PREFIX)/bin
 #   make fuzz TIME=60   each parser, so many seconds (needs clang)

@@ -10,7 +10,7 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 limit_s=${LIMIT_S:-1800}
-memory_mb=${MEMORY_MB:-8000}
+memory_mb=${MEMORY_MB:-12000}
 depth=400000
 
 line_of() {
@@ -28,7 +28,7 @@ build() {
     shift 2
     spin -a "$@" "$here/$model.pml" >spin.out || { cat spin.out; return 1; }
     # shellcheck disable=SC2086 # a list of words
-    gcc -w -O2 -DSAFETY -DCOLLAPSE -DMEMLIM="$memory_mb" $cflags -o pan pan.c
+    gcc -w -O1 -DSAFETY -DCOLLAPSE -DMEMLIM="$memory_mb" $cflags -o pan pan.c
 }
 
 # The promise that the search has broken, "holds" if there is none in all states, else "unfinished". The broken promise is

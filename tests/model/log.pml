@@ -1,11 +1,14 @@
-/* The log is the lock: append, takeover, ambiguous answers, packing, deletion and restore, for any interleaving.
+/* The log is the lock: append, takeover, ambiguous answers, packing, deletion and restore, for any
+ * interleaving.
  *
- * A LIFE is one process of one owner. It starts once and may stall before any step, for any time. To stall for ever is to
- * crash (all promises here are about what never happens), and the next life is the restart. Lives overlap freely.
+ * A LIFE is one process of one owner. It starts once and may stall before any step, for any time. To stall
+ * for ever is to crash (all promises here are about what never happens), and the next life is the restart.
+ * Lives overlap freely.
  *
- * The store decides a PUT when the request arrives. A request stays in the network for any time, also after its sender
- * gave up or died, and may get lost; a sender that gave up may send again, so copies land late and twice. A DELETE is
- * delayed in the same way. LIST and GET are atomic when they happen, and what they said may be old when it is used.
+ * The store decides a PUT when the request arrives. A request stays in the network for any time, also after
+ * its sender gave up or died, and may get lost; a sender that gave up may send again, so copies land late and
+ * twice. A DELETE is delayed in the same way. LIST and GET are atomic when they happen, and what they said
+ * may be old when it is used.
  *
  * Each switch takes one rule out; what that rule is in the program stands in README.md:
  *   DEL_OPENS     opens are deleted from log/ like any packed record
@@ -18,8 +21,9 @@
  *   ABSENT_RETRY  a 412 and then a 404 mean "try again", instead of "fenced"
  *   BLIND_412     a 412 means "fenced" without reading back
  *
- * Bounds: LIVES, MAXP positions, NREQ PUTs in flight, RETRIES of each. FAST_READ makes a restore one step, NO_LOSS lets
- * requests be late but never lost, WITH_CLOSE adds close records, READER a reader that doesn't take over. */
+ * Bounds: LIVES, MAXP positions, NREQ PUTs in flight, RETRIES of each. FAST_READ makes a restore one step,
+ * NO_LOSS lets requests be late but never lost, WITH_CLOSE adds close records, READER a reader that doesn't
+ * take over. */
 #ifndef LIVES
 #define LIVES 2
 #endif
@@ -73,7 +77,7 @@ hidden byte lost_write, two_owners, wrong_read, gap;
 
 /* The store and the network */
 byte log[MAXP + 2];  /* log/p: a record or nothing */
-byte packed;         /* packs hold the records 1..packed, which are the chain's: a packer packs what its hashes prove */
+byte packed;         /* packs hold the records 1..packed, the chain's: a packer packs what its hashes prove */
 byte puts[NREQ];     /* PUTs in flight: a set, sorted, packed to the left */
 byte deletes;        /* bit p: a DELETE of log/p is in flight */
 byte awaited[LIVES]; /* the PUT that a life waits for */
@@ -96,7 +100,7 @@ inline put_arrives(record)
     if
     :: log[POSITION(record)] == 0 ->
         log[POSITION(record)] = record;
-        printf("MSC: store: PUT log/%d by life %d created, kind %d (0 other bytes, 1 open, 2 data, 3 close), stray %d\n",
+        printf("MSC: store: PUT log/%d by life %d created, %d (1 open, 2 data, 3 close), stray %d\n",
                POSITION(record), LIFE(record), KIND(record), chain[POSITION(record)] != 0);
         if
         :: chain[POSITION(record)] == 0 ->
@@ -121,7 +125,10 @@ inline forget_put(slot)
 inline send_put(record)
 {
     j = NREQ - 1;
-    do :: j > 0 && (puts[j - 1] == 0 || puts[j - 1] < record) -> puts[j] = puts[j - 1]; j-- :: else -> break od;
+    do
+    :: j > 0 && (puts[j - 1] == 0 || puts[j - 1] < record) -> puts[j] = puts[j - 1]; j--
+    :: else -> break
+    od;
     puts[j] = record;
     j = 0;
     awaited[me] = record;
@@ -164,8 +171,9 @@ active proctype Network()
     od
 }
 
-/* Reads the chain 1..n as a restore does: the packs are listed first, then loose records are fetched one by one while
- * packing, deletion and strays go on. Each record proves the one before it; a mismatch or a 404 means: list again. */
+/* Reads the chain 1..n as a restore does: the packs are listed first, then loose records are fetched one by
+ * one while packing, deletion and strays go on. Each record proves the one before it; a mismatch or a 404
+ * means: list again. */
 inline read_chain(n, tail_is_wrong)
 {
 #ifdef FAST_READ
@@ -192,7 +200,8 @@ again:
         found = log[p];
         if
         :: found == 0 -> goto again
-        :: found != 0 && found == chain[p] && p > 1 && last != chain[p - 1] && NAMES_ITS_PREDECESSOR(found) -> goto again
+        :: found != 0 && found == chain[p] && p > 1 && last != chain[p - 1] && NAMES_ITS_PREDECESSOR(found) ->
+            goto again
         :: else ->
             if :: found != chain[p] -> wrong = 1 :: else fi;
             last = found;
@@ -360,8 +369,8 @@ done: /* what ended looks alike, whatever it knew: fewer states */
 }
 
 #ifdef READER
-/* restore --at, verify, list: reads without taking over. No successor proves its last record, so it lists the packs again
- * when it is done, and starts over if they grew. */
+/* restore --at, verify, list: reads without taking over. No successor proves its last record, so it lists the
+ * packs again when it is done, and starts over if they grew. */
 #ifdef NO_RECHECK
 #define PACKS_GREW false
 #else

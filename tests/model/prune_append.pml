@@ -1,7 +1,7 @@
-/* What a life adds: records of the log, blobs, bases. An append is frozen first, then lands, then is confirmed; a life may stall
- * between any two of these. */
+/* What a life adds: records of the log, blobs, bases. An append is frozen first, then lands, then is
+ * confirmed; a life may stall between any two of these. */
 
-/* --- appends ------------------------------------------------------------------------------------------------------- */
+/* --- appends -------------------------------------------------------------------------------------------- */
 
 inline take_over()
 {
@@ -26,8 +26,52 @@ inline take_over()
     skip
 }
 
-/* A base record carries the new horizon: any announced base that isn't below the old one, or the base itself. Which of
- * them, a clock says: here it says anything. */
+/* A key that a record may name: one that the tree just before it names, or that of our own upload, for its
+ * first time. */
+inline choose_key(result)
+{
+    if
+    :: result = 0
+    :: result = FIRST(tree[confirmed])
+#ifdef SHARE
+    :: result = SECOND(tree[confirmed])
+#endif
+    :: uploaded -> result = uploaded
+#ifdef ANY_UPLOADED
+    :: blob ->
+        CHOOSE(1, MAXP);
+        result = ((blob & BIT(i)) -> i : 0);
+        i = 0
+#endif
+#ifdef STALE_TREE
+    :: seen -> result = seen
+#endif
+    fi
+}
+
+/* Any other tree of such keys: files appear, vanish, are copied, moved and swapped. */
+inline freeze_change()
+{
+    choose_key(x);
+    y = 0;
+#ifdef SHARE
+    choose_key(y);
+#endif
+    if
+    :: (x | (y << 3)) != tree[confirmed] ->
+        record = CHANGE;
+        argument = x | (y << 3);
+#ifndef NAME_AGAIN
+        if :: uploaded && NAMES(argument, uploaded) -> uploaded = 0 :: else fi
+#endif
+    :: else
+    fi;
+    x = 0;
+    y = 0
+}
+
+/* A base record carries the new horizon: any announced base that isn't below the old one, or the base itself.
+ * Which of them, a clock says: here it says anything. */
 inline freeze_base()
 {
     record = BASE;
@@ -54,18 +98,23 @@ inline append_lands()
     head++;
     kind[head] = record;
     landed = 1;
-    tree[head] = (record == NAME -> argument : (record == DROP -> 0 : tree[head - 1]));
-    printf("MSC: life %d: record %d, kind %d (2 name, 3 drop, 4 base, 5 pin, 6 data) of %d\n", me, head, record, argument);
+    tree[head] = (record == CHANGE -> argument : tree[head - 1]);
     if
+    :: record == CHANGE ->
+        printf("MSC: life %d: record %d, the file is blob %d now, the second one %d\n", me, head,
+               FIRST(argument), SECOND(argument))
     :: record == BASE ->
         base_record[argument] = head;
+        printf("MSC: life %d: record %d announces base %d\n", me, head, argument);
 #ifndef LOCAL_H
         horizon = new_horizon;
-        printf("MSC:     base at %d..%d, horizon now %d\n", base_low[argument], base_high[argument],
-               base_high[horizon - 1])
+        printf("MSC: horizon: %d\n", base_high[horizon - 1])
 #endif
-    :: record == PIN -> pin_position = argument; pin_record = head
-    :: else
+    :: record == PIN ->
+        pin_position = argument;
+        pin_record = head;
+        printf("MSC: life %d: record %d pins %d\n", me, head, argument)
+    :: else -> printf("MSC: life %d: record %d\n", me, head)
     fi;
     check_promises()
 }
@@ -101,16 +150,19 @@ inline move_local_horizon()
     i = 0
 }
 
-/* --- uploads ------------------------------------------------------------------------------------------------------- */
+/* --- uploads -------------------------------------------------------------------------------------------- */
 
 inline upload_blob()
 {
     uploaded = TAG;
     blob = blob | BIT(uploaded);
+#ifdef SHARE
+    uploaded_last = uploaded;
+#endif
     printf("MSC: life %d: uploads blob %d\n", me, uploaded)
 }
 
-/* One base at a time, at or above the base record before it, and never twice under one key. */
+/* One base at a time, and never twice under one key. */
 inline cut_base()
 {
     ok = 1;
@@ -118,10 +170,7 @@ inline cut_base()
     i = 0;
     do
     :: i < bases ->
-        if
-        :: (base_owner[i] == me && base_high[i] == confirmed) || (ANNOUNCED(i) && base_record[i] > confirmed) -> ok = 0
-        :: else
-        fi;
+        if :: base_owner[i] == me && base_high[i] == confirmed -> ok = 0 :: else fi;
         i++
     :: else -> break
     od;

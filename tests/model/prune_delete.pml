@@ -1,7 +1,7 @@
-/* What a life deletes: by sweeping (what nobody will ever name), by the horizon (what no point needs any more), and by
- * packing (what a pack holds now). Each is one DELETE, sent in one step. */
+/* What a life deletes: by sweeping (what nobody will ever name), by the horizon (what no point needs any
+ * more), and by packing (what a pack holds now). Each is one DELETE, sent in one step. */
 
-/* --- sweeps -------------------------------------------------------------------------------------------------------- */
+/* --- sweeps --------------------------------------------------------------------------------------------- */
 
 inline sweep_own_blob()
 {
@@ -15,17 +15,17 @@ inline sweep_unnamed_blob()
 {
     CHOOSE(1, MAXP);
     ok = (WITHOUT(blob, dead_blob) & BIT(i)) && TAG_OF_EARLIER_TIMES(i, own_open) && i != uploaded &&
-         !(record == NAME && argument == i);
+         !(record == CHANGE && NAMES(argument, i));
 #ifdef UNNAMED_HEAD
-    if :: tree[confirmed] == i -> ok = 0 :: else fi;
+    if :: NAMES(tree[confirmed], i) -> ok = 0 :: else fi;
 #else
     y = (my_horizon -> base_high[my_horizon - 1] : 1);
     do
-    :: y <= confirmed -> if :: tree[y] == i -> ok = 0 :: else fi; y++
+    :: y <= confirmed -> if :: STILL_NAMES(tree[y], i) -> ok = 0 :: else fi; y++
     :: else -> break
     od;
     y = 0;
-    if :: PINNED -> if :: tree[pin_position] == i -> ok = 0 :: else fi :: else fi;
+    if :: PINNED -> if :: NAMES(tree[pin_position], i) -> ok = 0 :: else fi :: else fi;
 #endif
     if
     :: ok ->
@@ -54,7 +54,7 @@ inline sweep_base()
     i = 0
 }
 
-/* --- by the horizon ------------------------------------------------------------------------------------------------ */
+/* --- by the horizon ------------------------------------------------------------------------------------- */
 
 inline find_pinned_base()
 {
@@ -100,16 +100,24 @@ inline prune_blob()
     CHOOSE(2, confirmed);
     ok = 0;
     if
-    :: tree[i - 1] && tree[i - 1] != tree[i] && !(dead_blob & BIT(tree[i - 1])) && DROP_COUNTS(i) -> OTHERS_TURN
-    :: else
+    :: x = FIRST(tree[i - 1]); y = FIRST(tree[i])
+#ifdef SHARE
+    :: x = SECOND(tree[i - 1]); y = SECOND(tree[i])
+#endif
     fi;
     if
-    :: ok && !(PINNED && tree[i - 1] <= pin_position && pin_position < i) ->
-        dead_blob = dead_blob | BIT(tree[i - 1]);
-        printf("MSC: life %d: deletes blob %d dropped by %d\n", me, tree[i - 1], i);
+    :: x && DROPS(tree[i], x, y) && !(dead_blob & BIT(x)) && DROP_COUNTS(i) -> OTHERS_TURN
+    :: else
+    fi;
+    y = 0;
+    if
+    :: ok && !(PINNED && x <= pin_position && pin_position < i) ->
+        dead_blob = dead_blob | BIT(x);
+        printf("MSC: life %d: deletes blob %d dropped by %d\n", me, x, i);
         check_promises()
     :: else
     fi;
+    x = 0;
     i = 0
 }
 
@@ -153,7 +161,7 @@ inline prune_pack()
     kept = 0
 }
 
-/* --- packing ------------------------------------------------------------------------------------------------------- */
+/* --- packing -------------------------------------------------------------------------------------------- */
 
 inline store_pack()
 {

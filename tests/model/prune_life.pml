@@ -1,5 +1,5 @@
-/* One process of one owner, from its open to its end: appends, cuts bases, packs, prunes and sweeps, in any order and by
- * what it knows, which is the log up to its newest confirmed record. */
+/* One process of one owner, from its open to its end: appends, cuts bases, packs, prunes and sweeps, in any
+ * order and by what it knows, which is the log up to its newest confirmed record. */
 
 #include "prune_rules.pml"
 #include "prune_append.pml"
@@ -14,6 +14,12 @@ proctype Life(byte me)
     byte cut, cut_step;                 /* the base being made + 1 */
     byte my_horizon;
     byte newest_base; /* ANN_NEWEST: the newest base record at the takeover */
+#ifdef SHARE
+    byte uploaded_last; /* the tag of the newest upload */
+#endif
+#ifdef STALE_TREE
+    byte seen; /* a key that a tree named once */
+#endif
     byte i, kept;
 
 #ifdef UPLOAD_EARLY
@@ -35,26 +41,11 @@ proctype Life(byte me)
     :: atomic { record == 0 && confirmed < MAXP -> record = DATA }
 #endif
 #ifdef BLOBS
-    :: atomic {
-        record == 0 && confirmed < MAXP && tree[confirmed] == 0 && uploaded ->
-        record = NAME;
-        argument = uploaded;
-#ifndef NAME_AGAIN
-        uploaded = 0
+    :: atomic { record == 0 && confirmed < MAXP && (tree[confirmed] || CAN_NAME) -> freeze_change() }
+    :: atomic { uploaded == 0 && TAG <= MAXP && IS_NEW(TAG) && LACKS_A_FILE(TREE_AFTER) -> upload_blob() }
+#ifdef STALE_TREE
+    :: atomic { seen == 0 && tree[confirmed] -> seen = FIRST(tree[confirmed]) }
 #endif
-    }
-#ifdef ANY_UPLOADED
-    :: atomic {
-        record == 0 && confirmed < MAXP && tree[confirmed] == 0 && blob ->
-        CHOOSE(1, MAXP);
-        if :: (blob & BIT(i)) -> record = NAME; argument = i :: else fi;
-        i = 0
-    }
-#endif
-    :: atomic { record == 0 && confirmed < MAXP && tree[confirmed] -> record = DROP; argument = 0 }
-    :: atomic {
-        uploaded == 0 && TAG <= MAXP && (record == DROP || (record != NAME && tree[confirmed] == 0)) -> upload_blob()
-    }
 #endif
 #if defined(PINS) && !defined(PIN_OBJECT)
     :: atomic {
@@ -83,6 +74,7 @@ proctype Life(byte me)
     :: atomic { WITHOUT(blob, dead_blob) -> sweep_unnamed_blob() }
 #endif
 #endif
+#ifndef NO_PRUNE
     :: atomic { my_horizon && WITHOUT(manifest, dead_manifest) -> prune_manifest() }
     :: atomic { my_horizon && WITHOUT(part, dead_part) -> prune_part() }
 #ifdef BLOBS
@@ -91,6 +83,9 @@ proctype Life(byte me)
 #ifdef PACKS
     :: atomic { my_horizon -> prune_record() }
     :: atomic { my_horizon && pack -> prune_pack() }
+#endif
+#endif
+#ifdef PACKS
     :: atomic { confirmed > 2 -> store_pack() }
     :: atomic { pack -> delete_packed_record() }
     :: atomic { (LIVE_PACKS & 7) && (pack & 24) -> delete_covered_pack() }
@@ -102,6 +97,10 @@ proctype Life(byte me)
     /* What ended looks alike, whatever it knew: fewer states. */
     atomic {
         own_open = 0; confirmed = 0; record = 0; argument = 0; new_horizon = 0; landed = 0; uploaded = 0;
-        cut = 0; cut_step = 0; my_horizon = 0; newest_base = 0; i = 0; kept = 0
+        cut = 0; cut_step = 0; my_horizon = 0; newest_base = 0; i = 0; kept = 0;
+#ifdef SHARE
+        uploaded_last = 0;
+#endif
+        skip
     }
 }

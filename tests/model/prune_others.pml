@@ -1,7 +1,8 @@
 /* Processes that exist only to show what some rule prevents, or that nothing is left over. */
 
 #ifdef SWEEP_EARLY
-/* A claimant that has read the log and sweeps what is not announced there, its open void or not counted yet. */
+/* A claimant that has read the log and sweeps what is not announced there, its open void or not counted
+ * yet. */
 active proctype Early()
 {
     byte known, i;
@@ -13,7 +14,8 @@ active proctype Early()
         i = 0;
         do
         :: i < bases - 1 -> i++
-        :: base_high[i] <= known && !(base_record[i] && base_record[i] <= known) && ((part | manifest) & BIT(i)) -> break
+        :: base_high[i] <= known && !(base_record[i] && base_record[i] <= known) &&
+           ((part | manifest) & BIT(i)) -> break
         od;
         dead_manifest = dead_manifest | (BIT(i) & manifest);
         dead_part = dead_part | (BIT(i) & part);
@@ -26,7 +28,8 @@ active proctype Early()
 #endif
 
 #ifdef PIN_OBJECT
-/* `pin` by another process, which reads the horizon and then puts the pin; each prune looks for pins first. */
+/* `pin` by another process, which reads the horizon and then puts the pin; each prune looks for pins
+ * first. */
 active proctype Pinner()
 {
     byte p;
@@ -64,7 +67,7 @@ active proctype Collector()
                 ok = 0;
                 y = lowest;
                 do
-                :: y <= head -> if :: tree[y] == z -> ok = 1 :: else fi; y++
+                :: y <= head -> if :: NAMES(tree[y], z) -> ok = 1 :: else fi; y++
                 :: else -> break
                 od;
                 PROMISE(garbage_stays, ok || TAG_OF_EARLIER_TIMES(z, x))
@@ -76,7 +79,10 @@ active proctype Collector()
         z = 0;
         do
         :: z < bases ->
-            if :: ((part | manifest) & BIT(z)) -> PROMISE(garbage_stays, base_record[z] || base_high[z] < x) :: else fi;
+            if
+            :: ((part | manifest) & BIT(z)) -> PROMISE(garbage_stays, base_record[z] || base_high[z] < x)
+            :: else
+            fi;
             z++
         :: else -> break
         od;

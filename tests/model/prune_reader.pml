@@ -1,6 +1,6 @@
-/* A reader that owns nothing (restore --at, verify, list, fork) beside lives that delete. It lists, plans, fetches one object
- * after the other, and lists again when something is gone. It must take nothing wrong, and must not call an undamaged store
- * damaged. A claimant's restore is the same with the head as its target. */
+/* A reader that owns nothing (restore --at, verify, list, fork) beside lives that delete. It lists, plans,
+ * fetches one object after the other, and lists again when something is gone. It must take nothing wrong, and
+ * must not call an undamaged store damaged. A claimant's restore is the same with the head as its target. */
 
 /* Any bit of what was sent takes effect. */
 #define LANDS(dead, gone, highest) \
@@ -44,6 +44,7 @@ active proctype Network()
 #ifndef READP
 #define READP 0 /* any target */
 #endif
+#define IS_GONE(key) ((key) && (gone_blob & BIT(key)))
 #define FAILED(what, which) failed = 10 * (what) + (which); goto list_again
 
 /* The base: the newest announced one at or below the target that is listed. */
@@ -54,8 +55,8 @@ inline choose_base()
     do
     :: x < bases ->
         if
-        :: base_record[x] && base_record[x] <= listed_head && (listed_bases & BIT(x)) && base_high[x] <= target &&
-           (base == 255 || base_high[x] > base_high[base]) -> base = x
+        :: base_record[x] && base_record[x] <= listed_head && (listed_bases & BIT(x)) &&
+           base_high[x] <= target && (base == 255 || base_high[x] > base_high[base]) -> base = x
         :: else
         fi;
         x++
@@ -67,9 +68,9 @@ inline choose_base()
 active proctype Reader()
 {
     byte target, listed_bases, listed_packs, listed_loose, listed_head, listed_horizon, base, p;
-    bit took_stray;                           /* for record `target`, which no successor proves */
+    bit took_stray; /* for record `target`, which no successor proves */
     byte base_before, packs_before, loose_before; /* SAME_PLAN: the plan before, by its base */
-    byte failed, failed_before;               /* the object that failed in this plan, and the one that failed last */
+    byte failed, failed_before; /* the object that failed in this plan, and the one that failed last */
 
 list:
     atomic { listed_bases = WITHOUT(manifest, gone_manifest) }
@@ -96,7 +97,8 @@ list:
 #endif
         choose_base();
 #ifndef LOCAL_H
-        if :: listed_horizon && target < base_high[listed_horizon - 1] -> goto end :: else fi; /* pruned: refused */
+        /* Refused as pruned, whatever is still there. */
+        if :: listed_horizon && target < base_high[listed_horizon - 1] -> goto end :: else fi;
 #else
         if
         :: base == 255 && (horizon == 0 || target < base_high[horizon - 1]) -> goto end
@@ -109,7 +111,8 @@ list:
         :: listed_horizon && base == 255 -> goto list_again
         :: else
         fi;
-        printf("MSC: reader: plan for %d: base %d, packs %d, loose %d\n", target, base, listed_packs, listed_loose)
+        printf("MSC: reader: plan for %d: base %d, packs %d, loose %d\n", target, base, listed_packs,
+               listed_loose)
     }
     atomic {
         if :: (gone_manifest & BIT(base)) -> FAILED(1, base) :: else fi;
@@ -126,9 +129,9 @@ list:
             took_stray = 0
         :: else ->
             if
-            :: !(listed_loose & BIT(p)) -> FAILED(8, p)                   /* a gap in the list */
+            :: !(listed_loose & BIT(p)) -> FAILED(8, p) /* a gap in the list */
             :: (listed_loose & BIT(p)) && (gone_loose & BIT(p)) && stray != p -> FAILED(3, p) /* 404 */
-            :: (listed_loose & BIT(p)) && stray == p && p < target -> FAILED(3, p) /* its successor proves it wrong */
+            :: (listed_loose & BIT(p)) && stray == p && p < target -> FAILED(3, p) /* its successor says so */
             :: (listed_loose & BIT(p)) && stray == p && p == target -> took_stray = 1
             :: else -> took_stray = 0
             fi
@@ -138,7 +141,10 @@ list:
     :: atomic {
         p > target ->
         p = 0;
-        if :: tree[target] && (gone_blob & BIT(tree[target])) -> FAILED(9, tree[target]) :: else fi;
+        if :: IS_GONE(FIRST(tree[target])) -> FAILED(9, FIRST(tree[target])) :: else fi;
+#ifdef SHARE
+        if :: IS_GONE(SECOND(tree[target])) -> FAILED(9, SECOND(tree[target])) :: else fi;
+#endif
         break
     }
     od;
@@ -157,9 +163,11 @@ list:
     }
 list_again:
     atomic {
-#ifdef SAME_PLAN
-        PROMISE(wrongly_damaged, !(base == base_before && listed_packs == packs_before && listed_loose == loose_before &&
-                                   base != 255));
+#ifdef ONE_FAILURE
+        PROMISE(wrongly_damaged, failed == 0);
+#elif defined(SAME_PLAN)
+        PROMISE(wrongly_damaged, !(base == base_before && listed_packs == packs_before &&
+                                   listed_loose == loose_before && base != 255));
         base_before = base;
         packs_before = listed_packs;
         loose_before = listed_loose;
@@ -168,13 +176,14 @@ list_again:
         if :: failed -> failed_before = failed :: else fi;
 #endif
         printf("MSC: reader: %d is gone, lists again\n", failed);
-        failed = 0; base = 0; listed_bases = 0; listed_packs = 0; listed_loose = 0; listed_head = 0; listed_horizon = 0;
-        p = 0; took_stray = 0;
+        failed = 0; base = 0; listed_bases = 0; listed_packs = 0; listed_loose = 0; listed_head = 0;
+        listed_horizon = 0; p = 0; took_stray = 0;
         goto list
     }
 end:
     atomic {
-        target = 0; listed_bases = 0; listed_packs = 0; listed_loose = 0; listed_head = 0; listed_horizon = 0; base = 0;
-        p = 0; took_stray = 0; base_before = 0; packs_before = 0; loose_before = 0; failed = 0; failed_before = 0
+        target = 0; listed_bases = 0; listed_packs = 0; listed_loose = 0; listed_head = 0; listed_horizon = 0;
+        base = 0; p = 0; took_stray = 0; base_before = 0; packs_before = 0; loose_before = 0; failed = 0;
+        failed_before = 0
     }
 }

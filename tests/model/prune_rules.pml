@@ -1,4 +1,5 @@
-/* The rules by which a life decides what it may name, sweep and delete; the switches take them out, one by one. */
+/* The rules by which a life decides what it may name, sweep and delete; the switches take them out, one by
+ * one. */
 
 #if defined(PINS) && !defined(PIN_BLIND)
 #define PINNED (pin_position && pin_record <= confirmed)
@@ -28,6 +29,30 @@
 #else
 #define TAG_OF_EARLIER_TIMES(tag, open) ((tag) <= (open))
 #endif
+#ifdef UNNAMED_FIRST
+#define STILL_NAMES(tree, key) (FIRST(tree) == (key))
+#else
+#define STILL_NAMES(tree, key) NAMES(tree, key)
+#endif
+/* A content is not uploaded twice under one tag: the key might be named, dropped, and named once more. */
+#if defined(SHARE) && !defined(SAME_TAG)
+#define IS_NEW(tag) (uploaded_last < (tag))
+#else
+#define IS_NEW(tag) true
+#endif
+#ifdef ANY_UPLOADED
+#define CAN_NAME blob
+#elif defined(STALE_TREE)
+#define CAN_NAME (uploaded || seen)
+#else
+#define CAN_NAME uploaded
+#endif
+#define TREE_AFTER (record == CHANGE -> argument : tree[confirmed])
+#ifdef SHARE
+#define LACKS_A_FILE(tree) (FIRST(tree) == 0 || SECOND(tree) == 0)
+#else
+#define LACKS_A_FILE(tree) ((tree) == 0)
+#endif
 #ifdef OWN_EAGER
 #define MAY_SWEEP_OWN uploaded
 #elif defined(NAME_AGAIN)
@@ -36,6 +61,12 @@
 #define MAY_SWEEP_OWN (uploaded && uploaded <= confirmed)
 #endif
 
+/* A drop counts when it takes the last name: of `key`, which `instead` replaces under one of its names. */
+#ifdef DROP_ONE_NAME
+#define DROPS(after, key, instead) ((instead) != (key))
+#else
+#define DROPS(after, key, instead) (!NAMES(after, key))
+#endif
 #ifdef DROP_ANY
 #define DROP_COUNTS(p) true
 #else
@@ -48,6 +79,8 @@
 #endif
 #ifdef H_UNANNOUNCED
 #define MAY_BE_HORIZON(b) ((manifest & BIT(b)) && base_high[b] >= base_high[my_horizon - 1])
+#elif defined(H_BACKWARDS)
+#define MAY_BE_HORIZON(b) ANNOUNCED(b)
 #else
 #define MAY_BE_HORIZON(b) (ANNOUNCED(b) && base_high[b] >= base_high[my_horizon - 1])
 #endif
@@ -91,6 +124,7 @@ inline manifests_are_gone(result)
     z = 0
 }
 
+#define IS_LEFT(key, after) ((key) && !NAMES(after, key) && !(gone_blob & BIT(key)))
 inline others_are_gone(result)
 {
     result = 1;
@@ -98,7 +132,8 @@ inline others_are_gone(result)
     do
     :: z <= base_low[my_horizon - 1] ->
         if
-        :: (kind[z] != OPEN && !(gone_loose & BIT(z))) || PACKED(z, WITHOUT(LIVE_PACKS, gone_pack)) -> result = 0
+        :: (kind[z] != OPEN && !(gone_loose & BIT(z))) || PACKED(z, WITHOUT(LIVE_PACKS, gone_pack)) ->
+            result = 0
         :: else
         fi;
         z++
@@ -107,7 +142,10 @@ inline others_are_gone(result)
     z = 2;
     do
     :: z <= base_high[my_horizon - 1] ->
-        if :: tree[z - 1] && tree[z - 1] != tree[z] && !(gone_blob & BIT(tree[z - 1])) -> result = 0 :: else fi;
+        if
+        :: IS_LEFT(FIRST(tree[z - 1]), tree[z]) || IS_LEFT(SECOND(tree[z - 1]), tree[z]) -> result = 0
+        :: else
+        fi;
         z++
     :: else -> break
     od;
