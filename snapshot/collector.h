@@ -22,7 +22,8 @@ struct collector {
     uint64_t rolling_change; /* since the beginning */
     struct page_map map;     /* of this log: the newest collected frame of each page */
 
-    bool may_restart; /* the lock that we hold lets the log restart, once */
+    uint64_t ns_per_frame; /* how fast it went the last time */
+    bool may_restart;      /* the lock that we hold lets the log restart, once */
 
     struct wal_reader reader;
     struct buf images, previous; /* of one run */

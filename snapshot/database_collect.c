@@ -13,13 +13,17 @@
  *
  * Locks are not all that is trusted: each commit counts up in the wal-index, so a restart that swallowed one
  * shows in the count, whoever ignored which lock. */
+#include "base/clock.h"
 #include "snapshot/collector.h"
 
 #include <assert.h>
 #include <fcntl.h>
 #include <string.h>
 
-enum { LOOKS_MAX = 100 };
+enum {
+    LOOKS_MAX = 100,
+    NEAR_NS = 20 * 1000 * 1000,
+};
 
 static bool same_log(const uint32_t one[2], const uint32_t other[2])
 {
@@ -110,6 +114,19 @@ static bool hand_over_commits(struct collector *collector, const struct wal_inde
     return true;
 }
 
+/* As far as it gets; from what was done the time for what is left is guessed. */
+static bool hand_over_timed(struct collector *collector, const struct wal_index_header *target,
+                            struct err *err)
+{
+    uint64_t begun_ns = clock_monotonic_ns();
+    uint32_t first = collector->collected.frame;
+    bool handed_over = hand_over_commits(collector, target, err);
+
+    if (collector->collected.frame > first)
+        collector->ns_per_frame = (clock_monotonic_ns() - begun_ns) / (collector->collected.frame - first);
+    return handed_over;
+}
+
 static void trim(struct collector *collector)
 {
     enum { KEPT_MAX = 128 << 10 };
@@ -137,7 +154,7 @@ static bool collect_to(struct database *database, const struct wal_index_header 
     if (target->frames > collector->collected.frame) {
         if (!open_log(database, err) || !wal_reader_begin(&collector->reader, &collector->collected, err))
             return false;
-        handed_over = hand_over_commits(collector, target, err);
+        handed_over = hand_over_timed(collector, target, err);
         trim(collector);
         if (!handed_over)
             return false;
@@ -230,6 +247,50 @@ bool database_collect_for_file(struct database *database, const struct wal_index
         return false;
     database->collector->may_restart = true;
     return true;
+}
+
+/* How many frames are committed and not handed over. */
+static bool count_left(struct database *database, uint32_t *ret_frames, struct err *err)
+{
+    const struct wal_position *collected = &database->collector->collected;
+    struct wal_index index;
+
+    if (!wal_index_read(database->index, TORN_US, &index, err))
+        return false;
+    *ret_frames = index.header.frames;
+    if (same_log(index.header.salt, collected->salt) && index.header.frames >= collected->frame)
+        *ret_frames -= collected->frame;
+    return true;
+}
+
+static bool is_near(const struct collector *collector, uint32_t frames, struct err *err)
+{
+    return frames * collector->ns_per_frame <= NEAR_NS ||
+           err_set(err, ERR_TRANSIENT, "%u frames are still to be read", frames);
+}
+
+bool database_collect_is_near(struct database *database, struct err *err)
+{
+    uint32_t frames = 0;
+
+    return !database->collector ||
+           (count_left(database, &frames, err) && is_near(database->collector, frames, err));
+}
+
+bool database_collect_ahead(struct database *database, struct err *err)
+{
+    uint32_t before, left = UINT32_MAX;
+
+    if (!database->collector)
+        return true;
+    do { /* each round leaves what was committed during the one before */
+        before = left;
+        if (!collect_now(database, err) || !count_left(database, &left, err))
+            return false;
+        if (is_near(database->collector, left, err))
+            return true;
+    } while (left < before);
+    return false;
 }
 
 bool database_has_collected(const struct database *database, const struct wal_index_header *header)

@@ -20,8 +20,9 @@
 #include <string.h>
 
 enum {
-    FREE_ATTEMPTS = 8, /* at least, and at least for */
-    FREE_MS = 60,      /* so that a checkpoint of the application's own has time to end */
+    FREE_ATTEMPTS = 8,  /* at least, and at least for */
+    FREE_MS = 60,       /* so that a checkpoint of the application's own has time to end */
+    FREE_MAX_MS = 1000, /* however few attempts that were */
     RETRY_MIN_US =
         1000, /* doubled from attempt to attempt with the write lock, which is not to be held all the time */
     RETRY_MAX_US = 200000,
@@ -62,7 +63,7 @@ static bool approach_locked(struct database *database, struct err *err)
         return false;
     if (database->has_file && database_is_anchored(database, &index))
         return true;
-    if (!database_hold_mark(database, err))
+    if (!database_collect_is_near(database, err) || !database_hold_mark(database, err))
         return false;
     database_drop_file(database);
     return wal_index_is_backfilled(&index) || database_checkpoint(database, err);
@@ -138,9 +139,11 @@ static bool approach_all(const struct freeze *freeze, bool with_writes, struct e
         struct database *database = freeze->databases[at];
         if (!approach(database, err))
             return err_wrap(err, "%s", database->path);
-        /* What the checkpoint under the write lock would have to sync is synced now. */
+        /* What would have to be synced and handed over under the write lock is so now. */
         if (with_writes && fdatasync(database->fd) != 0)
             return err_errno(err, "sync %s", database->path);
+        if (with_writes && !database_collect_ahead(database, err))
+            return err_wrap(err, "%s", database->path);
     }
     return true;
 }
@@ -184,11 +187,12 @@ static void settle_all(const struct freeze *freeze, bool frozen)
 /* Attempts until one succeeds. While nothing but commits is in the way they follow each other at once. */
 static bool freeze_all(const struct freeze *freeze, uint64_t deadline_ms, struct err *err)
 {
-    uint64_t free_until_ms = clock_monotonic_ms() + FREE_MS;
+    uint64_t begun_ms = clock_monotonic_ms();
     uint64_t pause_us = RETRY_MIN_US;
 
     for (unsigned attempt = 0;; attempt++) {
-        bool with_writes = attempt >= FREE_ATTEMPTS && clock_monotonic_ms() >= free_until_ms;
+        uint64_t tried_ms = clock_monotonic_ms() - begun_ms;
+        bool with_writes = tried_ms >= FREE_MAX_MS || (attempt >= FREE_ATTEMPTS && tried_ms >= FREE_MS);
         if (attempt_freeze(freeze, with_writes, err))
             return true;
         if (err->code != ERR_TRANSIENT || !database_pause(pause_us, deadline_ms, freeze->canceled, err))

@@ -103,6 +103,12 @@ bool database_collect_for_mark(struct database *database, struct err *err) CHECK
 /* Under READ(0), with the whole state in the file and this header: the same. */
 bool database_collect_for_file(struct database *database, const struct wal_index_header *header,
                                struct err *err) CHECKED;
+/* Before the write lock is taken: hands over what is committed until little is left. ERR_TRANSIENT: the
+ * application commits faster than that. */
+bool database_collect_ahead(struct database *database, struct err *err) CHECKED;
+/* Under the write lock: whether what is left is little, so that the application need not wait for long.
+ * ERR_TRANSIENT if not. */
+bool database_collect_is_near(struct database *database, struct err *err) CHECKED;
 /* Whether all up to a header that was seen under a lock of ours has been handed over. */
 bool database_has_collected(const struct database *database, const struct wal_index_header *header);
 

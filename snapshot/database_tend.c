@@ -84,10 +84,10 @@ static bool hand_over_locked(struct database *database, struct err *err)
 {
     bool held;
 
-    if (!database_hold_write(database, err))
+    if (!database_collect_ahead(database, err) || !database_hold_write(database, err))
         return false;
-    held = database_hold_mark(database, err) && database_checkpoint(database, err) &&
-           database_hold_file(database, err);
+    held = database_collect_is_near(database, err) && database_hold_mark(database, err) &&
+           database_checkpoint(database, err) && database_hold_file(database, err);
     database_drop_write(database);
     if (held)
         database_drop_mark(database);

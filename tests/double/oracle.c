@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool wrong(struct err *err, const char *what, uint64_t is, uint64_t wanted)
 {
@@ -123,6 +124,8 @@ static bool take(void *context, const struct database_run *run, struct err *err)
 {
     struct oracle *oracle = context;
 
+    if (oracle->slow_us > 0)
+        (void)usleep(oracle->slow_us);
     if (oracle->is_full || (oracle->refuse_in > 0 && --oracle->refuse_in == 0)) {
         oracle->refused++;
         return err_set(err, oracle->is_full ? ERR_TRANSIENT : ERR_SYSTEM, "the oracle refuses");

@@ -21,6 +21,7 @@ struct oracle {
 
     bool is_full;            /* refuses everything, with ERR_TRANSIENT as a full spool does */
     unsigned refuse_in;      /* refuses the so-manieth run from now, once, with ERR_SYSTEM; 0: never */
+    unsigned slow_us;        /* takes so long for each run */
     unsigned refused;        /* so far */
     unsigned commits;        /* taken whole */
     unsigned runs;           /* taken, of whole commits or not */

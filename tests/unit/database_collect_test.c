@@ -273,6 +273,26 @@ TEST(a_full_sink_makes_the_log_grow_and_loses_nothing)
     EXPECT(end(&story));
 }
 
+/* A sink that is slower than the application never comes to an end, and is not waited for with the write
+ * lock. */
+TEST(a_slow_sink_does_not_keep_the_application_from_writing)
+{
+    enum { RATE = 300, SLOW_US = 5000 };
+    struct story story;
+
+    REQUIRE(begin(&story, RATE, 3000));
+    database_thaw(story.scene.database);
+    story.oracle.slow_us = SLOW_US;
+    REQUIRE(writer_wait(&story.scene.writer, 200));
+    EXPECT(!database_freeze(&story.scene.database, 1, clock_monotonic_ms() + 3000, &never, &story.scene.err));
+    EXPECT_INT(story.scene.err.code, ERR_TRANSIENT);
+    EXPECT(atomic_load(&story.scene.writer.stats->worst_us) < SCENE_STALL_MAX_US);
+    printf("# %u commits, the longest took %.1f ms\n", story.oracle.commits,
+           (double)atomic_load(&story.scene.writer.stats->worst_us) / 1e3);
+    story.oracle.slow_us = 0;
+    EXPECT(end(&story));
+}
+
 /* Refusals at random runs, also in the middle of a commit. */
 TEST(a_sink_that_refuses_now_and_then_gets_whole_commits)
 {
