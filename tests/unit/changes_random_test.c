@@ -1,149 +1,22 @@
 /* Random trees and random changes: a replica that carries out the sections of each record is what is on the
  * disk. */
+#include "snapshot/replay.h"
 #include "tests/double/changing.h"
 #include "tests/double/replica.h"
+#include "tests/double/tumult.h"
 #include "tests/tap.h"
 
-#include "base/buf.h"
-#include "base/fs.h"
-
-#include <fcntl.h>
-
-enum { PATH_ROOM = 128, ROUNDS = 25, OPERATIONS = 12 };
-
-static int disk;
-
-/* Names that sort around '/', and some that are no text. */
-static const char *const some_names[] = {"a",        "a-",   "a.b",       "a0", "b",
-                                         "\xff\xfe", "\xc3", "new\nline", " ",  "x-wal"};
-enum { SOME_NAMES = sizeof(some_names) / sizeof(some_names[0]) };
-
-static unsigned roll(unsigned sides)
-{
-    return (unsigned)rand() % sides;
-}
-
-/* One to three components. */
-static const char *some_path(char path[PATH_ROOM])
-{
-    unsigned depth = 1 + roll(3);
-
-    path[0] = '\0';
-    for (unsigned at = 0; at < depth; at++) {
-        size_t used = strlen(path);
-        (void)snprintf(path + used, PATH_ROOM - used, "%s%s", at > 0 ? "/" : "",
-                       some_names[roll(SOME_NAMES)]);
-    }
-    return path;
-}
-
-static size_t some_size(void)
-{
-    static const size_t sizes[] = {0, 1, 100, 4096, 32 << 10, (32 << 10) + 1, 70000};
-
-    return sizes[roll(sizeof(sizes) / sizeof(sizes[0]))];
-}
-
-static void write_some(const char *path, int flags)
-{
-    CLEANUP(close_fdp) int fd = openat(disk, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | flags, 0640);
-    size_t size = some_size();
-    CLEANUP(freep) char *bytes = xmalloc(size + 1);
-    struct err err;
-
-    if (fd < 0)
-        return; /* a directory, or below nothing */
-    memset(bytes, roll(3) == 0 ? 0 : 'a' + (int)roll(3), size);
-    if (size > 0)
-        bytes[roll((unsigned)size)] = (char)roll(256);
-    EXPECT(fs_write_all(fd, bytes, size, &err));
-}
-
-/* Many are impossible where they are tried. */
-static void attempt(int answer)
-{
-    (void)answer;
-}
-
-static void remove_some(const char *path)
-{
-    struct err err;
-
-    attempt(fs_remove_tree(disk, path, &err));
-}
-
-static void change_mode(const char *path)
-{
-    struct stat status;
-
-    if (fstatat(disk, path, &status, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISLNK(status.st_mode))
-        EXPECT(fchmodat(disk, path, 0700 | roll(8) << 3 | roll(8), 0) == 0);
-}
-
-static void change_time(const char *path)
-{
-    struct timespec times[2] = {{.tv_sec = roll(1000)},
-                                {.tv_sec = (time_t)roll(1000) - 500, .tv_nsec = roll(1000)}};
-
-    (void)utimensat(disk, path, times, AT_SYMLINK_NOFOLLOW);
-}
-
-static void do_something(void)
-{
-    char path[PATH_ROOM], other[PATH_ROOM];
-
-    switch (roll(10)) {
-    case 0:
-    case 1:
-        (void)mkdirat(disk, some_path(path), 0750);
-        break;
-    case 2:
-        write_some(some_path(path), O_CREAT | O_TRUNC);
-        break;
-    case 3:
-        write_some(some_path(path), O_CREAT);
-        break;
-    case 4:
-        write_some(some_path(path), O_CREAT | O_APPEND);
-        break;
-    case 5:
-        remove_some(some_path(path));
-        break;
-    case 6:
-        attempt(renameat(disk, some_path(path), disk, some_path(other)));
-        break;
-    case 7:
-        attempt(symlinkat(some_names[roll(SOME_NAMES)], disk, some_path(path)));
-        break;
-    case 8:
-        change_mode(some_path(path));
-        break;
-    default:
-        if (roll(2) == 0)
-            change_time(some_path(path));
-        else
-            attempt(linkat(disk, some_path(path), disk, some_path(other), 0));
-    }
-}
-
-static void change_much(void)
-{
-    unsigned count = roll(OPERATIONS);
-
-    for (unsigned at = 0; at < count; at++)
-        do_something();
-}
+enum { ROUNDS = 25, OPERATIONS = 12, SEEDS = 40 };
 
 static void run_without_waiting(unsigned seed)
 {
     CLEANUP(changing_close) struct changing changing;
 
-    srand(seed);
     changing_open(&changing);
-    disk = changing.disk.fd;
+    tumult_begin(changing.disk.fd, seed);
     for (int round = 0; round < ROUNDS; round++) {
-        change_much();
-        changing.body_max = roll(3) == 0 ? 20000 : CHANGES_BODY_MAX;
+        tumult_go_on(tumult_roll(OPERATIONS));
+        changing.body_max = tumult_roll(3) == 0 ? 20000 : CHANGES_BODY_MAX;
         SHIP(&changing);
         REQUIRE(changing_is_equal(&changing));
         REQUIRE(changing.changes.left == 0 && !changing.changes.failed[0]);
@@ -154,7 +27,7 @@ static void run_without_waiting(unsigned seed)
 
 TEST(a_replica_that_follows_the_records_is_what_is_on_the_disk)
 {
-    for (unsigned seed = 1; seed <= 40 && tap_failures == 0; seed++) {
+    for (unsigned seed = 1; seed <= SEEDS && tap_failures == 0; seed++) {
         run_without_waiting(seed);
         if (tap_failures > 0)
             printf("# seed %u\n", seed);
@@ -180,17 +53,16 @@ static void run_with_deletions(unsigned seed)
     CLEANUP(changing_close) struct changing changing;
     static struct base_database database = {.path = "db"};
 
-    srand(seed);
     changing_open(&changing);
-    disk = changing.disk.fd;
+    tumult_begin(changing.disk.fd, seed);
     changing.final = false;
     changing.moment.databases = &database;
     changing.moment.databases_count = 1;
     for (int round = 0; round < ROUNDS; round++) {
-        change_much();
-        changing.moment.now_ms += roll(40000);
-        changing.moment.commits_frozen += roll(2);
-        changing.moment.commits_seen = changing.moment.commits_frozen + roll(2);
+        tumult_go_on(tumult_roll(OPERATIONS));
+        changing.moment.now_ms += tumult_roll(40000);
+        changing.moment.commits_frozen += tumult_roll(2);
+        changing.moment.commits_seen = changing.moment.commits_frozen + tumult_roll(2);
         SHIP(&changing);
         REQUIRE(replica_equals(changing.copy.fd, changing.disk.fd, waits, &changing.deletions));
         REQUIRE(replica_is_listed(changing.copy.fd, changing.previous));
@@ -202,8 +74,100 @@ static void run_with_deletions(unsigned seed)
 
 TEST(deletions_that_wait_are_all_that_a_replica_has_more)
 {
-    for (unsigned seed = 1; seed <= 40 && tap_failures == 0; seed++) {
+    for (unsigned seed = 1; seed <= SEEDS && tap_failures == 0; seed++) {
         run_with_deletions(seed);
+        if (tap_failures > 0)
+            printf("# seed %u\n", seed);
+    }
+}
+
+/* The product's own hand: what a restore makes of the same records, from nothing. */
+struct records {
+    struct buf sections[ROUNDS];
+    size_t count;
+};
+
+static void keep_record(struct records *records, const struct changes *changes)
+{
+    struct buf *kept = &records->sections[records->count++];
+
+    *kept = (struct buf)BUF_INIT(SIZE_MAX - 1);
+    buf_add(kept, changes->sections.bytes, changes->sections.size);
+}
+
+static bool replay_all(struct replay *replay, const struct records *records, struct err *err)
+{
+    struct record record = {.header = {.kind = RECORD_DATA}};
+
+    for (size_t at = 0; at < records->count; at++) {
+        record.header.position = at + 2;
+        record.header.data_position = at + 2;
+        record.body = records->sections[at].bytes;
+        record.body_size = records->sections[at].size;
+        if (!replay_record(replay, &record, err))
+            return false;
+    }
+    return replay_finish(replay, err);
+}
+
+static bool restore_into(int directory_fd, struct store *store, const struct records *records,
+                         struct manifest *manifest, struct err *err)
+{
+    CLEANUP(place_freep) struct place *place = NULL;
+    CLEANUP(restore_freep) struct restore *restore = NULL;
+    CLEANUP(replay_freep) struct replay *replay = NULL;
+    struct replay_config config = {.store = store, .manifest = manifest};
+    size_t set_aside = 0;
+
+    if (!place_begin(directory_fd, NULL, "", &place, err) ||
+        !restore_open(store, manifest, NULL, NULL, NULL, &restore, err) ||
+        !restore_release(restore, place, err))
+        return false;
+    restore_expect_more(restore);
+    if (!restore_wait(restore, err))
+        return false;
+    config.place = place;
+    config.restore = restore;
+    replay = replay_open(&config);
+    restore_free(MOVE(restore));
+    if (!replay_all(replay, records, err))
+        return false;
+    replay_take(replay);
+    return place_finish(place, manifest->tree, NULL, 0, &set_aside, err);
+}
+
+static void run_with_a_restore(unsigned seed)
+{
+    CLEANUP(changing_close) struct changing changing;
+    CLEANUP(scratch_closep) struct scratch restored;
+    struct records records = {.count = 0};
+    struct manifest manifest;
+    struct err err;
+
+    changing_open(&changing);
+    scratch_open(&restored);
+    manifest_init(&manifest);
+    manifest.tree = tree_new();
+    manifest.position = 1;
+    tumult_begin(changing.disk.fd, seed);
+    for (int round = 0; round < ROUNDS; round++) {
+        tumult_go_on(tumult_roll(OPERATIONS));
+        changing.body_max = tumult_roll(3) == 0 ? 20000 : CHANGES_BODY_MAX;
+        SHIP(&changing);
+        keep_record(&records, &changing.changes);
+    }
+    EXPECT_OK(restore_into(restored.fd, changing.mem, &records, &manifest, &err), &err);
+    EXPECT(replica_equals(restored.fd, changing.disk.fd, NULL, NULL));
+    EXPECT(replica_is_listed(restored.fd, changing.previous));
+    for (size_t at = 0; at < records.count; at++)
+        buf_clear(&records.sections[at]);
+    manifest_clear(&manifest);
+}
+
+TEST(a_restore_of_all_records_is_what_is_on_the_disk)
+{
+    for (unsigned seed = 100; seed < 100 + SEEDS && tap_failures == 0; seed++) {
+        run_with_a_restore(seed);
         if (tap_failures > 0)
             printf("# seed %u\n", seed);
     }
