@@ -9,11 +9,13 @@
 #include "tests/tap.h"
 
 #include <fcntl.h>
+#include <time.h>
 
 enum { LARGE = 40000 };
 
-/* Called before each read of a file's content. */
+/* Called around each read of a file's content. */
 static void (*before_read)(void);
+static void (*after_read)(void);
 static int disk;
 
 /* Named by the linker's symbol only: <bits/unistd.h> may declare pread inline, and clang then takes this for
@@ -22,9 +24,28 @@ ssize_t hooked_pread(int fd, void *bytes, size_t size, off_t offset) __asm__("pr
 
 ssize_t hooked_pread(int fd, void *bytes, size_t size, off_t offset)
 {
+    ssize_t got;
+
     if (before_read)
         before_read();
-    return syscall(SYS_pread64, fd, bytes, size, offset);
+    got = syscall(SYS_pread64, fd, bytes, size, offset);
+    if (after_read)
+        after_read();
+    return got;
+}
+
+/* So many times the clock that files are stamped with stands still. */
+static int stale_stamps;
+static bool read_early;
+int hooked_clock_gettime(clockid_t clock, struct timespec *now) __asm__("clock_gettime");
+
+int hooked_clock_gettime(clockid_t clock, struct timespec *now)
+{
+    if (clock != CLOCK_REALTIME_COARSE || stale_stamps == 0)
+        return (int)syscall(SYS_clock_gettime, clock, now);
+    stale_stamps--;
+    *now = (struct timespec){.tv_sec = 1};
+    return 0;
 }
 
 static void open_disk(struct changing *changing)
@@ -73,6 +94,53 @@ TEST(a_file_that_keeps_moving_stays_as_it_was)
     SHIP(&changing); /* it stands still now */
     EXPECT_INT(changing.changes.left, 0);
     EXPECT(changing_is_equal(&changing));
+}
+
+static void note_early_read(void)
+{
+    read_early = read_early || stale_stamps > 0;
+}
+
+TEST(a_file_is_read_when_a_later_write_would_have_another_time)
+{
+    CLEANUP(changing_close) struct changing changing;
+
+    open_disk(&changing);
+    before_read = note_early_read;
+    scratch_write(disk, "file", "of this tick");
+    stale_stamps = 5;
+    SHIP(&changing);
+    EXPECT(!read_early && stale_stamps == 0);
+    scratch_write(disk, "file", "of a time to come");
+    stale_stamps = 1000;
+    SHIP(&changing);
+    EXPECT(stale_stamps > 900); /* a clock that was set back holds nothing up */
+    EXPECT(changing_is_equal(&changing));
+}
+
+static int rewrites_left;
+
+static void rewrite_once(void)
+{
+    if (rewrites_left-- > 0)
+        rewrite("file", "second", 0);
+}
+
+/* The second write comes when the first was read, and within the tick of it if nobody had waited for the
+ * next. */
+TEST(a_write_in_the_same_tick_is_not_missed)
+{
+    for (int at = 0; at < 20; at++) {
+        CLEANUP(changing_close) struct changing changing;
+        open_disk(&changing);
+        after_read = rewrite_once;
+        rewrites_left = 1;
+        rewrite("file", "first!", 0);
+        SHIP(&changing);
+        after_read = NULL;
+        SHIP(&changing);
+        REQUIRE(changing_is_equal(&changing));
+    }
 }
 
 TEST(a_new_file_that_keeps_moving_is_not_there_yet)
