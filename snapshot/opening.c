@@ -22,12 +22,17 @@ static void show_restore(struct opening *opening)
     opening->engine->restore = opening->restore;
 }
 
-void opening_end_restore(struct opening *opening)
+void opening_end_base(struct opening *opening)
 {
     struct restore *restore = MOVE(opening->restore);
 
     show_restore(opening);
     restore_free(restore);
+}
+
+void opening_end_restore(struct opening *opening)
+{
+    opening_end_base(opening);
     chain_free(MOVE(opening->chain));
 }
 

@@ -32,7 +32,8 @@ bool opening_apply_records(struct opening *opening, struct place *place, struct 
 /* Begins to fetch the base that the head names, and the records behind it; ERR_CONFIG if the disk is too
  * small for it. What arrives waits in memory. */
 bool opening_begin_restore(struct opening *opening, struct err *err) CHECKED;
-/* Drops what was fetched. Fine if nothing was begun. */
+/* Drops what was fetched: of the base alone, or all. Fine if nothing was begun. */
+void opening_end_base(struct opening *opening);
 void opening_end_restore(struct opening *opening);
 
 /* Lets go of the databases. Fine if none was attached. */

@@ -155,9 +155,10 @@ bool opening_apply_records(struct opening *opening, struct place *place, struct 
         return false;
     chain_expect(opening->chain, &(struct chain_anchor){start->manifest.position, start->manifest.record});
     replay = replay_open(&config);
+    opening_end_base(opening); /* its buffers are free for the records */
     if (!replay_all(opening, replay, err) || !replay_finish(replay, err))
         return false;
-    opening_end_restore(opening);
+    chain_free(MOVE(opening->chain));
     replay_take(replay);
     return true;
 }

@@ -7,9 +7,11 @@ static struct store *store_of(const struct attempt *attempt)
     return attempt->store ? attempt->store : attempt->story->history.mem;
 }
 
-static bool apply_all(struct attempt *attempt, struct replay *replay, uint64_t restarted)
+/* From where the lowest database stands, also where the base restarts the state: then there is more than is
+ * needed. */
+static bool apply_all(struct attempt *attempt, struct replay *replay)
 {
-    uint64_t after = restarted ? restarted : attempt->manifest.lowest_position;
+    uint64_t after = attempt->manifest.lowest_position;
     struct chain_range range;
     struct chain_listing listing = {0};
     CLEANUP(chain_freep) struct chain *chain = NULL;
@@ -56,6 +58,17 @@ static bool restore_base(struct attempt *attempt, struct place *place, struct re
     return restore_wait(*ret_restore, &attempt->err);
 }
 
+static bool restarts(const struct attempt *attempt)
+{
+    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
+    struct record record;
+    struct err err = {0};
+
+    history_read(&attempt->story->history, attempt->announced, &bytes);
+    return record_decode(bytes.bytes, bytes.size, &record, &err) &&
+           record.header.data_position == attempt->announced;
+}
+
 bool attempt_carry_out(struct attempt *attempt)
 {
     struct story *story = attempt->story;
@@ -69,7 +82,7 @@ bool attempt_carry_out(struct attempt *attempt)
     if (attempt->staged)
         scratch_write(attempt->disk.fd, "b", "what was here");
     attempt->manifest = story_manifest(story, attempt->announced);
-    if (attempt->manifest.position + 1 == attempt->announced)
+    if (restarts(attempt))
         config.restarted = attempt->announced;
     if (!attempt->described_only &&
         (!place_begin(attempt->disk.fd, attempt->staged ? "old" : NULL, "", &place, &attempt->err) ||
@@ -81,7 +94,7 @@ bool attempt_carry_out(struct attempt *attempt)
     config.restore = restore;
     replay = replay_open(&config);
     restore_free(restore);
-    done = apply_all(attempt, replay, config.restarted) && finish(attempt, replay, place);
+    done = apply_all(attempt, replay) && finish(attempt, replay, place);
     replay_free(replay);
     return done;
 }

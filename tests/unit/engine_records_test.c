@@ -200,15 +200,17 @@ TEST(the_records_cost_no_listing_of_their_own)
 TEST(a_disk_that_holds_the_state_keeps_it)
 {
     struct life life;
-    size_t before;
+    size_t before, lists;
 
     (void)fill(&life);
     life_wipe(&life);
     REQUIRE(life_begin(&life));
     EXPECT_INT(life_end(&life), ENGINE_DONE);
     before = store_fault_count(life.faulty, "get", "part/");
+    lists = store_fault_count(life.faulty, "list", "log/");
     scratch_write(life.disk.fd, "mine", "still here");
     REQUIRE(life_begin(&life));
+    EXPECT_INT(store_fault_count(life.faulty, "list", "log/") - lists, 2);
     EXPECT(holds_nine(&life));
     EXPECT(life_says(&life, "mine", "still here"));
     EXPECT_INT(store_fault_count(life.faulty, "get", "part/") - before, 0);

@@ -48,8 +48,7 @@ static void tell(struct story *story, uint64_t seed)
         position = history_head(&story->history);
         story_step(story);
         story_idle(story, RECORD_DRAIN);
-        story_cut(story, chapter == 2 ? history_head(&story->history) : position, (uint64_t)chapter,
-                  chapter == 2);
+        story_cut(story, position, chapter == 2 ? 0 : (uint64_t)chapter, chapter == 2);
         story_step(story);
     }
     story_idle(story, RECORD_CLOSE);
@@ -75,6 +74,25 @@ TEST(what_is_not_there_is_refused_and_why)
     tell(&story, 73);
     expect_refused(story.history.mem, 1, ERR_CONFIG, "pruned");
     expect_refused(story.history.mem, history_head(&story.history) + 1, ERR_CONFIG, "does not exist");
+    story_end(&story);
+}
+
+/* The base at the horizon reaches down to records that lie below the horizon: its P is below its record. */
+TEST(what_lies_below_the_horizon_is_refused_though_it_could_be_restored)
+{
+    struct story story;
+    uint64_t position;
+
+    story_begin(&story, 73);
+    story_step(&story);
+    position = history_head(&story.history);
+    story_step(&story);
+    story.base = 0;
+    story.history.log.newest.horizon = 0;
+    story_cut(&story, position, 0, false);
+    for (uint64_t at = position; at < story.base; at++)
+        expect_refused(story.history.mem, at, ERR_CONFIG, "pruned");
+    EXPECT(restores(&story, story.history.mem, story.base));
     story_end(&story);
 }
 

@@ -153,11 +153,38 @@ TEST(a_base_that_restarts_the_state_is_where_it_begins_anew)
     struct story story;
 
     story_begin(&story, 62);
+    for (int step = 0; step < 4; step++)
+        story_step(&story);
+    /* What lies between the state and the record that says so is cut off. */
+    story_cut(&story, history_head(&story.history) - 2, 0, true);
     story_step(&story);
-    story_cut(&story, history_head(&story.history), 0, true);
-    story_step(&story);
-    EXPECT(restores(
-        (struct attempt){.story = &story, .announced = story.base, .through = history_head(&story.history)}));
+    for (uint64_t through = story.base; through <= history_head(&story.history); through++)
+        EXPECT(restores((struct attempt){.story = &story, .announced = story.base, .through = through}));
+    story_end(&story);
+}
+
+TEST(a_blob_of_the_base_that_no_record_replaced_may_not_be_gone)
+{
+    struct story story;
+    struct attempt attempt;
+    struct buf body = story_body();
+    struct story_file *file;
+    struct key key;
+    struct err err = {0};
+
+    story_begin(&story, 87);
+    file = &story.now.files[0];
+    while (file->pieces_count == 0 || file->pieces[0].tag == 0)
+        file++;
+    key = key_blob(file->pieces[0].tag, &file->pieces[0].content);
+    data_add_gone(&body, "nothing");
+    attempt = (struct attempt){.story = &story, .announced = story.base};
+    attempt.through = story_append(&story, &body);
+    REQUIRE_OK(store_delete(story.history.mem, key.text, &err), &err);
+    EXPECT(!attempt_carry_out(&attempt));
+    EXPECT_INT(attempt.err.code, ERR_CORRUPT);
+    EXPECT(strncmp(attempt.err.text, key.text, strlen(key.text)) == 0);
+    attempt_clear(&attempt);
     story_end(&story);
 }
 
@@ -217,6 +244,9 @@ TEST(a_file_becomes_a_database_and_a_database_a_file)
     EXPECT(!scratch_exists(attempt.disk.fd, "grows-journal"));
     EXPECT(tree_find(attempt.manifest.tree, "db.sqlite3") != NULL);
     EXPECT(tree_find(attempt.manifest.tree, "grows") == NULL);
+    EXPECT_INT(attempt.manifest.databases_count, 2);
+    EXPECT_STR(attempt.manifest.databases[1].path, "grows");
+    EXPECT_INT(attempt.manifest.databases[1].position, attempt.through);
     EXPECT(tree_find(attempt.manifest.tree, "grows-journal") == NULL);
     attempt_clear(&attempt);
     buf_clear(&frame);
