@@ -219,8 +219,10 @@ static bool begin(struct chain *chain, const struct chain_listing *listing, stru
     chain->next = chain->range.after + 1;
     if (chain->range.after == chain->range.through)
         return true;
-    memcpy(sources, listing->sources, size);
-    qsort(sources, listing->count, sizeof(sources[0]), compare_sources);
+    if (listing->count > 0) {
+        memcpy(sources, listing->sources, size);
+        qsort(sources, listing->count, sizeof(sources[0]), compare_sources);
+    }
     if (!choose_sources(chain, sources, listing->count, err) ||
         !pool_open(FETCHERS, "records", &chain->pool, err))
         return false;

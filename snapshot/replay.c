@@ -56,6 +56,7 @@ struct replay *replay_open(const struct replay_config *config)
     replay->codec = codec_new();
     take_databases(replay);
     take_missing(replay);
+    replay->has_unlisted_parents = replay_find_unlisted_parents(replay);
     replay->config.restore = NULL;
     return replay;
 }

@@ -62,7 +62,7 @@ bool replay_drop_database(struct replay *replay, struct replay_database *databas
     database->touched = true;
     close_fdp(&database->target.fd);
     database->target.fd = -1;
-    return !replay->config.place || place_remove(replay->config.place, database->state.path, err);
+    return replay_unplace(replay, database->state.path, err);
 }
 
 /* A file without pages, for a database that appears, or appears anew. */

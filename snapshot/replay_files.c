@@ -18,10 +18,33 @@ static const struct tree_entry *find_file(struct replay *replay, const char *pat
 
 /* --- making room ------------------------------------------------------------------------------------- */
 
+/* A parent that nothing lists came into being with what lay in it, and goes with the last of it. */
+static bool remove_unlisted_parents(struct replay *replay, const char *path, struct err *err)
+{
+    CLEANUP(freep) char *parent = xstrdup(path);
+
+    for (char *slash; (slash = strrchr(parent, '/'));) {
+        *slash = '\0';
+        if (find_file(replay, parent))
+            return true;
+        if (!place_remove(replay->config.place, parent, err))
+            return false;
+    }
+    return true;
+}
+
+bool replay_unplace(struct replay *replay, const char *path, struct err *err)
+{
+    if (!replay->config.place)
+        return true;
+    return place_remove(replay->config.place, path, err) &&
+           (!replay->has_unlisted_parents || remove_unlisted_parents(replay, path, err));
+}
+
 static bool remove_path(struct replay *replay, const char *path, struct err *err)
 {
     overlay_remove(replay->files, path);
-    return !replay->config.place || place_remove(replay->config.place, path, err);
+    return replay_unplace(replay, path, err);
 }
 
 static void free_paths(char **paths, size_t count)
@@ -44,31 +67,30 @@ static bool remove_below(struct replay *replay, const char *path, struct err *er
     return removed;
 }
 
-static bool check_databases_below(struct replay *replay, const char *path, struct err *err)
+static const char *live_database_below(const struct replay *replay, const char *path)
 {
     size_t size = strlen(path);
 
     for (size_t at = 0; at < replay->databases_count; at++) {
-        struct replay_database *database = &replay->databases[at];
+        const struct replay_database *database = &replay->databases[at];
         if (!database->gone && strncmp(database->state.path, path, size) == 0 &&
             database->state.path[size] == '/')
-            return err_set(err, ERR_CORRUPT, "%.200s lies below what is to be no directory",
-                           database->state.path);
+            return database->state.path;
     }
-    return true;
+    return NULL;
 }
 
 bool replay_clear_path(struct replay *replay, const char *path, struct err *err)
 {
     const struct tree_entry *entry = find_file(replay, path);
+    const char *below = live_database_below(replay, path);
+    bool holds = entry ? entry->kind == ENTRY_DIRECTORY : replay->has_unlisted_parents;
 
-    if (!check_databases_below(replay, path, err))
+    if (below)
+        return err_set(err, ERR_CORRUPT, "%.200s lies below what is to be no directory", below);
+    if (holds && !remove_below(replay, path, err))
         return false;
-    if (!entry)
-        return true;
-    if (entry->kind == ENTRY_DIRECTORY && !remove_below(replay, path, err))
-        return false;
-    return remove_path(replay, path, err);
+    return (!entry && !holds) || remove_path(replay, path, err);
 }
 
 /* What is above the path, from the top: visits each until it is told to stop. */
@@ -95,6 +117,7 @@ static bool clear_parent(struct replay *replay, const char *parent, struct err *
 {
     const struct tree_entry *entry = find_file(replay, parent);
 
+    replay->has_unlisted_parents = replay->has_unlisted_parents || !entry;
     return !entry || entry->kind == ENTRY_DIRECTORY || replay_clear_path(replay, parent, err);
 }
 
@@ -107,6 +130,7 @@ static bool check_parent(struct replay *replay, const char *parent, struct err *
 {
     const struct tree_entry *entry = find_file(replay, parent);
 
+    replay->has_unlisted_parents = replay->has_unlisted_parents || !entry;
     return !entry || entry->kind == ENTRY_DIRECTORY ||
            err_set(err, ERR_CORRUPT, "what it lies in is no directory");
 }
@@ -159,11 +183,51 @@ bool replay_put(struct replay *replay, const struct data_put *put, struct err *e
     return true;
 }
 
+/* A database below stays, and its directory with it, unlisted. */
 bool replay_gone(struct replay *replay, const char *path, struct err *err)
 {
-    if (replay->record->position <= replay->files_at)
+    const struct tree_entry *entry = find_file(replay, path);
+
+    if (replay->record->position <= replay->files_at || !entry)
         return true;
-    return replay_clear_path(replay, path, err);
+    if (entry->kind == ENTRY_DIRECTORY && live_database_below(replay, path))
+        replay->has_unlisted_parents = true;
+    if (entry->kind == ENTRY_DIRECTORY && !remove_below(replay, path, err))
+        return false;
+    return remove_path(replay, path, err);
+}
+
+static bool is_listed(struct replay *replay, const char *parent, struct err *err)
+{
+    (void)err;
+    return find_file(replay, parent) != NULL;
+}
+
+/* Neighbours mostly share their parent. */
+static bool has_same_parent(const char *one, const char *other)
+{
+    const char *slash = strrchr(one, '/');
+    size_t size = slash ? (size_t)(slash - one) + 1 : 0;
+
+    return strncmp(one, other, size) == 0 && !strchr(other + size, '/');
+}
+
+bool replay_find_unlisted_parents(struct replay *replay)
+{
+    struct tree *tree = replay->config.manifest->tree;
+    const char *previous = "";
+    struct err ignored = {0};
+
+    for (size_t at = 0; at < tree_count(tree); at++) {
+        const char *path = tree_path(tree, tree_at(tree, at));
+        if (!has_same_parent(previous, path) && !visit_parents(replay, path, is_listed, &ignored))
+            return true;
+        previous = path;
+    }
+    for (size_t at = 0; at < replay->databases_count; at++)
+        if (!visit_parents(replay, replay->databases[at].state.path, is_listed, &ignored))
+            return true;
+    return false;
 }
 
 /* --- the rest, at the end ---------------------------------------------------------------------------- */

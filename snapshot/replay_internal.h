@@ -29,6 +29,7 @@ struct replay {
     struct replay_database *databases; /* ascending by path */
     size_t databases_count;
     struct overlay *files;
+    bool has_unlisted_parents; /* something lies, or lay, in a directory that has no entry */
     struct {
         char *path;
         char *why;
@@ -55,6 +56,10 @@ bool replay_put(struct replay *replay, const struct data_put *put, struct err *e
 bool replay_gone(struct replay *replay, const char *path, struct err *err) CHECKED;
 /* Makes room at the path, for something that is no directory. */
 bool replay_clear_path(struct replay *replay, const char *path, struct err *err) CHECKED;
+/* Takes away what was written at the path. */
+bool replay_unplace(struct replay *replay, const char *path, struct err *err) CHECKED;
+/* Whether the base has something in a directory without an entry. */
+bool replay_find_unlisted_parents(struct replay *replay);
 /* Takes away what is above the path of a new database and no directory: a record tells of its files after its
  * runs, and the directory may come with a later one. */
 bool replay_clear_way(struct replay *replay, const char *path, struct err *err) CHECKED;

@@ -253,4 +253,58 @@ TEST(a_file_becomes_a_database_and_a_database_a_file)
     story_end(&story);
 }
 
+/* Directories that no entry lists: they come and go with what lies in them. */
+TEST(what_lies_in_a_directory_without_an_entry_makes_way_too)
+{
+    struct story story;
+    struct attempt attempt;
+    struct buf body = story_body();
+
+    story_begin(&story, 65);
+    attempt_put_plain(&body, ENTRY_FILE, "free/deep/file");
+    attempt_put_plain(&body, ENTRY_FILE, "other/deep/file");
+    attempt_put_plain(&body, ENTRY_FILE, "third/file");
+    (void)story_append(&story, &body);
+    body = story_body();
+    data_add_database_gone(&body, "dbs/two", story.now.databases[1].incarnation);
+    data_add_gone(&body, "other/deep/file");
+    data_add_gone(&body, "third");
+    attempt_put_plain(&body, ENTRY_FILE, "dbs");
+    attempt_put_plain(&body, ENTRY_SYMLINK, "free");
+    attempt = (struct attempt){.story = &story, .announced = story.base, .staged = true};
+    attempt.through = story_append(&story, &body);
+    EXPECT_OK(attempt_carry_out(&attempt), &attempt.err);
+    EXPECT(S_ISREG(scratch_stat(attempt.disk.fd, "dbs").st_mode));
+    EXPECT(S_ISLNK(scratch_stat(attempt.disk.fd, "free").st_mode));
+    EXPECT(!scratch_exists(attempt.disk.fd, "other"));
+    EXPECT(scratch_exists(attempt.disk.fd, "third/file")); /* nothing had that path */
+    EXPECT(tree_find(attempt.manifest.tree, "free/deep/file") == NULL);
+    EXPECT(tree_find(attempt.manifest.tree, "third/file") != NULL);
+    attempt_clear(&attempt);
+    story_end(&story);
+}
+
+/* The engine may see that a directory has gone before it sees that its database has. */
+TEST(a_database_survives_the_entry_of_its_directory)
+{
+    struct story story;
+    struct attempt attempt;
+    struct buf body = story_body();
+
+    story_begin(&story, 66);
+    attempt_put_plain(&body, ENTRY_DIRECTORY, "dbs");
+    attempt_put_plain(&body, ENTRY_FILE, "dbs/beside");
+    (void)story_append(&story, &body);
+    body = story_body();
+    data_add_gone(&body, "dbs");
+    attempt = (struct attempt){.story = &story, .announced = story.base};
+    attempt.through = story_append(&story, &body);
+    EXPECT_OK(attempt_carry_out(&attempt), &attempt.err);
+    EXPECT(scratch_exists(attempt.disk.fd, "dbs/two"));
+    EXPECT(!scratch_exists(attempt.disk.fd, "dbs/beside"));
+    EXPECT(story_describes(&story, attempt.through, &attempt.manifest));
+    attempt_clear(&attempt);
+    story_end(&story);
+}
+
 TAP_MAIN()
