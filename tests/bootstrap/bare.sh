@@ -4,6 +4,8 @@
 #
 # Usage: tests/bootstrap/bare.sh [bookworm|noble] [ARGUMENTS OF ./bootstrap]    (as root; default: bookworm demo)
 #
+# Packages come from the mirror that this machine uses itself for the suite, or from MIRROR.
+#
 # The bare root is kept in build/bare/ and copied for each run. Mounts and processes live in namespaces of their own
 # and end with the script.
 set -eu
@@ -15,20 +17,29 @@ suite=${1:-bookworm}
 
 pristine=$PWD/build/bare/$suite
 root=$PWD/build/bare/run
-debian_mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
-ubuntu_mirror=${UBUNTU_MIRROR:-https://archive.ubuntu.com/ubuntu}
+
+# Where this machine has its own packages from, without the slash at the end.
+own_mirror() {
+    apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
+        awk -v suite="$1" '$2 == suite { sub("/$", "", $1); print $1; exit }'
+}
+mirror=${MIRROR:-$(own_mirror "$suite")}
+[ -n "$mirror" ] || {
+    echo "bare.sh: this machine has no apt source for $suite; name one in MIRROR" >&2
+    exit 64
+}
 
 # The apt sources that a fresh installation of the suite has.
 sources() {
     case $suite in
     bookworm)
-        echo "deb $debian_mirror bookworm main"
-        echo "deb $debian_mirror bookworm-updates main"
-        echo "deb $debian_mirror-security bookworm-security main"
+        echo "deb $mirror bookworm main"
+        echo "deb $mirror bookworm-updates main"
+        echo "deb $mirror-security bookworm-security main"
         ;;
     noble)
         for pocket in noble noble-updates noble-security; do
-            echo "deb http://${ubuntu_mirror#*://} $pocket main universe"
+            echo "deb http://${mirror#*://} $pocket main universe"
         done
         ;;
     esac
@@ -36,11 +47,11 @@ sources() {
 
 make_pristine() {
     case $suite in
-    bookworm) set -- --include=ca-certificates bookworm "$pristine.new" "$debian_mirror" ;;
+    bookworm) set -- --include=ca-certificates bookworm "$pristine.new" "$mirror" ;;
     # debootstrap of Debian 12 knows Ubuntu's older suites, which are made alike, but has no keyring for them: TLS has
     # to do for the root; apt inside checks signatures.
     noble) set -- --include=ca-certificates --components=main,universe --no-check-gpg noble "$pristine.new" \
-        "$ubuntu_mirror" gutsy ;;
+        "$mirror" gutsy ;;
     *)
         echo "bare.sh: bookworm or noble, not $suite" >&2
         exit 64
