@@ -1,5 +1,7 @@
 #include "snapshot/base_previous.h"
 
+#include "snapshot/data_body.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -14,6 +16,7 @@ void base_previous_open(struct base_previous *previous, const struct base_reques
 void base_previous_close(struct base_previous *previous)
 {
     buf_clear(&previous->part);
+    buf_clear(&previous->record);
     free(previous->frame);
 }
 
@@ -77,10 +80,67 @@ static bool decode_frame(struct base_previous *previous, uint32_t index, struct 
     return err_set(err, ERR_CORRUPT, "frame %u of the newest base can't be decoded", index);
 }
 
+static bool fetch_record(struct base_previous *previous, uint32_t position, struct record *ret_record,
+                         struct err *err)
+{
+    const struct base_request *request = previous->request;
+
+    if (previous->record.size == 0 || previous->record_position != position) {
+        buf_clear(&previous->record);
+        previous->record = (struct buf)BUF_INIT(RECORD_SIZE_MAX);
+        previous->record_position = position;
+        if (log_read(request->store, &request->log->newest.lineage, position, &previous->record, ret_record,
+                     err))
+            return true;
+        buf_clear(&previous->record);
+        if (err->code == ERR_NOT_FOUND)
+            err->code = ERR_CORRUPT; /* nothing above the newest base is pruned */
+        return false;
+    }
+    return record_decode(previous->record.bytes, previous->record.size, ret_record, err);
+}
+
+/* The put of the file at path; ERR_CORRUPT if the record has none. */
+static bool find_put(struct data_reader *reader, const char *path, const struct data_put **ret_put,
+                     struct data_section *section, struct err *err)
+{
+    for (bool ended = false;;) {
+        if (!data_next(reader, section, &ended, err))
+            return false;
+        if (ended)
+            return err_set(err, ERR_CORRUPT, "%s is not in the record that should hold it", path);
+        if (section->kind != DATA_PUT || strcmp(tree_path(section->put.tree, section->put.entry), path) != 0)
+            continue;
+        *ret_put = &section->put;
+        return true;
+    }
+}
+
+static bool read_from_record(struct base_previous *previous, const struct tree_entry *entry, uint8_t *room,
+                             struct err *err)
+{
+    CLEANUP(data_reader_freep) struct data_reader *reader = NULL;
+    const char *path = tree_path(previous->request->previous->tree, entry);
+    const struct data_put *put = NULL;
+    struct data_section section;
+    struct record record;
+
+    if (!fetch_record(previous, entry->extra, &record, err))
+        return false;
+    reader = data_reader_new(record.body, record.body_size);
+    if (!find_put(reader, path, &put, &section, err))
+        return false;
+    if (!put->frame || put->entry->size != entry->size)
+        return err_set(err, ERR_CORRUPT, "%s is another file in the record that should hold it", path);
+    return codec_decompress(previous->codec, put->frame, put->frame_size, room, entry->size, err);
+}
+
 bool base_previous_read(struct base_previous *previous, const struct tree_entry *entry, uint8_t *room,
                         struct err *err)
 {
     assert(entry->content == CONTENT_INLINE);
+    if (entry->target == TREE_FRAME_IN_RECORD)
+        return read_from_record(previous, entry, room, err);
     if (!decode_frame(previous, entry->target, err))
         return false;
     if (entry->extra + entry->size > previous->request->previous->frames[entry->target].raw_bytes)

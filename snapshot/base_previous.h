@@ -1,5 +1,5 @@
-/* Small files as the base before holds them: what is moving or gone on the disk goes in with that content.
- * One thread for each reader. */
+/* Small files as the store holds them, in the base before or in a record since: what is moving or gone on the
+ * disk goes in with that content. One thread for each reader. */
 #ifndef SNAPSHOT_BASE_PREVIOUS_H
 #define SNAPSHOT_BASE_PREVIOUS_H
 
@@ -14,6 +14,8 @@ struct base_previous {
     uint32_t part_index;
     uint8_t *frame; /* NULL: none yet */
     uint32_t frame_index;
+    struct buf record; /* the whole object; empty: none yet */
+    uint32_t record_position;
 };
 
 void base_previous_open(struct base_previous *previous, const struct base_request *request,
@@ -21,7 +23,7 @@ void base_previous_open(struct base_previous *previous, const struct base_reques
 void base_previous_close(struct base_previous *previous);
 
 /* Copies the content of `entry`, a file with inline content in request->previous, into room. ERR_CORRUPT: its
- * part is damaged or missing. */
+ * part or record is damaged or missing. */
 bool base_previous_read(struct base_previous *previous, const struct tree_entry *entry, uint8_t *room,
                         struct err *err) CHECKED;
 
