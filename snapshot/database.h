@@ -182,6 +182,7 @@ struct database_sink {
 void database_collect_begin(struct database *database, const struct database_sink *sink);
 /* Ends it: the locks move freely again. Fine if nothing is collected. Detaching ends it too. */
 void database_collect_end(struct database *database);
+bool database_collects(const struct database *database);
 /* Hands over all that is committed up to `limit`, a header that database_position_at() has given since the
  * beginning (NULL: up to now), which may be long past. Moves no lock. */
 bool database_collect(struct database *database, const struct wal_index_header *limit,
@@ -189,6 +190,9 @@ bool database_collect(struct database *database, const struct wal_index_header *
 /* A position that everything handed over so far contains; after a database_collect() at least the one that
  * its limit had, if that was the last header given, or that stood when it was called without. */
 uint64_t database_collected_position(const struct database *database);
+
+/* The mark of all that has been collected. */
+void database_mark_collected(struct database *database, struct database_mark *ret_mark);
 
 enum database_proof {
     DATABASE_UNPROVEN,         /* nothing says that it contains the marked state */

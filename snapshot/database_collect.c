@@ -347,3 +347,24 @@ uint64_t database_collected_position(const struct database *database)
     assert(database->collector);
     return database->collector->position;
 }
+
+bool database_collects(const struct database *database)
+{
+    return database->collector != NULL;
+}
+
+void database_mark_collected(struct database *database, struct database_mark *ret_mark)
+{
+    const struct collector *collector = database->collector;
+    const struct wal_position *collected = &collector->collected;
+
+    database->mark = (struct database_mark){
+        .inode = database->claim.status.st_ino,
+        .page_size = collector->page_size,
+        .page_count = collector->pages,
+        .salt = {collected->salt[0], collected->salt[1]},
+        .frame = collected->frame,
+        .frame_checksum = {collected->checksum[0], collected->checksum[1]},
+    };
+    database_mark(database, ret_mark);
+}

@@ -67,6 +67,8 @@ void follower_drop(struct follower *follower, struct followed *gone)
     char *path = (char *)(uintptr_t)gone->source.path;
     size_t at = (size_t)(gone - follower->followed);
 
+    if (follower->leave)
+        follower->leave(follower->leave_context, database);
     mutex_locked(&follower->mutex);
     follower->departed += database_position(database) - 1;
     follower->noted++;
@@ -87,6 +89,11 @@ void follower_tend(struct follower *follower)
             database_thaw(followed->source.database);
         if (database_tend(followed->source.database, &why) || why.code == ERR_TRANSIENT)
             continue;
+        /* It may be the collecting alone that can't go on: without it the next round tells. */
+        if (why.code != ERR_NOT_FOUND && follower->leave && database_collects(followed->source.database)) {
+            follower->leave(follower->leave_context, followed->source.database);
+            continue;
+        }
         if (why.code != ERR_NOT_FOUND)
             follower_avoid(follower, followed->source.path, &why);
         follower_drop(follower, followed);
@@ -113,6 +120,18 @@ bool follower_freeze(struct follower *follower, uint64_t deadline_ms, struct fol
     frozen.position = events + follower->noted + frozen.commits;
     *ret_frozen = frozen;
     return true;
+}
+
+void follower_on_leave(struct follower *follower,
+                       void (*leave)(void *context, const struct database *database), void *context)
+{
+    follower->leave = leave;
+    follower->leave_context = context;
+}
+
+uint64_t follower_file_changes(struct follower *follower)
+{
+    return watch_drain(follower->watch) + follower->noted;
 }
 
 void follower_thaw(struct follower *follower)

@@ -70,6 +70,20 @@ bool follower_freeze(struct follower *follower, uint64_t deadline_ms, struct fol
                      struct err *err) CHECKED;
 void follower_thaw(struct follower *follower);
 
+/* Has every collected commit handed over up to one moment of all databases (two readings of all headers that
+ * are the same), which *ret_moment tells: scan for files afterwards. Databases that nobody collects count
+ * too. ERR_TRANSIENT: commits came too fast for a moment of all of them, or a sink is full; try again.
+ * ERR_CONFLICT, ERR_CORRUPT: a commit can't be had any more. */
+bool follower_collect(struct follower *follower, struct follower_frozen *ret_moment, struct err *err) CHECKED;
+
+/* Grows when something may have happened to files, or databases came or went. */
+uint64_t follower_file_changes(struct follower *follower);
+
+/* Called by the follower's thread before a database is let go of, whyever, and when its commits can't be
+ * collected any more: it must end the collecting. */
+void follower_on_leave(struct follower *follower,
+                       void (*leave)(void *context, const struct database *database), void *context);
+
 /* The attached databases in ascending order of path; valid until the next refresh or tend. incarnation is 0
  * for one that has none yet. */
 struct base_database *follower_databases(struct follower *follower, size_t *ret_count);

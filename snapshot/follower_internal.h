@@ -35,6 +35,8 @@ struct follower {
     uint64_t departed; /* commits seen in databases that are gone, so that the sum never falls */
     uint64_t noted;    /* other changes that no event tells of; begins at 1 */
 
+    void (*leave)(void *context, const struct database *database); /* may be NULL */
+    void *leave_context;
     struct base_database list[DATABASES_MAX]; /* what follower_databases() shows */
     struct avoided avoided[DATABASES_MAX];
     size_t avoided_count;
