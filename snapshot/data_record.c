@@ -1,0 +1,168 @@
+#include "snapshot/data_record.h"
+
+#include "snapshot/data_body.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+    INLINE_MAX = 8 << 20, /* above it the deltas go into parts (docs/FORMAT.md) */
+    PART_CLOSED_AT = 4 << 20,
+    PART_HEADER_SIZE = 16,
+};
+
+struct builder {
+    const struct data_record_request *request;
+    struct data_updates updates;
+    bool in_parts;
+    struct buf part;
+    uint32_t part_frames;
+    uint32_t parts;
+    struct buf bulks; /* their sections, which come first */
+    struct buf runs;
+};
+
+static bool find_update(struct builder *builder, const struct data_run *run, struct data_update **ret_update,
+                        struct err *err)
+{
+    const struct manifest *state = builder->request->state;
+    struct data_updates *updates = &builder->updates;
+    size_t at = 0;
+
+    for (size_t known = 0; known < updates->count; known++) {
+        if (strcmp(state->databases[updates->list[known].database].path, run->path) == 0) {
+            *ret_update = &updates->list[known];
+            return true;
+        }
+    }
+    while (at < state->databases_count && strcmp(state->databases[at].path, run->path) != 0)
+        at++;
+    if (at == state->databases_count || state->databases[at].incarnation != run->incarnation)
+        return err_set(err, ERR_CONFLICT, "%s is not the database that was shipped", run->path);
+    assert(updates->count < DATABASE_FREEZE_MAX);
+    *ret_update = &updates->list[updates->count++];
+    (*ret_update)->database = at;
+    return true;
+}
+
+static void begin_part(struct builder *builder)
+{
+    static const char magic[8] = "HFPART01";
+
+    buf_reset(&builder->part);
+    buf_add(&builder->part, magic, sizeof(magic));
+    wire_add_u32(&builder->part, 0); /* frames, when they are counted */
+    wire_add_u32(&builder->part, 0);
+    builder->part_frames = 0;
+}
+
+static bool upload_part(struct builder *builder, struct err *err)
+{
+    const struct data_record_request *request = builder->request;
+    uint64_t n = atomic_fetch_add(request->next_n, 1);
+    struct key key = key_part(request->position, request->owner, n);
+    struct buf *part = &builder->part;
+    struct digest hash;
+
+    if (builder->part_frames == 0)
+        return true;
+    for (int byte = 0; byte < 4; byte++)
+        part->bytes[8 + byte] = (uint8_t)(builder->part_frames >> (8 * byte));
+    hash = digest_of(part->bytes, part->size);
+    if (!store_put(request->store, key.text, part->bytes, part->size, err))
+        return err_wrap(err, "upload %s", key.text);
+    data_add_bulk(&builder->bulks, n, part->size, &hash);
+    builder->parts++;
+    begin_part(builder);
+    return true;
+}
+
+/* The same run with its frame in the part that is being filled. */
+static bool move_to_part(struct builder *builder, const struct data_run *run, struct err *err)
+{
+    struct data_run moved = *run;
+
+    moved.frame = NULL;
+    moved.frame_size = 0;
+    moved.bulk_section = builder->parts;
+    moved.bulk_offset = (uint32_t)builder->part.size;
+    moved.bulk_size = (uint32_t)run->frame_size;
+    buf_add(&builder->part, run->frame, run->frame_size);
+    builder->part_frames++;
+    data_add_run(&builder->runs, &moved);
+    return builder->part.size < PART_CLOSED_AT || upload_part(builder, err);
+}
+
+static bool add_section(struct builder *builder, const struct buf *section, struct err *err)
+{
+    CLEANUP(data_reader_freep) struct data_reader *reader = data_reader_new(section->bytes, section->size);
+    struct data_section parsed;
+    struct data_update *update = NULL;
+    bool ended = false;
+
+    if (!data_next(reader, &parsed, &ended, err))
+        return err_wrap(err, "what waits in .holdfast/spool/");
+    assert(!ended && parsed.kind == DATA_RUN);
+    if (!find_update(builder, &parsed.run, &update, err))
+        return false;
+    update->pages = parsed.run.pages_after;
+    update->rolling_hash = parsed.run.rolling_hash;
+    builder->updates.commits += parsed.run.is_last;
+    if (builder->in_parts)
+        return move_to_part(builder, &parsed.run, err);
+    buf_add(&builder->runs, section->bytes, section->size);
+    return true;
+}
+
+static bool add_sections(struct builder *builder, struct err *err)
+{
+    const struct data_record_request *request = builder->request;
+    uint64_t offset = outbox_begin(request->outbox);
+    CLEANUP(buf_clearp) struct buf section = BUF_INIT(RECORD_SIZE_MAX);
+
+    while (offset < request->until) {
+        buf_reset(&section);
+        if (!outbox_read(request->outbox, &offset, &section, err) || !add_section(builder, &section, err))
+            return false;
+    }
+    assert(offset == request->until);
+    return upload_part(builder, err);
+}
+
+static bool put_together(const struct builder *builder, struct buf *body, struct err *err)
+{
+    size_t before = body->size;
+
+    buf_add(body, builder->bulks.bytes, builder->bulks.size);
+    buf_add(body, builder->runs.bytes, builder->runs.size);
+    if (builder->request->files)
+        buf_add(body, builder->request->files->bytes, builder->request->files->size);
+    if (!body->overflowed && !builder->bulks.overflowed && !builder->runs.overflowed)
+        return true;
+    body->size = before;
+    return err_set(err, ERR_CONFLICT, "what waits is too much for one record");
+}
+
+bool data_record_build(const struct data_record_request *request, struct buf *body,
+                       struct data_updates *ret_updates, struct err *err)
+{
+    uint64_t waiting = request->until - outbox_begin(request->outbox);
+    struct builder builder = {
+        .request = request,
+        .in_parts = waiting + (request->files ? request->files->size : 0) > INLINE_MAX,
+        .part = BUF_INIT(PART_SIZE_MAX),
+        .bulks = BUF_INIT(RECORD_SIZE_MAX),
+        .runs = BUF_INIT(RECORD_SIZE_MAX),
+    };
+    bool built;
+
+    assert(request->until >= outbox_begin(request->outbox));
+    begin_part(&builder);
+    built = add_sections(&builder, err) && put_together(&builder, body, err);
+    buf_clear(&builder.part);
+    buf_clear(&builder.bulks);
+    buf_clear(&builder.runs);
+    if (built)
+        *ret_updates = builder.updates;
+    return built;
+}

@@ -1,0 +1,39 @@
+/* The body of a data record, from what waits in the outbox and what happened to the files.
+ *
+ * A record is small as a rule and holds everything itself. A large one (an import, the hours in which the
+ * store was away) has its deltas in parts, which are uploaded here, before the record that names them. */
+#ifndef SNAPSHOT_DATA_RECORD_H
+#define SNAPSHOT_DATA_RECORD_H
+
+#include "snapshot/outbox.h"
+
+struct data_record_request {
+    struct store *store; /* with retry */
+    const struct id *owner;
+    uint64_t position; /* the record's */
+    _Atomic uint64_t *next_n;
+    struct outbox *outbox;
+    uint64_t until;               /* takes what waits below this offset */
+    const struct manifest *state; /* as it stands before the record */
+    const struct buf *files;      /* their sections, in the order of the format */
+};
+
+/* Where a database stands after the record. */
+struct data_update {
+    size_t database; /* in the manifest */
+    uint64_t pages;
+    uint64_t rolling_hash;
+};
+
+struct data_updates {
+    struct data_update list[DATABASE_FREEZE_MAX];
+    size_t count;
+    uint64_t commits; /* in the record */
+};
+
+/* Appends the sections to *body. ERR_CONFLICT: what waits does not follow from `state`, or is too much for a
+ * record however it is cut; a new base holds it. ERR_TRANSIENT and so on: the store's. */
+bool data_record_build(const struct data_record_request *request, struct buf *body,
+                       struct data_updates *ret_updates, struct err *err) CHECKED;
+
+#endif

@@ -1,0 +1,41 @@
+/* What was committed and waits for its record: every commit of every attached database as sections of a data
+ * record, encoded when it is read, kept on disk until the record that takes it is confirmed.
+ *
+ * Commits are encoded one by one and lie in the order in which they were read. A record takes all that lies
+ * there when it is cut, so it ends where follower_collect() has found one moment of all databases. One
+ * thread: the engine's. */
+#ifndef SNAPSHOT_OUTBOX_H
+#define SNAPSHOT_OUTBOX_H
+
+#include "snapshot/base.h"
+
+struct outbox;
+
+/* directory_fd is borrowed. size_max: bytes on disk that may wait; above it the databases' own logs have to
+ * hold what comes. */
+bool outbox_open(int directory_fd, uint64_t size_max, struct outbox **ret_outbox, struct err *err) CHECKED;
+/* Every database is let go of first. NULL is fine. */
+void outbox_free(struct outbox *outbox);
+
+/* From the frozen state of the database on, which has this rolling hash, its commits come here. path and
+ * database live until outbox_forget(). */
+void outbox_follow(struct outbox *outbox, const struct base_database *source, uint64_t rolling_hash);
+/* Stops that, before the database is detached. What waits stays. Fine for one that isn't followed. */
+void outbox_forget(struct outbox *outbox, const struct database *database);
+bool outbox_follows(const struct outbox *outbox, const struct database *database);
+/* Lets go of all databases and drops what waits: a new base holds it. */
+void outbox_clear(struct outbox *outbox);
+
+/* What waits lies from the one offset to the other; whole sections. */
+uint64_t outbox_begin(const struct outbox *outbox);
+uint64_t outbox_end(const struct outbox *outbox);
+/* How many commits were taken in, ever. */
+uint64_t outbox_commits(const struct outbox *outbox);
+
+/* The section at *offset, appended to *section, and the offset of the next. ERR_CORRUPT, ERR_SYSTEM: what
+ * waited is lost (the disk), only a new base helps. */
+bool outbox_read(struct outbox *outbox, uint64_t *offset, struct buf *section, struct err *err) CHECKED;
+/* A confirmed record holds all below `end`. */
+void outbox_release(struct outbox *outbox, uint64_t end);
+
+#endif
