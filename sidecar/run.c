@@ -76,6 +76,8 @@ static bool open_engine(struct run *run, struct err *err)
         .version = VERSION_TEXT,
         .sync_interval_ms = config->sync_interval_ms,
         .snapshot_interval_ms = config->snapshot_interval_ms,
+        .restore_budget_ms = config->restore_budget_ms,
+        .spool_max_bytes = config->spool_max_bytes,
         .retention_ms = config->retention_ms,
         .start_timeout_ms = config->start_timeout_ms,
         .takeover_wait_ms = config->takeover_wait_ms,

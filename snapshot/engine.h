@@ -27,7 +27,9 @@ struct engine_config {
     const char *databases; /* HOLDFAST_DATABASES, as written */
     const char *version;   /* goes into the open record */
     uint64_t sync_interval_ms;
-    uint64_t snapshot_interval_ms;
+    uint64_t snapshot_interval_ms; /* 0: every change is shipped as a base */
+    uint64_t restore_budget_ms;
+    uint64_t spool_max_bytes;
     uint64_t retention_ms;
     uint64_t start_timeout_ms;
     uint64_t takeover_wait_ms;

@@ -1,7 +1,7 @@
 /* Serving: look, ship when it is due, follow orders. And the flush, which is the same with the application
  * gone and the clock running.
  *
- * A snapshot is due an interval after the last one began, and not before ten times the last one's duration
+ * A record is due an interval after the last one began; a base not before ten times the last one's duration
  * has passed: a large directory must not be shipped without end. Nothing at all is published before the
  * backend has answered once (its initialisation is several transactions, and a state between them never boots
  * again). */
@@ -19,7 +19,6 @@ enum {
     TICK_IDLE_MS = 1000, /* a look for safety */
     BUSY_FOR_MS = 2000,
     FILES_EVERY_MS = 5000, /* full look where inotify doesn't reach */
-    DURATIONS_BETWEEN = 10,
     RETRY_FIRST_MS = 500,
     RETRY_MAX_MS = 10000,
     DRAIN_SHIP_MS =
@@ -28,7 +27,6 @@ enum {
 
 struct pace {
     uint64_t begun_ms; /* when the last snapshot began; 0: none yet */
-    uint64_t ended_ms;
     uint64_t duration_ms;
     uint64_t retry_ms; /* not before: after a failure */
     uint64_t backoff_ms;
@@ -60,7 +58,7 @@ static bool has_changes(struct engine *engine)
 }
 
 /* When the next snapshot may begin. While draining nothing waits for the interval. */
-static uint64_t due_ms(const struct engine *engine, const struct pace *pace, bool draining)
+static uint64_t due_ms(struct engine *engine, const struct pace *pace, bool draining)
 {
     uint64_t due = pace->retry_ms, free_ms = yielding_until_ms(&engine->shipper.yielding);
 
@@ -70,15 +68,14 @@ static uint64_t due_ms(const struct engine *engine, const struct pace *pace, boo
         due = free_ms;
     if (pace->begun_ms + engine->config.sync_interval_ms > due)
         due = pace->begun_ms + engine->config.sync_interval_ms;
-    if (pace->ended_ms + DURATIONS_BETWEEN * pace->duration_ms > due)
-        due = pace->ended_ms + DURATIONS_BETWEEN * pace->duration_ms;
+    if (shipper_wants_base(&engine->shipper) && shipper_base_due_ms(&engine->shipper) > due)
+        due = shipper_base_due_ms(&engine->shipper);
     return due;
 }
 
 static void note_success(struct engine *engine, struct pace *pace)
 {
-    pace->ended_ms = clock_monotonic_ms();
-    pace->duration_ms = pace->ended_ms - pace->begun_ms;
+    pace->duration_ms = clock_monotonic_ms() - pace->begun_ms;
     pace->retry_ms = 0;
     pace->backoff_ms = 0;
     pace->blind = false;
@@ -157,13 +154,12 @@ static bool look_by_hand(struct engine *engine, struct pace *pace, struct err *e
  * a change is due, and taken back when it is mended. */
 static void look(struct engine *engine, struct pace *pace)
 {
-    struct tree *before = engine->shipper.has_previous ? engine->shipper.previous.tree : NULL;
-    bool steady = true, was_blind = pace->blind;
+    bool was_blind = pace->blind;
     struct err why = {0};
     uint64_t position;
 
-    pace->blind = !follower_refresh(engine->follower, false, before, NULL, &steady, &why) ||
-                  !look_by_hand(engine, pace, &why);
+    pace->blind = !shipper_look(&engine->shipper, &why) || !look_by_hand(engine, pace, &why) ||
+                  !shipper_collect(&engine->shipper, &why);
     if (pace->blind && !was_interrupted(engine, &why))
         engine_set_degraded(engine, &why);
     else if (was_blind && pace->backoff_ms == 0)

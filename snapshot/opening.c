@@ -284,8 +284,8 @@ bool opening_act(struct opening *opening, bool *ret_exact, struct err *err)
 }
 
 /* From here on the databases are watched without a gap: they are frozen for an instant, which gives each a
- * mark. Where they hold exactly what the newest data record says, these marks are that record's, and they
- * stay frozen until the application has written a while: so long their hash proves it too. */
+ * mark. Where they hold exactly what the newest data record says, these marks are that record's, and every
+ * commit from here on goes into the next. */
 static bool begin_marks(struct shipper *shipper, bool exact, struct err *err)
 {
     struct follower_frozen frozen;
@@ -295,14 +295,15 @@ static bool begin_marks(struct shipper *shipper, bool exact, struct err *err)
     if (exact) {
         shipper_remember_marks(shipper, &shipper->state.shipped);
         shipper->state.shipped.position = shipper->log.newest.data_position;
-    } else {
-        follower_thaw(shipper->follower);
+        if (shipper_same_databases(shipper))
+            shipper_begin_collecting(shipper);
     }
+    follower_thaw(shipper->follower);
     shipper_follow_logs(shipper);
     return true;
 }
 
-static void begin_shipper(struct opening *opening)
+static bool begin_shipper(struct opening *opening, struct err *err)
 {
     struct engine *engine = opening->engine;
     struct shipper *shipper = &engine->shipper;
@@ -318,8 +319,8 @@ static void begin_shipper(struct opening *opening)
     shipper->warn_context = engine;
     shipper->directory_fd = engine->directory_fd;
     shipper->follower = engine->follower;
-    shipper_init(shipper, &opening->start.log, &opening->state);
-    engine->owns_log = true;
+    engine->owns_log = shipper_init(shipper, &opening->start.log, &opening->state, err);
+    return engine->owns_log;
 }
 
 /* The log, and what is known of the newest base, pass to the shipper. */
@@ -340,7 +341,8 @@ bool opening_hand_over(struct opening *opening, bool exact, struct err *err)
         return false;
     if (!opening->follower && !open_follower(opening, err))
         return false;
-    begin_shipper(opening);
+    if (!begin_shipper(opening, err))
+        return false;
     if (opening->start.has_manifest && (keeps || restored)) {
         shipper_set_previous(shipper, &opening->start.manifest);
         if (!begin_marks(shipper, exact, err))
@@ -348,6 +350,8 @@ bool opening_hand_over(struct opening *opening, bool exact, struct err *err)
     }
     if (exact && keeps && !shipper_differs(shipper, true, &differs, err))
         return false;
+    /* The scan of the files belongs to what follows; so does whatever happens from here on. */
+    shipper->file_changes = differs ? 0 : follower_file_changes(engine->follower);
     atomic_store(&shipper->durable, differs ? 0 : follower_position(engine->follower));
     return shipper_save_state(shipper, err);
 }

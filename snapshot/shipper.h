@@ -1,19 +1,42 @@
 /* The owner's hand on the log: what is committed in the data directory goes into the store, one record after
  * the other.
  *
- * In this release a change is shipped as a base of its own, which restarts the state (docs/FORMAT.md). All
- * calls are the engine thread's; shipper_durable() any thread's. */
+ * As a rule that is a data record: the commits since the one before, and what happened to files. A base that
+ * restarts the state (docs/FORMAT.md) goes out where there is nothing to build upon: at first, when databases
+ * come or go, when a commit was lost from sight; and when restoring would take too long. All calls are the
+ * engine thread's. */
 #ifndef SNAPSHOT_SHIPPER_H
 #define SNAPSHOT_SHIPPER_H
 
+#include "snapshot/cuts.h"
+#include "snapshot/data_record.h"
 #include "snapshot/deletions.h"
 #include "snapshot/engine.h"
 #include "snapshot/follower.h"
 #include "snapshot/head_check.h"
+#include "snapshot/pending.h"
 #include "snapshot/prune.h"
 #include "snapshot/state.h"
 #include "snapshot/sweep.h"
 #include "snapshot/yielding.h"
+
+enum shipment_kind { SHIPMENT_NONE, SHIPMENT_BASE, SHIPMENT_DATA };
+
+/* What the record in flight holds: what is known when it is confirmed. */
+struct shipment {
+    enum shipment_kind kind;
+    uint64_t position;     /* the follower's, which is durable then */
+    uint64_t file_changes; /* of the follower: those that its tree contains */
+    /* A base. */
+    struct manifest manifest;
+    struct retain_base base;
+    uint64_t horizon;
+    /* Data. */
+    bool has_tree;
+    struct tree *tree; /* of the files after it; without one they are as before */
+    struct data_updates updates;
+    uint64_t outbox_end;
+};
 
 struct shipper {
     const struct engine_config *config;
@@ -34,19 +57,25 @@ struct shipper {
     struct head_check head_check;
     struct yielding yielding;
     _Atomic uint64_t next_n;
-    struct manifest previous; /* the newest announced base; valid if has_previous */
+    struct manifest previous; /* the state after the newest record; valid if has_previous */
     bool has_previous;
+    struct outbox *outbox;
+    struct cuts cuts;
+    bool lost_continuity;  /* nothing but a base can follow */
+    uint64_t file_changes; /* of the follower: those that previous.tree contains */
     struct deletions deletions;
-    unsigned moving; /* bases in a row that met a file while it was rewritten */
+    struct pending *pending; /* new files, until they are shipped */
+    unsigned moving;         /* bases in a row that met a file while it was rewritten */
     bool warned_state;
     bool warned_prune;
 
-    /* A base that is cut and whose record is frozen or in flight. */
-    bool pending;
-    struct manifest pending_manifest;
-    struct retain_base pending_base;
-    uint64_t pending_horizon;
-    uint64_t pending_position;
+    struct shipment shipment; /* in flight, or frozen and about to be */
+
+    uint64_t base_time_ns; /* of the newest base, by the store's clock */
+    uint64_t base_ended_ms;
+    uint64_t base_duration_ms; /* 0: none was cut by this process */
+    uint64_t delta_bytes;      /* in records since then, as far as this process knows */
+    uint64_t delta_commits;
 
     _Atomic uint64_t durable; /* the follower's position that is in the store */
     _Atomic uint64_t sent_record;
@@ -54,7 +83,7 @@ struct shipper {
 };
 
 /* Ready to append behind log (moved in). state is moved in. What stands above `state` is set. */
-void shipper_init(struct shipper *shipper, struct log *log, struct state *state);
+bool shipper_init(struct shipper *shipper, struct log *log, struct state *state, struct err *err) CHECKED;
 void shipper_clear(struct shipper *shipper);
 
 /* At the start: makes manifest (moved) the newest base, as it stands on this disk. It tells what is unchanged
@@ -64,6 +93,22 @@ void shipper_set_previous(struct shipper *shipper, struct manifest *manifest);
 /* Ships everything committed so far. final: the application is gone, deletions travel too. ERR_FENCED: the
  * log is another's. After any other error nothing is lost: call again. */
 bool shipper_ship(struct shipper *shipper, bool final, struct err *err) CHECKED;
+/* Looks at the tree again if something moved: attaches and lets go of databases, and takes hold of new files.
+ */
+bool shipper_look(struct shipper *shipper, struct err *err) CHECKED;
+/* Has what was committed handed to the outbox, so that the databases' logs may be emptied; remembers the
+ * moment as one at which a record may end. Cheap when nothing was committed. ERR_TRANSIENT: the outbox is
+ * full, or commits come too fast; what is there can be shipped. */
+bool shipper_collect(struct shipper *shipper, struct err *err) CHECKED;
+/* At the start, while the databases are frozen and hold exactly what `previous` says: from here on their
+ * commits are collected. */
+void shipper_begin_collecting(struct shipper *shipper);
+/* Whether the next thing to ship is a base, and when it may begin: not before ten times the last one's
+ * duration has passed (of clock_monotonic_ms()). */
+bool shipper_wants_base(struct shipper *shipper);
+uint64_t shipper_base_due_ms(const struct shipper *shipper);
+/* Whether the attached databases are those of the newest record. */
+bool shipper_same_databases(const struct shipper *shipper);
 /* Whether the files or the set of databases differ from the newest base although no event said so. final as
  * above: until then a deletion that has to wait is no difference. */
 bool shipper_differs(struct shipper *shipper, bool final, bool *ret_differs, struct err *err) CHECKED;
@@ -78,7 +123,8 @@ void shipper_prune(struct shipper *shipper, bool *ret_goes_on);
 /* Of shipper_init() and shipper_clear(). */
 void shipper_init_pruning(struct shipper *shipper);
 void shipper_clear_pruning(struct shipper *shipper);
-/* Replaces *point by the marks of all attached databases, which are frozen; position and hash stay 0. */
+/* Replaces *point by the marks of all attached databases, as they are frozen; or where collected, as they
+ * have been collected. Position and hash stay 0. */
 void shipper_remember_marks(struct shipper *shipper, struct state_point *point);
 /* Remembers the logs that continue what was shipped: a log that restarts has a new name, and an unknown one
  * proves nothing. Cheap unless one did. */

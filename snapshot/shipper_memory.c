@@ -50,7 +50,10 @@ void shipper_remember_marks(struct shipper *shipper, struct state_point *point)
     point->databases = xcalloc(count, sizeof(point->databases[0]));
     for (size_t at = 0; at < count; at++) {
         point->databases[at].path = xstrdup(databases[at].path);
-        database_mark(databases[at].database, &point->databases[at].mark);
+        if (database_collects(databases[at].database))
+            database_mark_collected(databases[at].database, &point->databases[at].mark);
+        else
+            database_mark(databases[at].database, &point->databases[at].mark);
     }
     point->databases_count = count;
 }

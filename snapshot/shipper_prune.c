@@ -21,7 +21,7 @@ void shipper_clear_pruning(struct shipper *shipper)
 /* First what came to nothing, then what is no longer kept: sweeping reads records that pruning deletes. */
 static bool prune_some(struct shipper *shipper, bool *ret_done, struct err *err)
 {
-    bool settled = !shipper->pending && !log_in_flight(&shipper->log), swept = false;
+    bool settled = !log_in_flight(&shipper->log), swept = false;
     struct sweep_view view = {
         .tree = shipper->has_previous ? shipper->previous.tree : NULL,
         .newest = shipper->log.newest.position,

@@ -25,6 +25,9 @@ void life_set_up(struct life *life)
         .version = "test",
         .sync_interval_ms = 50,
         .retention_ms = 60000,
+        .snapshot_interval_ms = 24 * 3600 * 1000,
+        .restore_budget_ms = 10000,
+        .spool_max_bytes = 64 << 20,
         .start_timeout_ms = 2000,
         .takeover_wait_ms = 300,
     };

@@ -217,10 +217,23 @@ def plant(deployment, position, folder="part"):
     return key
 
 
+def horizon_after_a_base(deployment, oracle):
+    """Writes until another base was cut, which makes everything before it prunable; its record."""
+    def oldest():
+        return printed(deployment.command("list", "--json"))["points"][-1]["record"]
+
+    first, holdfast = oldest(), deployment.start()
+    while oldest() == first:
+        oracle.write(holdfast.port)
+        holdfast.wait_durable()
+    assert holdfast.stop() == 0
+    return oldest()
+
+
 @test
 def prune_deletes_below_the_horizon_once_and_says_first_what(scene):
-    deployment, oracle = shipped(scene, environment={"HOLDFAST_RETENTION": "0"})
-    horizon = printed(deployment.command("list", "--json"))["points"][-1]["record"]
+    deployment, oracle = shipped(scene, environment={"HOLDFAST_RETENTION": "0", "HOLDFAST_SNAPSHOT_INTERVAL": "1s"})
+    horizon = horizon_after_a_base(deployment, oracle)
     output(deployment.command("prune"))  # what the owner has not come to
     planted = sorted((plant(deployment, 1), plant(deployment, 1, "base")))
     kept = plant(deployment, horizon + 5)

@@ -51,7 +51,10 @@ static void set_up(struct world *world)
                    .databases = "*",
                    .version = "test",
                    .sync_interval_ms = 20,
-                   .start_timeout_ms = 5000},
+                   .start_timeout_ms = 5000,
+                   .snapshot_interval_ms = 24 * 3600 * 1000,
+                   .restore_budget_ms = 10000,
+                   .spool_max_bytes = 64 << 20},
     };
     engine_process_init(&world->engine);
     /* Once, so that its counts are there to be shared. */

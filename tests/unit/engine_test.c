@@ -231,18 +231,21 @@ TEST(what_is_rewritten_while_it_is_read_is_not_durable_yet)
 {
     struct life life;
     uint64_t position;
-    size_t bases;
+    size_t records;
 
     life_set_up(&life);
     REQUIRE(life_begin(&life));
     engine_answered(life.engine);
     scratch_write(life.disk.fd, "file", "first");
     REQUIRE(life_settle(&life));
-    bases = store_fault_count(life.faulty, "create", "log/");
+    records = store_fault_count(life.faulty, "create", "log/");
     atomic_store(&rewritten_fd, openat(life.disk.fd, "file", O_WRONLY | O_CLOEXEC));
     scratch_write(life.disk.fd, "file", "second");
     position = engine_position_now(life.engine);
-    store_fault_await(life.faulty, "create", "log/", bases + 2); /* the first of the two is confirmed */
+    scratch_write(life.disk.fd, "other", "goes out all the same");
+    store_fault_await(life.faulty, "create", "log/", records + 1);
+    scratch_write(life.disk.fd, "other", "once more");
+    store_fault_await(life.faulty, "create", "log/", records + 2); /* the first of the two is confirmed */
     EXPECT(engine_durable_position(life.engine) < position);
     (void)close(atomic_exchange(&rewritten_fd, -1));
     REQUIRE(life_settle(&life));
@@ -275,6 +278,7 @@ TEST(a_flush_that_fails_says_so_within_its_budget)
 
 TEST(a_drain_is_announced_although_a_snapshot_is_stuck)
 {
+    static const char large[50000] = "2";
     struct life life;
 
     life_set_up(&life);
@@ -285,9 +289,9 @@ TEST(a_drain_is_announced_although_a_snapshot_is_stuck)
     REQUIRE(life_settle(&life));
     store_fault_add(life.faulty,
                     &(struct store_fault){
-                        .operation = "put", .key = "part/", .kind = FAULT_BEFORE, .code = ERR_TRANSIENT});
-    scratch_write(life.disk.fd, "b", "2");
-    store_fault_await(life.faulty, "put", "part/", 3); /* it is trying again and again */
+                        .operation = "put", .key = "blob/", .kind = FAULT_BEFORE, .code = ERR_TRANSIENT});
+    scratch_write_bytes(life.disk.fd, "b", large, sizeof(large));
+    store_fault_await(life.faulty, "put", "blob/", 3); /* it is trying again and again */
     engine_drain(life.engine, 60000);
     store_fault_await(life.faulty, "create", "log/", 3); /* open, base, drain */
     store_fault_clear(life.faulty);

@@ -372,7 +372,7 @@ TEST(the_successor_of_an_owner_that_died_in_a_base_leaves_nothing_of_it)
     char big[50000];
 
     life_set_up(&life);
-    life.config.retention_ms = 0;
+    life.config.retention_ms = life.config.snapshot_interval_ms = 0;
     REQUIRE(life_live(&life, 2, "one"));
     REQUIRE(life_begin(&life));
     engine_answered(life.engine);

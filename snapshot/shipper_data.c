@@ -1,0 +1,230 @@
+/* Data records: what was committed since the one before, and what happened to files.
+ *
+ * The order is that of a base: first one moment of all databases, then the files. An application has finished
+ * a file before it commits the row that names it, so every file that the moment names is among what is seen
+ * afterwards. What waits may hold several such moments; a record ends at one of them, and takes the files as
+ * they are now: files that are newer than the moment are harmless, and a deletion waits for its own commit.
+ */
+#include "snapshot/shipper_internal.h"
+
+#include "base/clock.h"
+#include "snapshot/changes.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* More than that goes into several records, if it can be cut. */
+enum { RECORD_WAITING_MAX = 32 << 20, MOVING_MAX = 5 };
+
+bool shipper_look(struct shipper *shipper, struct err *err)
+{
+    struct tree *before = shipper->has_previous ? shipper->previous.tree : NULL, *tree = NULL;
+    bool steady = true;
+
+    if (!follower_refresh(shipper->follower, false, before, &tree, &steady, err))
+        return false;
+    if (tree && before)
+        pending_hold(shipper->pending, tree, before);
+    tree_free(tree);
+    return true;
+}
+
+/* always: a cut is wanted although nothing was seen to happen. */
+static bool collect(struct shipper *shipper, bool always, struct err *err)
+{
+    struct follower_frozen moment;
+    struct cut cut = {0};
+    uint64_t known = atomic_load(&shipper->durable);
+
+    if (!follower_collect(shipper->follower, &moment, err)) {
+        shipper->lost_continuity = err->code == ERR_CONFLICT || err->code == ERR_CORRUPT;
+        return shipper->lost_continuity;
+    }
+    if (shipper->cuts.count > 0)
+        known = shipper->cuts.list[shipper->cuts.count - 1].position;
+    if (moment.position == known && !(always && shipper->cuts.count == 0))
+        return true;
+    cut = (struct cut){
+        .end = outbox_end(shipper->outbox), .position = moment.position, .commits = moment.commits};
+    shipper_remember_marks(shipper, &cut.point);
+    cuts_add(&shipper->cuts, &cut);
+    return true;
+}
+
+bool shipper_collect(struct shipper *shipper, struct err *err)
+{
+    return !shipper->has_previous || shipper->lost_continuity || collect(shipper, false, err);
+}
+
+static bool build(struct shipper *shipper, const struct cut *cut, const struct buf *files, struct buf *body,
+                  struct err *err)
+{
+    struct data_record_request request = {
+        .store = shipper->store,
+        .owner = &shipper->owner,
+        .position = shipper->log.newest.position + 1,
+        .next_n = &shipper->next_n,
+        .outbox = shipper->outbox,
+        .until = cut->end,
+        .state = &shipper->previous,
+        .files = files,
+    };
+
+    return data_record_build(&request, body, &shipper->shipment.updates, err);
+}
+
+/* From here on the record's bytes don't change, and it is known what they hold. */
+static void freeze_record(struct shipper *shipper, struct cut *cut, const struct buf *body)
+{
+    struct log_change change = {
+        .kind = RECORD_DATA, .body = body->bytes, .body_size = body->size, .changes_data = true};
+
+    log_freeze(&shipper->log, &shipper->owner, &change);
+    state_point_clear(&shipper->state.sending);
+    shipper->state.sending = cut->point;
+    cut->point = (struct state_point){0};
+    shipper->state.sending.position = shipper->log.flight_header.position;
+    shipper->state.sending.hash = shipper->log.flight_hash;
+    shipper->shipment.kind = SHIPMENT_DATA;
+    shipper->shipment.outbox_end = cut->end;
+}
+
+static bool scan_files(struct shipper *shipper, struct tree **ret_tree, struct err *err)
+{
+    struct tree *tree = NULL;
+    bool steady = false;
+
+    if (!follower_refresh(shipper->follower, true, shipper->previous.tree, &tree, &steady, err))
+        return false;
+    if (!steady || !shipper_same_databases(shipper)) {
+        tree_free(tree);
+        return err_set(err, ERR_CONFLICT, "databases came or went");
+    }
+    if (!follower_is_complete(shipper->follower, &shipper->previous, err)) {
+        tree_free(tree);
+        return false;
+    }
+    pending_hold(shipper->pending, tree, shipper->previous.tree);
+    *ret_tree = tree;
+    return true;
+}
+
+static bool compare_files(struct shipper *shipper, const struct cut *cut, bool final, struct tree *now,
+                          struct changes *ret_changes, struct err *err)
+{
+    struct deletion_moment moment = {
+        .now_ms = clock_monotonic_ms(),
+        .commits_frozen = cut->commits,
+        .commits_seen = follower_commits(shipper->follower),
+    };
+    struct changes_request request = {
+        .store = shipper->store,
+        .pool = shipper->pool,
+        .canceled = shipper->interrupted,
+        .tag = shipper->log.newest.position + 1,
+        .previous = shipper->previous.tree,
+        .now = now,
+        .pending = shipper->pending,
+        .deletions = &shipper->deletions,
+        .moment = final ? NULL : &moment,
+        .body_max = CHANGES_BODY_MAX,
+    };
+
+    moment.databases = follower_databases(shipper->follower, &moment.databases_count);
+    request.databases = moment.databases;
+    request.databases_count = moment.databases_count;
+    return changes_collect(&request, ret_changes, err);
+}
+
+/* What is durable with this record. A file that was being written stayed as it was before, so what has been
+ * seen of it is not; but one that never stands still can't hold up everything else for ever. */
+static void account_files(struct shipper *shipper, const struct cut *cut, uint64_t file_changes,
+                          struct changes *changes)
+{
+    struct shipment *shipment = &shipper->shipment;
+    bool waits = changes->failed[0] || (changes->left > 0 && ++shipper->moving <= MOVING_MAX);
+
+    if (changes->left == 0)
+        shipper->moving = 0;
+    shipment->position = waits ? atomic_load(&shipper->durable) : cut->position;
+    shipment->file_changes = waits ? shipper->file_changes : file_changes;
+    shipment->tree = MOVE(changes->after);
+    shipment->has_tree = true;
+}
+
+static bool add_files(struct shipper *shipper, const struct cut *cut, bool final, struct changes *changes,
+                      struct err *err)
+{
+    uint64_t file_changes = follower_file_changes(shipper->follower);
+    struct tree *now = NULL;
+    bool compared;
+
+    shipper->shipment.has_tree = false;
+    shipper->shipment.position = cut->position;
+    shipper->shipment.file_changes = file_changes;
+    if (!final && file_changes == shipper->file_changes && shipper->deletions.count == 0)
+        return true;
+    if (!scan_files(shipper, &now, err))
+        return false;
+    compared = compare_files(shipper, cut, final, now, changes, err);
+    tree_free(now);
+    if (compared)
+        account_files(shipper, cut, file_changes, changes);
+    return compared;
+}
+
+/* What was seen came to nothing: a file that was made and removed again. */
+static void settle_without_record(struct shipper *shipper, const struct cut *cut)
+{
+    struct shipment *shipment = &shipper->shipment;
+    uint64_t end = cut->end;
+
+    if (shipment->has_tree) {
+        tree_free(shipper->previous.tree);
+        shipper->previous.tree = MOVE(shipment->tree);
+        pending_settle(shipper->pending, shipper->previous.tree);
+    }
+    shipper->file_changes = shipment->file_changes;
+    atomic_store(&shipper->durable, shipment->position);
+    cuts_release(&shipper->cuts, end);
+}
+
+static bool ship_cut(struct shipper *shipper, struct cut *cut, bool final, struct err *err)
+{
+    CLEANUP(buf_clearp) struct buf body = BUF_INIT(RECORD_SIZE_MAX - 4096);
+    CLEANUP(changes_clearp) struct changes changes = {0};
+
+    tree_free(MOVE(shipper->shipment.tree));
+    if (!add_files(shipper, cut, final, &changes, err) || !build(shipper, cut, &changes.sections, &body, err))
+        return false;
+    if (body.size == 0) {
+        settle_without_record(shipper, cut);
+    } else {
+        freeze_record(shipper, cut, &body);
+        if (!shipper_send(shipper, err))
+            return false;
+    }
+    if (!changes.failed[0])
+        return true;
+    /* All else is shipped; what can't be read keeps the position from counting as durable. */
+    *err = changes.failed_why;
+    return err_wrap(err, "ship %s", changes.failed);
+}
+
+bool shipper_ship_data(struct shipper *shipper, bool final, struct err *err)
+{
+    bool goes_on = true;
+
+    /* With a full outbox there is something to ship, which makes room. */
+    if (!collect(shipper, true, err) && shipper->cuts.count == 0)
+        return false;
+    if (shipper->lost_continuity)
+        return err_set(err, ERR_CONFLICT, "commits can't be read any more");
+    while (goes_on && shipper->cuts.count > 0) {
+        struct cut *cut = cuts_choose(&shipper->cuts, outbox_begin(shipper->outbox) + RECORD_WAITING_MAX);
+        goes_on = cut != &shipper->cuts.list[shipper->cuts.count - 1];
+        if (!ship_cut(shipper, cut, final, err))
+            return false;
+    }
+    return true;
+}
