@@ -22,7 +22,7 @@
 
 enum {
     LOOKS_MAX = 100,
-    NEAR_NS = 20 * 1000 * 1000,
+    NEAR_NS = 50 * 1000 * 1000,
 };
 
 static bool same_log(const uint32_t one[2], const uint32_t other[2])
