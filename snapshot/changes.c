@@ -24,9 +24,12 @@ struct databases {
 
 static struct databases databases_of(const struct changes_request *request)
 {
-    if (request->databases || !request->moment)
-        return (struct databases){request->databases, request->databases_count};
-    return (struct databases){request->moment->databases, request->moment->databases_count};
+    struct databases databases = {request->databases, request->databases_count};
+
+    if (!request->databases && request->moment)
+        databases = (struct databases){request->moment->databases, request->moment->databases_count};
+    assert(databases.list || databases.count == 0);
+    return databases;
 }
 
 static void forget_name(struct tree *now, const char *path, const char *suffix)
