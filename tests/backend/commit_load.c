@@ -19,6 +19,7 @@ struct commit_settings {
     const char *data, *trace;
     uint64_t rate; /* a second; 0: as many as possible */
     uint64_t seconds, seed;
+    uint64_t commits; /* the end, if it comes before that of the seconds; 0: none */
     bool wal;
 };
 
@@ -35,6 +36,7 @@ const char commit_load_help[] =
     "usage: backend commit-load --data DIR\n"
     "  --rate N|max     commits a second (50)\n"
     "  --seconds S      (10)\n"
+    "  --commits N      end after so many, if that comes first\n"
     "  --wal            switch to WAL first\n"
     "  --trace FILE     a line for each commit: UNIX_MS MICROSECONDS\n"
     "  --seed N         (any)\n";
@@ -45,6 +47,7 @@ static bool settings_read(struct commit_settings *settings, int count, char **ar
         {.name = "data", .kind = FLAG_TEXT, .target = &settings->data, .required = true},
         {.name = "rate", .kind = FLAG_RATE, .target = &settings->rate},
         {.name = "seconds", .kind = FLAG_NUMBER, .target = &settings->seconds},
+        {.name = "commits", .kind = FLAG_NUMBER, .target = &settings->commits},
         {.name = "trace", .kind = FLAG_TEXT, .target = &settings->trace},
         {.name = "seed", .kind = FLAG_NUMBER, .target = &settings->seed},
         {.name = "wal", .kind = FLAG_SWITCH, .target = &settings->wal},
@@ -96,12 +99,14 @@ static bool commit_one(struct commit_load *load, uint64_t number, struct err *er
 
 static bool run(struct commit_load *load, struct err *err)
 {
+    const struct commit_settings *settings = load->settings;
     uint64_t begun_ns = clock_monotonic_ns(), due_ns = 0, number = 0;
     bool held = true;
 
-    while (held && clock_monotonic_ns() - begun_ns < load->settings->seconds * NS_PER_SECOND) {
-        if (load->settings->rate)
-            pause_pace(&due_ns, NS_PER_SECOND / load->settings->rate);
+    while (held && (settings->commits == 0 || number < settings->commits) &&
+           clock_monotonic_ns() - begun_ns < settings->seconds * NS_PER_SECOND) {
+        if (settings->rate)
+            pause_pace(&due_ns, NS_PER_SECOND / settings->rate);
         held = commit_one(load, ++number, err);
     }
     load->took_ms = (clock_monotonic_ns() - begun_ns) / NS_PER_MS;

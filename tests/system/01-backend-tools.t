@@ -139,6 +139,16 @@ def commits_are_timed_in_both_journal_modes(scene):
 
 
 @test
+def a_commit_load_ends_after_so_many_commits_or_so_long(scene):
+    data = scene.folder("data")
+    scene.tool("generate", "--data", data, "--bytes", "1MiB")
+    told = scene.tool("commit-load", "--data", data, "--rate", "max", "--seconds", "60", "--commits", "7", "--wal")
+    assert told["commits"] == 7, told
+    told = scene.tool("commit-load", "--data", data, "--rate", "50", "--seconds", "1", "--commits", "1000")
+    assert 25 <= told["commits"] <= 51, told
+
+
+@test
 def a_commit_load_dies_of_a_lock_as_the_backend_does(scene):
     data = scene.folder("data")
     scene.tool("generate", "--data", data, "--bytes", "1MiB")
