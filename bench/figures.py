@@ -15,6 +15,7 @@ sys.path.insert(0, HERE)
 from lib.harness import *
 from lib.s3servers import FaultS3, round_trips
 from measure import Run, load, machine, median, memory_kb, spread
+import deltas
 import proxy
 
 BYTES = os.environ.get("BENCH_BYTES", "1GiB")
@@ -252,7 +253,8 @@ def trips(_sample, report):
         report.add("… ms until the backend is launched", spread([ms for ms, _ in runs]), "%d trips alone: %d" % (due, 50 * due))
 
 
-FIGURES = {"restore": restore, "base": base, "memory": memory, "start": start, "trips": trips, "proxy": proxy.measure}
+FIGURES = {"restore": restore, "base": base, "memory": memory, "start": start, "trips": trips, "proxy": proxy.measure,
+           "deltas": deltas.deltas, "lost": deltas.lost, "idle": deltas.idle, "replay": deltas.replay}
 
 
 def run(names):

@@ -4,6 +4,7 @@ import os
 import platform
 import statistics
 import subprocess
+import threading
 import time
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -25,6 +26,30 @@ class Run:
         assert process.returncode == 0, "%s: %s" % (command, errors.decode("utf-8", "replace")[-500:])
 
 
+class Watch:
+    """The largest size that a file is seen to have, looked at every 10 ms while this is entered."""
+
+    def __init__(self, path):
+        self.path, self.largest = path, 0
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def _look(self):
+        while not self._left.wait(0.01):
+            try:
+                self.largest = max(self.largest, os.path.getsize(self.path))
+            except FileNotFoundError:
+                pass
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception):
+        self._left.set()
+        self._thread.join()
+
+
 def median(values):
     return statistics.median(values)
 
@@ -32,6 +57,12 @@ def median(values):
 def spread(values):
     """For people: the median, and between what the rest lay."""
     return "%.3g (%.3g to %.3g)" % (median(values), min(values), max(values))
+
+
+def percentile(values, percent):
+    """The lowest that so many percent are not above."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
 def memory_kb(pid):
@@ -46,6 +77,15 @@ def cpu_s(pid):
     with open("/proc/%d/stat" % pid) as file:
         fields = file.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def cpu_exact_s(pid):
+    """The same to the nanosecond, for what uses next to nothing; a thread that ends takes its share with it."""
+    total_ns = 0
+    for thread in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/schedstat" % (pid, thread)) as file:
+            total_ns += int(file.read().split()[0])
+    return total_ns / 1e9
 
 
 def load():
