@@ -221,6 +221,7 @@ TEST(a_takeover_in_the_middle_of_a_base_ignores_what_nobody_announced)
     life_set_up(&first);
     life_set_up(&second);
     second.config.store = first.mem;
+    first.config.snapshot_interval_ms = 0;
     REQUIRE(life_begin(&first));
     engine_answered(first.engine);
     scratch_write(first.disk.fd, "text", "one");
