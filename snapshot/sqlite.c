@@ -140,6 +140,45 @@ bool sqlite_set_wal(struct sqlite *sqlite, bool *ret_is_wal, struct err *err)
     return true;
 }
 
+static int is_canceled(void *context)
+{
+    const atomic_bool *canceled = context;
+
+    return atomic_load(canceled);
+}
+
+/* Its reports have lines; an error is one. */
+static void join_lines(char *text)
+{
+    for (; *text; text++)
+        if (*text == '\n')
+            *text = ' ';
+}
+
+bool sqlite_check(struct sqlite *sqlite, const atomic_bool *canceled, struct err *err)
+{
+    enum { STEPS_BETWEEN_LOOKS = 1000 };
+    CLEANUP(freep) char *verdict = NULL;
+    int result;
+
+    if (canceled)
+        sqlite3_progress_handler(sqlite->connection, STEPS_BETWEEN_LOOKS, is_canceled,
+                                 (void *)(uintptr_t)canceled);
+    result = sqlite3_exec(sqlite->connection, "PRAGMA integrity_check(1)", keep_first_text, &verdict, NULL);
+    sqlite3_progress_handler(sqlite->connection, 0, NULL, NULL);
+    if (result == SQLITE_INTERRUPT)
+        return err_set(err, ERR_CANCELED, "the check was stopped");
+    if (result != SQLITE_OK) {
+        record(sqlite, result, "integrity_check", err);
+        return false;
+    }
+    if (verdict && strcmp(verdict, "ok") == 0)
+        return true;
+    if (verdict)
+        join_lines(verdict);
+    return err_set(err, ERR_CORRUPT, "integrity_check: %s", verdict ? verdict : "no answer");
+}
+
 static bool begin(struct sqlite *sqlite, const char *sql, struct err *err)
 {
     assert(sqlite3_get_autocommit(sqlite->connection));

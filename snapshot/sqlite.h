@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 struct sqlite;
@@ -50,6 +51,12 @@ enum sqlite_checkpoint {
  * or the write lock: the log could restart under it (the WAL-reset bug of SQLite before 3.51.3,
  * https://sqlite.org/wal.html#the_wal_reset_bug). */
 bool sqlite_checkpoint(struct sqlite *sqlite, enum sqlite_checkpoint mode, struct err *err) CHECKED;
+
+/* PRAGMA integrity_check: every page and cell, every index against its table. ERR_CORRUPT: the first thing
+ * that is wrong, in SQLite's words; also a schema that this SQLite can't read. ERR_CANCELED: *canceled (may
+ * be NULL) became true. ERR_SYSTEM: it can't be checked here (an index over a function of the application's
+ * own). For a database that nobody else uses. */
+bool sqlite_check(struct sqlite *sqlite, const atomic_bool *canceled, struct err *err) CHECKED;
 
 /* The locks of the wal-index that we take ourselves (https://sqlite.org/walformat.html#wal_locks). */
 enum sqlite_slot {

@@ -113,6 +113,55 @@ TEST(read_0_is_shared_and_keeps_the_log_from_being_copied)
     sqlite_close(other);
 }
 
+static bool check(const char *path, const atomic_bool *canceled, struct err *err)
+{
+    CLEANUP(sqlite_closep) struct sqlite *sqlite = NULL;
+
+    return sqlite_open(path, &sqlite, err) && sqlite_check(sqlite, canceled, err);
+}
+
+TEST(a_page_that_was_overwritten_fails_the_check_with_sqlites_reason)
+{
+    static const uint8_t noise[4096] = {0xa5, 0xa5};
+    const char *path = sample_path("db");
+    struct err err = {0};
+    int fd;
+
+    REQUIRE(writer_make(path, 20, NULL));
+    EXPECT_OK(check(path, NULL, &err), &err);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    REQUIRE(fd >= 0 && lseek(fd, 0, SEEK_END) > 8 * 4096);
+    REQUIRE(pwrite(fd, noise, sizeof(noise), 3 * 4096) == sizeof(noise));
+    close(fd);
+    EXPECT(!check(path, NULL, &err));
+    EXPECT_INT(err.code, ERR_CORRUPT);
+    EXPECT(strstr(err.text, "integrity_check") && !strchr(err.text, '\n'));
+}
+
+/* Its pages are sound one by one: a quick check would pass it. */
+TEST(an_index_that_does_not_agree_with_its_table_fails_the_check)
+{
+    struct err err = {0};
+
+    REQUIRE(writer_make(sample_path("db"), 1,
+                        "PRAGMA writable_schema=1; CREATE TABLE x(a,b); INSERT INTO x VALUES(1,2);"
+                        "CREATE INDEX i ON x(a);"
+                        "UPDATE sqlite_schema SET sql='CREATE INDEX i ON x(b)' WHERE name='i'"));
+    EXPECT(!check(sample_path("db"), NULL, &err));
+    EXPECT_INT(err.code, ERR_CORRUPT);
+    EXPECT(strstr(err.text, "index i") != NULL);
+}
+
+TEST(a_check_can_be_stopped)
+{
+    const atomic_bool canceled = true;
+    struct err err = {0};
+
+    REQUIRE(writer_make(sample_path("db"), 500, "PRAGMA synchronous=OFF"));
+    EXPECT(!check(sample_path("db"), &canceled, &err));
+    EXPECT_INT(err.code, ERR_CANCELED);
+}
+
 TEST(the_version_is_a_version)
 {
     EXPECT(strncmp(sqlite_version(), "3.", 2) == 0);
