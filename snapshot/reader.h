@@ -62,4 +62,25 @@ bool reader_verify(struct store *store, const struct reader_damage *damage,
                    const struct reader_progress *progress, const atomic_bool *canceled,
                    struct reader_result *ret_result, struct err *err) CHECKED;
 
+/* Where points are restored to be looked at, and who hears of what is wrong with them. */
+struct reader_trial {
+    const char *directory; /* each point gets a directory of its own below it, which is removed again */
+    const struct reader_damage *damage; /* key: that of an object, or the path of a database or file */
+};
+
+enum { READER_POINTS_MAX = 2 };
+
+struct reader_points {
+    struct reader_result list[READER_POINTS_MAX];
+    size_t count; /* what was restored, sound or not */
+};
+
+/* Restores the newest state, and the oldest that is left if it is another one, and looks at each: SQLite's
+ * integrity_check of every database (hashes prove only that the pages are those that were shipped), and that
+ * every file is there with its size. Does not stop at the first fault. ERR_CORRUPT at the end if one was
+ * reported; ERR_CONFIG: no room in trial->directory, or it can't be used. *ret_points is set after
+ * ERR_CORRUPT too. */
+bool reader_try(struct store *store, const struct reader_trial *trial, const struct reader_progress *progress,
+                const atomic_bool *canceled, struct reader_points *ret_points, struct err *err) CHECKED;
+
 #endif

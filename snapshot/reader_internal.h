@@ -1,4 +1,4 @@
-/* Between reader.c (the head, bases), reader_list.c, reader_restore.c and reader_verify.c. */
+/* Between reader.c (the head, bases), reader_list.c, reader_restore.c, reader_verify.c and reader_deep.c. */
 #ifndef SNAPSHOT_READER_INTERNAL_H
 #define SNAPSHOT_READER_INTERNAL_H
 
@@ -41,5 +41,26 @@ bool reader_load_manifest(struct store *store, const struct reader_base *base, s
  * be done after it. */
 bool reader_run(struct restore *restore, const struct reader_progress *progress, uint64_t done_before,
                 uint64_t more, struct err *err) CHECKED;
+
+/* A point like READER_LATEST: the record of the oldest base that is left. */
+#define READER_OLDEST UINT64_MAX
+
+/* How a copy is made. progress, canceled, begin and inspect may be NULL. */
+struct reader_copying {
+    uint64_t at; /* a record, READER_LATEST or READER_OLDEST */
+    const struct reader_progress *progress;
+    const atomic_bool *canceled;
+    /* Before anything is written; at least about so many bytes will be. false with *err ends the work. */
+    bool (*begin)(void *context, uint64_t bytes, struct err *err);
+    /* The state that the manifest says lies in the directory, and was not pruned meanwhile. */
+    bool (*inspect)(void *context, struct manifest *manifest, const struct reader_result *result,
+                    struct err *err);
+    void *context;
+};
+
+/* Restores into an empty directory, which is empty again after a failure. ERR_CORRUPT begins with the key of
+ * the object at fault. */
+bool reader_copy(struct store *store, int directory_fd, const struct reader_copying *how,
+                 struct reader_result *ret_result, struct err *err) CHECKED;
 
 #endif

@@ -27,6 +27,7 @@ enum { REPORT_EVERY_MS = 100 };
 struct plan {
     struct reader_head head;
     uint64_t through; /* the state at this record is wanted */
+    bool is_oldest;   /* that of the oldest base, wherever the walk finds it */
     struct reader_base base;
     bool has_base;
     bool restarts; /* the base record itself is where the state begins */
@@ -40,6 +41,8 @@ static bool take_base(void *context, const struct reader_base *base, struct err 
     bool restarts = (base->body.flags & BASE_RESTARTS) != 0;
 
     (void)err;
+    if (plan->is_oldest)
+        plan->through = base->header.position;
     if ((restarts ? base->header.position : base->body.position) > plan->through)
         return true;
     plan->base = *base;
@@ -50,14 +53,15 @@ static bool take_base(void *context, const struct reader_base *base, struct err 
     plan->base.body.pins_count = 0;
     plan->has_base = true;
     plan->restarts = restarts;
-    return false;
+    return plan->is_oldest;
 }
 
 static bool make_plan(struct store *store, uint64_t at, struct plan *plan, struct err *err)
 {
     if (!reader_find_head(store, &plan->head, err))
         return false;
-    plan->through = at == READER_LATEST ? plan->head.header.position : at;
+    plan->is_oldest = at == READER_OLDEST;
+    plan->through = at == READER_LATEST || plan->is_oldest ? plan->head.header.position : at;
     if (plan->through > plan->head.header.position)
         return err_set(err, ERR_CONFIG, "record %" PRIu64 " does not exist; the newest is %" PRIu64, at,
                        plan->head.header.position);
@@ -65,7 +69,7 @@ static bool make_plan(struct store *store, uint64_t at, struct plan *plan, struc
         return false;
     if (plan->has_base)
         return true;
-    if (at == READER_LATEST)
+    if (at == READER_LATEST || plan->is_oldest)
         return err_set(err, ERR_CONFIG,
                        "nothing can be restored yet: no base was announced in HOLDFAST_STORE");
     return err_set(err, ERR_CONFIG,
@@ -80,9 +84,7 @@ static bool make_plan(struct store *store, uint64_t at, struct plan *plan, struc
 struct copy {
     struct store *store;
     int directory_fd;
-    uint64_t at;
-    const struct reader_progress *progress;
-    const atomic_bool *canceled;
+    const struct reader_copying *how;
     struct plan plan;
     struct manifest manifest;
     struct chain *chain; /* NULL: the base is all */
@@ -91,8 +93,10 @@ struct copy {
 
 static void report(const struct copy *copy, uint64_t done, uint64_t total)
 {
-    if (copy->progress)
-        copy->progress->report(copy->progress->context, done, total);
+    const struct reader_progress *progress = copy->how->progress;
+
+    if (progress)
+        progress->report(progress->context, done, total);
 }
 
 bool reader_run(struct restore *restore, const struct reader_progress *progress, uint64_t done_before,
@@ -154,7 +158,7 @@ static bool replay_chain(struct copy *copy, struct replay *replay, struct err *e
             return false;
         if (end)
             return true;
-        if (copy->canceled && atomic_load(copy->canceled))
+        if (copy->how->canceled && atomic_load(copy->how->canceled))
             return err_set(err, ERR_CANCELED, "the restore was stopped");
         if (!replay_record(replay, &record, err))
             return false;
@@ -174,12 +178,12 @@ static bool write_base(struct copy *copy, struct place *place, struct restore **
 
     if (copy->chain)
         chain_progress(copy->chain, &done, &more);
-    if (!restore_open(copy->store, &copy->manifest, NULL, NULL, copy->canceled, ret_restore, err) ||
+    if (!restore_open(copy->store, &copy->manifest, NULL, NULL, copy->how->canceled, ret_restore, err) ||
         !restore_release(*ret_restore, place, err))
         return false;
     if (copy->chain)
         restore_expect_more(*ret_restore);
-    if (!reader_run(*ret_restore, copy->progress, 0, more, err))
+    if (!reader_run(*ret_restore, copy->how->progress, 0, more, err))
         return false;
     copy->result.objects += restore_objects(*ret_restore);
     copy->result.bytes = manifest_state_bytes(&copy->manifest);
@@ -194,7 +198,7 @@ static bool write_state(struct copy *copy, struct place *place, struct err *err)
                                    .manifest = &copy->manifest,
                                    .restarted = copy->plan.restarts ? copy->plan.base.header.position : 0,
                                    .place = place,
-                                   .canceled = copy->canceled};
+                                   .canceled = copy->how->canceled};
 
     if (!write_base(copy, place, &restore, err))
         return false;
@@ -231,25 +235,45 @@ static bool write_copy(struct copy *copy, struct err *err)
     return true;
 }
 
+static bool announce(const struct copy *copy, struct err *err)
+{
+    uint64_t done, records = 0;
+
+    if (!copy->how->begin)
+        return true;
+    if (copy->chain)
+        chain_progress(copy->chain, &done, &records);
+    return copy->how->begin(copy->how->context, manifest_state_bytes(&copy->manifest) + records, err);
+}
+
+/* Looks again; what no longer held is not worth an inspection. */
+static bool still_holds(struct copy *copy, bool *ret_holds, struct err *err)
+{
+    struct reader_head after;
+
+    if (!reader_find_head(copy->store, &after, err))
+        return false;
+    *ret_holds = after.header.horizon <= copy->plan.base.header.position;
+    return !*ret_holds || !copy->how->inspect ||
+           copy->how->inspect(copy->how->context, &copy->manifest, &copy->result, err);
+}
+
 /* One plan, carried out and looked at again. *ret_holds false: the owner pruned it meanwhile. */
 static bool restore_once(struct copy *copy, bool *ret_holds, struct err *err)
 {
     struct plan *plan = &copy->plan;
-    struct reader_head after;
     bool restored;
 
-    if (!make_plan(copy->store, copy->at, plan, err) ||
+    if (!make_plan(copy->store, copy->how->at, plan, err) ||
         !reader_load_manifest(copy->store, &plan->base, &copy->manifest, err))
         return false;
     copy->result.record = plan->restarts ? plan->base.header.position : copy->manifest.position;
     copy->result.time_ns = plan->restarts ? plan->base.header.time_ns : copy->manifest.time_ns;
-    restored = open_chain(copy, err) && write_copy(copy, err);
+    restored = open_chain(copy, err) && announce(copy, err) && write_copy(copy, err) &&
+               still_holds(copy, ret_holds, err);
     chain_free(MOVE(copy->chain));
     manifest_clear(&copy->manifest);
-    if (!restored || !reader_find_head(copy->store, &after, err))
-        return false;
-    *ret_holds = after.header.horizon <= plan->base.header.position;
-    return true;
+    return restored;
 }
 
 /* --- until a plan holds ------------------------------------------------------------------------------ */
@@ -286,21 +310,13 @@ static void empty_again(int directory_fd)
         place_free(place);
 }
 
-bool reader_restore(struct store *store, const char *directory, uint64_t at,
-                    const struct reader_progress *progress, const atomic_bool *canceled,
-                    struct reader_result *ret_result, struct err *err)
+bool reader_copy(struct store *store, int directory_fd, const struct reader_copying *how,
+                 struct reader_result *ret_result, struct err *err)
 {
-    CLEANUP(close_fdp) int directory_fd = -1;
     struct err before = {0};
 
-    if (!open_target(directory, &directory_fd, err))
-        return false;
     for (int plan = 0; plan < READER_PLANS_MAX; plan++) {
-        struct copy copy = {.store = store,
-                            .directory_fd = directory_fd,
-                            .at = at,
-                            .progress = progress,
-                            .canceled = canceled};
+        struct copy copy = {.store = store, .directory_fd = directory_fd, .how = how};
         struct err why = {0};
         bool holds = false;
         if (restore_once(&copy, &holds, &why) && holds) {
@@ -313,11 +329,24 @@ bool reader_restore(struct store *store, const char *directory, uint64_t at,
         /* A fault counts when a later plan meets the same one. */
         if (why.code != ERR_NONE && (why.code != ERR_CORRUPT || strcmp(why.text, before.text) == 0)) {
             *err = why;
-            return err_wrap(err, "restore to %s", directory);
+            return false;
         }
         before = why;
     }
     return err_set(
         err, ERR_TRANSIENT,
         "the owner prunes faster than this can be restored; try again, or raise HOLDFAST_RETENTION");
+}
+
+bool reader_restore(struct store *store, const char *directory, uint64_t at,
+                    const struct reader_progress *progress, const atomic_bool *canceled,
+                    struct reader_result *ret_result, struct err *err)
+{
+    CLEANUP(close_fdp) int directory_fd = -1;
+    struct reader_copying how = {.at = at, .progress = progress, .canceled = canceled};
+
+    if (!open_target(directory, &directory_fd, err))
+        return false;
+    return reader_copy(store, directory_fd, &how, ret_result, err) ||
+           err_wrap(err, "restore to %s", directory);
 }
