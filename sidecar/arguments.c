@@ -18,6 +18,8 @@ static const struct option {
     {"at", "TIME|RECORD", offsetof(struct arguments, at),
      "the last point at or before that time (2026-11-21T10:00:00Z), or that record; the newest if not given"},
     {"dry-run", NULL, offsetof(struct arguments, dry_run), "only say what would be deleted"},
+    {"deep", NULL, offsetof(struct arguments, deep),
+     "also restore the newest and the oldest point below $TMPDIR (or /tmp) and check every database"},
     {"json", NULL, offsetof(struct arguments, json), "print one JSON object"},
     {"markdown", NULL, offsetof(struct arguments, markdown), "print the table of README.md"},
     {"help", NULL, offsetof(struct arguments, help), "print this"},
@@ -26,7 +28,7 @@ static const struct option {
 enum { OPTIONS_COUNT = sizeof(options) / sizeof(options[0]) };
 
 /* Known, and coming: said in so many words rather than called unknown. */
-static const char later_options[] = " pin follow deep ";
+static const char later_options[] = " pin follow ";
 
 static bool is_listed(const char *list, const char *name, size_t size)
 {

@@ -10,6 +10,7 @@ struct arguments {
     const char *at;
     bool json;
     bool dry_run;
+    bool deep;
     bool markdown;
     bool help;
     char *const *rest; /* what follows the options, NULL-terminated */

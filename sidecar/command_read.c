@@ -1,40 +1,21 @@
-/* list, restore, verify: reading a store that somebody else may own at this moment. All three open it the
- * same way, with the retry that `run` gives its own requests at start, and can be interrupted. */
-#include "sidecar/commands.h"
+#include "sidecar/command_read.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "sidecar/job.h"
 #include "sidecar/lifecycle.h"
-#include "sidecar/progress.h"
-#include "snapshot/reader.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-enum { OUTPUT_MAX = 256 << 20 };
-
-/* What one of the three works with. */
-struct reading {
-    const struct invocation *invocation;
-    struct store *store;
-    atomic_bool canceled;
-    struct progress progress;
-    struct reader_result result;
-    struct buf output;
-    size_t entries; /* in output so far */
-};
-
-static void report_progress(void *context, uint64_t bytes_done, uint64_t bytes_total)
+void reading_report(void *context, uint64_t bytes_done, uint64_t bytes_total)
 {
     struct reading *reading = context;
 
     progress_report(&reading->progress, bytes_done, bytes_total);
 }
 
-/* Opens the store, does the work, and gives the exit code; what was collected is printed even when it failed.
- */
-static int read_store(struct reading *reading, bool (*work)(void *context, struct err *err), const char *verb)
+int reading_execute(struct reading *reading, bool (*work)(void *context, struct err *err), const char *verb)
 {
     const struct config *config = reading->invocation->config;
     CLEANUP(store_freep) struct store *plain = NULL;
@@ -99,8 +80,8 @@ static bool list_points(void *context, struct err *err)
 
 int command_list(const struct invocation *invocation)
 {
-    struct reading reading = {.invocation = invocation, .output = BUF_INIT(OUTPUT_MAX)};
-    int code = read_store(&reading, list_points, "listing");
+    struct reading reading = {.invocation = invocation, .output = BUF_INIT(READING_OUTPUT_MAX)};
+    int code = reading_execute(&reading, list_points, "listing");
 
     buf_clear(&reading.output);
     return code;
@@ -138,9 +119,8 @@ static bool find_target(struct reading *reading, uint64_t *ret_record, struct er
     return true;
 }
 
-static void add_result(struct reading *reading, const char *directory)
+void reading_add_result(struct reading *reading, const struct reader_result *result)
 {
-    const struct reader_result *result = &reading->result;
     char time[CLOCK_TEXT_SIZE];
 
     clock_format(result->time_ns, time);
@@ -149,15 +129,10 @@ static void add_result(struct reading *reading, const char *directory)
                result->record, time, result->databases, result->files);
     buf_printf(&reading->output, ",\"bytes\":%" PRIu64 ",\"objects\":%" PRIu64, result->bytes,
                result->objects);
-    if (directory) {
-        buf_add_text(&reading->output, ",\"directory\":");
-        buf_add_json(&reading->output, directory);
-    }
 }
 
-static void tell_result(const struct reading *reading, const char *verb)
+void reading_tell(const struct reader_result *result, const char *verb)
 {
-    const struct reader_result *result = &reading->result;
     char time[CLOCK_TEXT_SIZE], size[16];
 
     clock_format(result->time_ns, time);
@@ -170,16 +145,18 @@ static bool restore_copy(void *context, struct err *err)
 {
     struct reading *reading = context;
     const struct arguments *arguments = reading->invocation->arguments;
-    struct reader_progress progress = {report_progress, reading};
+    struct reader_progress progress = {reading_report, reading};
     uint64_t record = 0;
 
     if (!find_target(reading, &record, err) ||
         !reader_restore(reading->store, arguments->to, record, &progress, &reading->canceled,
                         &reading->result, err))
         return false;
-    tell_result(reading, "restored");
+    reading_tell(&reading->result, "restored");
     if (arguments->json) {
-        add_result(reading, arguments->to);
+        reading_add_result(reading, &reading->result);
+        buf_add_text(&reading->output, ",\"directory\":");
+        buf_add_json(&reading->output, arguments->to);
         buf_add_text(&reading->output, "}\n");
     }
     return true;
@@ -187,62 +164,14 @@ static bool restore_copy(void *context, struct err *err)
 
 int command_restore(const struct invocation *invocation)
 {
-    struct reading reading = {.invocation = invocation, .output = BUF_INIT(OUTPUT_MAX)};
+    struct reading reading = {.invocation = invocation, .output = BUF_INIT(READING_OUTPUT_MAX)};
     int code;
 
     if (!invocation->arguments->to) {
         log_error("restore wants to know where: --to DIR, a directory that is empty or not there yet");
         return EXIT_CONFIG;
     }
-    code = read_store(&reading, restore_copy, "restoring");
-    buf_clear(&reading.output);
-    return code;
-}
-
-static void add_damage(void *context, const char *key, const char *reason)
-{
-    struct reading *reading = context;
-
-    log_error("%s is damaged: %s", key, reason);
-    if (reading->invocation->arguments->json) {
-        buf_add_text(&reading->output, reading->entries > 0 ? ",{\"key\":" : "{\"key\":");
-        buf_add_json(&reading->output, key);
-        buf_add_text(&reading->output, ",\"reason\":");
-        buf_add_json(&reading->output, reason);
-        buf_add_text(&reading->output, "}");
-    }
-    reading->entries++;
-}
-
-static bool verify_store(void *context, struct err *err)
-{
-    struct reading *reading = context;
-    struct reader_progress progress = {report_progress, reading};
-    struct reader_damage damage = {add_damage, reading};
-    bool json = reading->invocation->arguments->json, sound;
-
-    buf_add_text(&reading->output, json ? "{\"damaged\":[" : "");
-    sound = reader_verify(reading->store, &damage, &progress, &reading->canceled, &reading->result, err);
-    if (!sound && err->code != ERR_CORRUPT) {
-        buf_reset(&reading->output);
-        return false;
-    }
-    if (sound)
-        tell_result(reading, "verified");
-    if (json)
-        buf_printf(&reading->output, "],\"sound\":%s,\"result\":", sound ? "true" : "false");
-    if (json) {
-        add_result(reading, NULL);
-        buf_add_text(&reading->output, "}}\n");
-    }
-    return sound;
-}
-
-int command_verify(const struct invocation *invocation)
-{
-    struct reading reading = {.invocation = invocation, .output = BUF_INIT(OUTPUT_MAX)};
-    int code = read_store(&reading, verify_store, "verifying");
-
+    code = reading_execute(&reading, restore_copy, "restoring");
     buf_clear(&reading.output);
     return code;
 }

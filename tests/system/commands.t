@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import signal
+import sqlite3
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -110,6 +111,45 @@ def verify_names_each_damaged_object(scene):
     verdict = printed(deployment.command("verify", "--json"), 65)
     assert verdict["sound"] is False and {damage["key"] for damage in verdict["damaged"]} == set(keys)
     assert all(damage["reason"] for damage in verdict["damaged"])
+
+
+@test
+def a_deep_verification_restores_two_points_and_leaves_nothing(scene):
+    deployment, oracle = shipped(scene)
+    holdfast = deployment.start()
+    oracle.write(holdfast.port)
+    assert holdfast.stop() == 0
+    room = {"TMPDIR": scene.folder("room")}
+    verdict = printed(deployment.command("verify", "--deep", "--json", environment=room))
+    assert verdict["deep"] is True and verdict["sound"] is True and verdict["damaged"] == []
+    newest, oldest = verdict["points"]
+    assert newest["record"] > oldest["record"] and newest["databases"] == 1 and newest["bytes"] > 300000
+    process = deployment.command("verify", "--deep", environment=room)
+    assert output(process) == "" and process.log.find("restored and checked up to record %d" % newest["record"])
+    assert os.listdir(room["TMPDIR"]) == []
+    assert "deep" not in printed(deployment.command("verify", "--json"))
+    process = deployment.command("verify", "--deep", "--json", environment={"TMPDIR": "/nowhere"})
+    assert output(process, 64) == "" and process.log.find("set TMPDIR")
+
+
+@test
+def a_deep_verification_finds_a_database_that_was_malformed_when_it_was_shipped(scene):
+    deployment = scene.deployment()
+    path = os.path.join(deployment.data, "other.sqlite3")
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE t (a)")
+        database.executemany("INSERT INTO t VALUES (?)", [(os.urandom(1000),) for _ in range(20)])
+    database.close()
+    with open(path, "r+b") as file:
+        file.seek(2 * 4096)
+        file.write(b"\xa5" * 4096)
+    holdfast = deployment.start()
+    Oracle().write(holdfast.port)
+    assert holdfast.stop() == 0
+    assert printed(deployment.command("verify", "--json"))["sound"] is True
+    verdict = printed(deployment.command("verify", "--deep", "--json"), 65)
+    assert verdict["sound"] is False and {damage["key"] for damage in verdict["damaged"]} == {"other.sqlite3"}
+    assert all("integrity_check" in damage["reason"] for damage in verdict["damaged"])
 
 
 @test
