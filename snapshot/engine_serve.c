@@ -33,6 +33,7 @@ struct pace {
     uint64_t moved_ms; /* when the position was last seen to move */
     uint64_t last_position;
     uint64_t scanned_ms;
+    bool rests;   /* what work had taken was given back */
     bool blind;   /* the last look failed */
     bool prunes;  /* there may be something to prune */
     bool drained; /* the drain record is out, or was given up */
@@ -172,6 +173,18 @@ static void look(struct engine *engine, struct pace *pace)
     pace->last_position = position;
 }
 
+/* An idle holdfast is small. */
+static void rest(struct engine *engine, struct pace *pace)
+{
+    bool rests = clock_monotonic_ms() - pace->moved_ms >= BUSY_FOR_MS;
+
+    if (rests && !pace->rests) {
+        outbox_rest(engine->shipper.outbox);
+        memory_release();
+    }
+    pace->rests = rests;
+}
+
 static uint64_t tick_ms(struct engine *engine, const struct pace *pace, bool wants_to_ship, bool draining)
 {
     uint64_t now_ms = clock_monotonic_ms();
@@ -226,6 +239,7 @@ static bool serve_once(struct engine *engine, struct pace *pace, bool *ret_over,
         engine_set_phase(engine, ENGINE_SERVING);
     if (pace->prunes && orders.answered && !orders.drain)
         shipper_prune(&engine->shipper, &pace->prunes);
+    rest(engine, pace);
     wait_for_work(engine, pace, tick_ms(engine, pace, wants_to_ship, orders.drain));
     return true;
 }

@@ -28,7 +28,7 @@ struct outbox_source {
 
 struct outbox {
     struct spool *spool;
-    struct codec *codec;
+    struct codec *codec; /* NULL while nothing is encoded */
     struct buf frame;
     struct buf section;
     uint64_t whole; /* below it lie whole commits */
@@ -43,7 +43,6 @@ bool outbox_open(int directory_fd, uint64_t size_max, struct outbox **ret_outbox
 
     outbox->frame = (struct buf)BUF_INIT(DELTA_FRAME_MAX);
     outbox->section = (struct buf)BUF_INIT(SECTION_SIZE_MAX);
-    outbox->codec = codec_new();
     if (!spool_open(directory_fd, size_max, &outbox->spool, err)) {
         outbox_free(outbox);
         return false;
@@ -87,6 +86,8 @@ static bool encode_run(struct outbox_source *source, const struct database_run *
         .pages = run->pages,
     };
 
+    if (!outbox->codec)
+        outbox->codec = codec_new();
     if (!delta_encode(outbox->codec, run->images, (size_t)run->count * run->page_size, previous,
                       &outbox->frame, err))
         return false;
@@ -201,6 +202,13 @@ bool outbox_read(struct outbox *outbox, uint64_t *offset, struct buf *section, s
     }
     *offset += size;
     return true;
+}
+
+void outbox_rest(struct outbox *outbox)
+{
+    codec_free(MOVE(outbox->codec));
+    buf_clear(&outbox->frame);
+    buf_clear(&outbox->section);
 }
 
 void outbox_release(struct outbox *outbox, uint64_t end)

@@ -35,6 +35,10 @@ uint64_t outbox_commits(const struct outbox *outbox);
 /* The section at *offset, appended to *section, and the offset of the next. ERR_CORRUPT, ERR_SYSTEM: what
  * waited is lost (the disk), only a new base helps. */
 bool outbox_read(struct outbox *outbox, uint64_t *offset, struct buf *section, struct err *err) CHECKED;
+/* Gives back the memory that encoding has taken, some MB after large commits; the next commit takes it again.
+ */
+void outbox_rest(struct outbox *outbox);
+
 /* A confirmed record holds all below `end`. */
 void outbox_release(struct outbox *outbox, uint64_t end);
 
