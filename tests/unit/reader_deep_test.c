@@ -66,10 +66,30 @@ static bool try_all(struct store *store, struct trial *trial)
     return sound;
 }
 
+static bool keep_last(void *context, const struct reader_point *point)
+{
+    *(uint64_t *)context = point->record;
+    return true;
+}
+
+static void expect_same_as_restore(struct store *store, uint64_t at, const struct reader_result *tried)
+{
+    CLEANUP(scratch_closep) struct scratch copy;
+    struct reader_result restored = {0};
+    struct err err = {0};
+
+    scratch_open(&copy);
+    EXPECT_OK(reader_restore(store, copy.path, at, NULL, NULL, &restored, &err), &err);
+    EXPECT_INT(tried->record, restored.record);
+    EXPECT_INT(tried->bytes, restored.bytes);
+}
+
 TEST(the_newest_and_the_oldest_point_of_a_sound_store_are_restored_and_removed)
 {
     struct life life;
     struct trial trial;
+    struct err err = {0};
+    uint64_t oldest = 0;
 
     life_set_up(&life);
     REQUIRE(reading_fill(&life));
@@ -78,7 +98,9 @@ TEST(the_newest_and_the_oldest_point_of_a_sound_store_are_restored_and_removed)
     REQUIRE(trial.points.count == 2);
     EXPECT(trial.points.list[0].record > trial.points.list[1].record);
     EXPECT_INT(trial.points.list[0].databases, 1);
-    EXPECT(trial.points.list[0].bytes > trial.points.list[1].bytes);
+    expect_same_as_restore(life.mem, READER_LATEST, &trial.points.list[0]);
+    REQUIRE_OK(reader_list(life.mem, keep_last, &oldest, &err), &err);
+    expect_same_as_restore(life.mem, oldest, &trial.points.list[1]);
     life_tear_down(&life);
 }
 
