@@ -15,8 +15,9 @@
 enum {
     FETCHERS = 8,
     FRAME_ROOMS = 3, /* decoding is work for processors, of which there are few */
-    /* Of 64 MiB that a restore may take; the rest is the rooms, the program, stacks and zstd's tables. */
-    BUDGET_BYTES = 28 << 20,
+    /* Of 64 MiB that a restore may take; the rest is the rooms, the records that wait (chain.c), the program,
+     * stacks and zstd's tables. */
+    BUDGET_BYTES = 24 << 20,
 };
 
 static int compare_inline(const void *left, const void *right, void *context)
