@@ -151,7 +151,12 @@ bool retain_announces(const struct retain *retain, uint64_t position, const stru
 
 uint64_t retain_last_but_one(const struct retain *retain)
 {
+    uint64_t newest, before;
+
     if (retain->count == 0)
         return 0;
-    return base_at(retain, retain->count > 1 ? retain->count - 2 : 0)->record;
+    newest = base_at(retain, retain->count - 1)->record;
+    before = retain->count > 1 ? base_at(retain, retain->count - 2)->record : 0;
+    /* Below the horizon an owner may have begun to prune: not all that follows such a base is there. */
+    return before > 0 && before >= retain->horizon ? before : newest;
 }

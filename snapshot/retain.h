@@ -48,7 +48,7 @@ void retain_add(struct retain *retain, const struct retain_base *base, uint64_t 
 bool retain_announces(const struct retain *retain, uint64_t position, const struct id *owner,
                       const uint64_t *n);
 
-/* The base record before the newest one, or the newest if no other is left; 0: there is none. */
+/* The base record before the newest one, or the newest if the horizon has left no other; 0: there is none. */
 uint64_t retain_last_but_one(const struct retain *retain);
 
 #endif
