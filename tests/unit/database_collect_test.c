@@ -16,9 +16,9 @@ static atomic_bool never;
 
 /* 0 is as fast as it can. With ThreadSanitizer the oracle would never come up with that. */
 #ifdef __SANITIZE_THREAD__
-enum { HIGH_RATE = 100, FULL_RATE = 100 };
+enum { PAGES_RATE = 30, HIGH_RATE = 100, FULL_RATE = 100 };
 #else
-enum { HIGH_RATE = 500, FULL_RATE = 0 };
+enum { PAGES_RATE = 300, HIGH_RATE = 500, FULL_RATE = 0 };
 #endif
 
 struct story {
@@ -127,7 +127,7 @@ static void follow_page_size(unsigned page_size)
 
     (void)snprintf(sql, sizeof(sql), "PRAGMA page_size=%u", page_size);
     REQUIRE(writer_make(sample_path("db"), 1, sql));
-    REQUIRE(begin(&story, 300, 20000));
+    REQUIRE(begin(&story, PAGES_RATE, 20000));
     EXPECT_INT(story.oracle.page_size, page_size);
     for (unsigned round = 0; round < 3; round++) {
         REQUIRE_OK(follow(&story, 40), &story.scene.err);
