@@ -16,8 +16,10 @@ static atomic_bool never;
 
 /* Commits a second; 0 is as fast as it can. The oracle checks and copies every page, so it must be left the
  * time for that: what it falls behind is a log that grows, and with a sanitizer it would never come up. */
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_THREAD__)
 enum { PAGES_RATE = 30, LARGE_RATE = 30, HIGH_RATE = 100, FULL_RATE = 100 };
+#elif defined(__SANITIZE_ADDRESS__)
+enum { PAGES_RATE = 100, LARGE_RATE = 60, HIGH_RATE = 300, FULL_RATE = 500 };
 #else
 enum { PAGES_RATE = 200, LARGE_RATE = 150, HIGH_RATE = 500, FULL_RATE = 0 };
 #endif
