@@ -1,11 +1,10 @@
 #include "snapshot/base_previous.h"
 
 #include "snapshot/data_body.h"
+#include "snapshot/part.h"
 
 #include <assert.h>
 #include <string.h>
-
-enum { PART_HEADER_BYTES = 16 };
 
 void base_previous_open(struct base_previous *previous, const struct base_request *request,
                         struct codec *codec)

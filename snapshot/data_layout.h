@@ -3,12 +3,13 @@
 #define SNAPSHOT_DATA_LAYOUT_H
 
 #include "snapshot/data_body.h"
+#include "snapshot/part.h"
 
 enum {
     SECTION_HEADER_SIZE = 16, /* type, flags, zero, length */
     SECTION_LENGTH_AT = 8,
     BULK_CONTENT_SIZE = 8 + 8 + DIGEST_SIZE,
-    BULK_OFFSET_MIN = 16, /* the header of a part */
+    BULK_OFFSET_MIN = PART_HEADER_BYTES,
     DROPPED_SIZE = 8 + DIGEST_SIZE,
     INLINE_FRAME_MAX = 33 << 10, /* of 32 KiB; zstd's worst case is less */
     WHERE_HERE = 0,

@@ -1,15 +1,12 @@
 #include "snapshot/data_record.h"
 
 #include "snapshot/data_body.h"
+#include "snapshot/part.h"
 
 #include <assert.h>
 #include <string.h>
 
-enum {
-    INLINE_MAX = 8 << 20, /* above it the deltas go into parts (docs/FORMAT.md) */
-    PART_CLOSED_AT = 4 << 20,
-    PART_HEADER_SIZE = 16,
-};
+enum { INLINE_MAX = 8 << 20 }; /* above it the deltas go into parts (docs/FORMAT.md) */
 
 struct builder {
     const struct data_record_request *request;
@@ -45,35 +42,21 @@ static bool find_update(struct builder *builder, const struct data_run *run, str
     return true;
 }
 
-static void begin_part(struct builder *builder)
-{
-    static const char magic[8] = "HFPART01";
-
-    buf_reset(&builder->part);
-    buf_add(&builder->part, magic, sizeof(magic));
-    wire_add_u32(&builder->part, 0); /* frames, when they are counted */
-    wire_add_u32(&builder->part, 0);
-    builder->part_frames = 0;
-}
-
 static bool upload_part(struct builder *builder, struct err *err)
 {
     const struct data_record_request *request = builder->request;
-    uint64_t n = atomic_fetch_add(request->next_n, 1);
-    struct key key = key_part(request->position, request->owner, n);
-    struct buf *part = &builder->part;
+    struct part_owner owner = {request->store, request->position, request->owner, request->next_n};
     struct digest hash;
+    uint64_t n = 0;
 
     if (builder->part_frames == 0)
         return true;
-    for (int byte = 0; byte < 4; byte++)
-        part->bytes[8 + byte] = (uint8_t)(builder->part_frames >> (8 * byte));
-    hash = digest_of(part->bytes, part->size);
-    if (!store_put(request->store, key.text, part->bytes, part->size, err))
-        return err_wrap(err, "upload %s", key.text);
-    data_add_bulk(&builder->bulks, n, part->size, &hash);
+    if (!part_upload(&owner, &builder->part, builder->part_frames, &n, &hash, err))
+        return false;
+    data_add_bulk(&builder->bulks, n, builder->part.size, &hash);
     builder->parts++;
-    begin_part(builder);
+    buf_reset(&builder->part);
+    builder->part_frames = 0;
     return true;
 }
 
@@ -82,6 +65,8 @@ static bool move_to_part(struct builder *builder, const struct data_run *run, st
 {
     struct data_run moved = *run;
 
+    if (builder->part_frames == 0)
+        part_begin(&builder->part);
     moved.frame = NULL;
     moved.frame_size = 0;
     moved.bulk_section = builder->parts;
@@ -90,7 +75,7 @@ static bool move_to_part(struct builder *builder, const struct data_run *run, st
     buf_add(&builder->part, run->frame, run->frame_size);
     builder->part_frames++;
     data_add_run(&builder->runs, &moved);
-    return builder->part.size < PART_CLOSED_AT || upload_part(builder, err);
+    return builder->part.size < PART_TARGET_BYTES || upload_part(builder, err);
 }
 
 static bool add_section(struct builder *builder, const struct buf *section, struct err *err)
@@ -157,7 +142,6 @@ bool data_record_build(const struct data_record_request *request, struct buf *bo
     bool built;
 
     assert(request->until >= outbox_begin(request->outbox));
-    begin_part(&builder);
     built = add_sections(&builder, err) && put_together(&builder, body, err);
     buf_clear(&builder.part);
     buf_clear(&builder.bulks);

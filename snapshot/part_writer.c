@@ -1,9 +1,11 @@
 #include "snapshot/part_writer.h"
 
+#include "snapshot/part.h"
+
 #include <assert.h>
 #include <string.h>
 
-enum { PART_HEADER_BYTES = 16, LEVEL = 3 };
+enum { LEVEL = 3 };
 
 void part_list_clear(struct part_list *list)
 {
@@ -43,13 +45,6 @@ void part_writer_close(struct part_writer *writer)
     buf_clear(&writer->object);
 }
 
-static void begin_part(struct part_writer *writer)
-{
-    buf_add_text(&writer->object, "HFPART01");
-    wire_add_u32(&writer->object, 0); /* the count of frames, filled in when the part is closed */
-    wire_add_u32(&writer->object, 0);
-}
-
 static void note_frame(struct part_list *list, size_t stored, size_t raw)
 {
     list->frames = xrealloc(list->frames, (list->frames_count + 1) * sizeof(list->frames[0]));
@@ -60,19 +55,16 @@ static bool close_part(struct part_writer *writer, struct err *err)
 {
     const struct base_request *request = writer->request;
     struct part_list *list = writer->list;
+    struct part_owner owner = {request->store, request->log->newest.position, request->owner,
+                               request->next_n};
     struct manifest_part part = {
-        .n = atomic_fetch_add(request->next_n, 1),
         .bytes = writer->object.size,
         .first_frame = (uint32_t)list->frames_count - writer->frames,
         .frames = writer->frames,
     };
-    struct key key = key_part(request->log->newest.position, request->owner, part.n);
 
-    for (int byte = 0; byte < 4; byte++)
-        writer->object.bytes[8 + byte] = (uint8_t)(writer->frames >> (8 * byte));
-    part.hash = digest_of(writer->object.bytes, writer->object.size);
-    if (!store_put(request->store, key.text, writer->object.bytes, writer->object.size, err))
-        return err_wrap(err, "upload %s", key.text);
+    if (!part_upload(&owner, &writer->object, writer->frames, &part.n, &part.hash, err))
+        return false;
     list->parts = xrealloc(list->parts, (list->parts_count + 1) * sizeof(list->parts[0]));
     list->parts[list->parts_count++] = part;
     buf_reset(&writer->object);
@@ -88,7 +80,7 @@ bool part_writer_add(struct part_writer *writer, const void *raw, size_t raw_siz
     if (writer->request->canceled && atomic_load(writer->request->canceled))
         return err_set(err, ERR_CANCELED, "the snapshot was stopped");
     if (writer->frames == 0)
-        begin_part(writer);
+        part_begin(&writer->object);
     before = writer->object.size;
     if (!codec_compress(writer->codec, LEVEL, raw, raw_size, &writer->object, err))
         return false;

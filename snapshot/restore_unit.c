@@ -4,6 +4,7 @@
 
 #include "snapshot/blob.h"
 #include "snapshot/pagehash.h"
+#include "snapshot/part.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -111,15 +112,11 @@ static bool write_pages(struct restore *restore, size_t index, uint32_t frame, c
 
 static bool check_part(const struct manifest_part *part, const struct buf *object, struct err *err)
 {
-    static const char magic[8] = "HFPART01";
     struct digest hash = digest_of(object->bytes, object->size);
-    struct wire_reader reader;
 
     if (object->size != part->bytes || memcmp(hash.bytes, part->hash.bytes, HASH_SIZE) != 0)
         return err_set(err, ERR_CORRUPT, "it is damaged: its hash is not the one in the manifest");
-    reader = wire_reader_of(object->bytes, object->size);
-    if (object->size < 16 || memcmp(wire_bytes(&reader, 8), magic, 8) != 0 ||
-        wire_u32(&reader) != part->frames)
+    if (!part_is_sound(object, part->frames))
         return err_set(err, ERR_CORRUPT, "it is not a part of a base");
     return true;
 }
@@ -148,7 +145,7 @@ static bool decode_part(struct restore *restore, const struct manifest_part *par
                         struct codec *codec, struct err *err)
 {
     struct frame_room *room = restore_take_room(restore);
-    bool decoded = decode_frames(restore, part, object->bytes + 16, room->raw, codec, err);
+    bool decoded = decode_frames(restore, part, object->bytes + PART_HEADER_BYTES, room->raw, codec, err);
 
     restore_give_room(restore, room);
     return decoded;
