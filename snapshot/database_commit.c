@@ -13,8 +13,6 @@
 
 #include <assert.h>
 
-enum { LOCK_BYTE = 1 << 30 }; /* https://sqlite.org/fileformat.html, 1.3 */
-
 /* Some pages of a commit, with both images in the collector's buffers. */
 struct run {
     size_t first; /* of the commit's changes */
@@ -111,7 +109,7 @@ static uint64_t hash_run(const struct collector *collector, const struct run *ru
 /* The pages that the commit has cut off leave the hash. */
 static bool hash_cut(struct collector *collector, uint32_t pages_after, uint64_t *ret_hash, struct err *err)
 {
-    uint32_t lock_page = LOCK_BYTE / collector->page_size + 1;
+    uint32_t lock_page = pagehash_lock_page(collector->page_size);
     uint64_t hash = 0;
 
     for (uint64_t page = (uint64_t)pages_after + 1; page <= collector->pages;) {
@@ -149,7 +147,7 @@ static bool hash_commit(struct collector *collector, const struct wal_commit *co
 /* SQLite writes every page by which the database grows, so what was never written is never asked for. */
 static bool has_all_new_pages(const struct collector *collector, const struct wal_commit *commit)
 {
-    uint32_t lock_page = LOCK_BYTE / collector->page_size + 1;
+    uint32_t lock_page = pagehash_lock_page(collector->page_size);
     size_t wanted, found = 0;
 
     if (commit->pages_after <= collector->pages)

@@ -1,6 +1,7 @@
 #include "snapshot/wal_reader.h"
 
 #include "base/fs.h"
+#include "snapshot/pagehash.h"
 
 #include <assert.h>
 #include <string.h>
@@ -8,7 +9,6 @@
 enum {
     WINDOW_MAX = 1 << 20, /* read at once */
     KEPT_MAX = 128 << 10, /* kept between two uses: more than most commits need */
-    LOCK_BYTE = 1 << 30,  /* SQLite stores nothing in its page: https://sqlite.org/fileformat.html, 1.3 */
     CHECKED_HEADER_BYTES = 8,
 };
 
@@ -130,7 +130,7 @@ static int by_page_and_frame(const void *one, const void *other)
  * have written pages that it cut off later. */
 static void settle_changes(struct wal_reader *reader, uint32_t pages_after)
 {
-    uint32_t lock_page = LOCK_BYTE / reader->page_size + 1;
+    uint32_t lock_page = pagehash_lock_page(reader->page_size);
     size_t kept = 0;
 
     qsort(reader->changes, reader->count, sizeof(*reader->changes), by_page_and_frame);
