@@ -11,7 +11,10 @@
 #include <assert.h>
 #include <string.h>
 
-enum { DURATIONS_BETWEEN = 10 }; /* of a base, from its end to the beginning of the next */
+enum {
+    DURATIONS_BETWEEN = 10, /* of a base, from its end to the beginning of the next */
+    MOVING_MAX = 5,         /* records in a row that wait for a file */
+};
 
 static void forget_database(void *context, const struct database *database)
 {
@@ -111,14 +114,43 @@ static void commit_data(struct shipper *shipper)
         state->databases[update->database].pages = update->pages;
         state->databases[update->database].rolling_hash = update->rolling_hash;
     }
-    if (shipment->has_tree) {
-        tree_free(state->tree);
-        state->tree = MOVE(shipment->tree);
-    }
     shipper->delta_bytes += shipment->outbox_end - outbox_begin(shipper->outbox);
     shipper->delta_commits += shipment->updates.commits;
     outbox_release(shipper->outbox, shipment->outbox_end);
     cuts_release(&shipper->cuts, shipment->outbox_end);
+}
+
+struct deletion_moment shipper_deletion_moment(struct shipper *shipper, uint64_t commits)
+{
+    struct deletion_moment moment = {
+        .now_ms = clock_monotonic_ms(),
+        .commits_frozen = commits,
+        .commits_seen = follower_commits(shipper->follower),
+    };
+
+    moment.databases = follower_databases(shipper->follower, &moment.databases_count);
+    return moment;
+}
+
+bool shipper_waits_for_files(struct shipper *shipper, bool moved)
+{
+    shipper->moving = moved ? shipper->moving + 1 : 0;
+    return shipper->moving > 0 && shipper->moving <= MOVING_MAX;
+}
+
+void shipper_settle(struct shipper *shipper)
+{
+    struct shipment *shipment = &shipper->shipment;
+    bool is_new = shipment->kind == SHIPMENT_BASE || shipment->tree;
+
+    if (shipment->tree) {
+        tree_free(shipper->previous.tree);
+        shipper->previous.tree = MOVE(shipment->tree);
+    }
+    if (is_new)
+        pending_settle(shipper->pending, shipper->previous.tree);
+    shipper->file_changes = shipment->file_changes;
+    atomic_store(&shipper->durable, shipment->position);
 }
 
 /* What the confirmed record holds is durable, and the newest state. */
@@ -133,10 +165,7 @@ static void commit_shipment(struct shipper *shipper)
         commit_base(shipper);
     else
         commit_data(shipper);
-    if (shipment->kind == SHIPMENT_BASE || shipment->has_tree)
-        pending_settle(shipper->pending, shipper->previous.tree);
-    shipper->file_changes = shipment->file_changes;
-    atomic_store(&shipper->durable, shipment->position);
+    shipper_settle(shipper);
     shipment->kind = SHIPMENT_NONE;
 }
 

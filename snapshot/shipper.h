@@ -32,8 +32,7 @@ struct shipment {
     struct retain_base base;
     uint64_t horizon;
     /* Data. */
-    bool has_tree;
-    struct tree *tree; /* of the files after it; without one they are as before */
+    struct tree *tree; /* of the files after it; NULL: they are as before */
     struct data_updates updates;
     uint64_t outbox_end;
 };
@@ -65,7 +64,7 @@ struct shipper {
     uint64_t file_changes; /* of the follower: those that previous.tree contains */
     struct deletions deletions;
     struct pending *pending; /* new files, until they are shipped */
-    unsigned moving;         /* bases in a row that met a file while it was rewritten */
+    unsigned moving;         /* records in a row that met a file while it was rewritten */
     bool warned_state;
     bool warned_prune;
 

@@ -15,7 +15,6 @@
 enum {
     FREEZE_MS = 10000,
     SETTLE_ATTEMPTS = 5,
-    MOVING_MAX = 5,
     DROPPED_MAX = 100000, /* in one record; what is above costs space and nothing else */
 };
 
@@ -74,6 +73,7 @@ static void freeze_base_record(struct shipper *shipper, struct base_result *resu
     shipper->state.sending.hash = shipper->log.flight_hash;
     manifest_clear(&shipper->shipment.manifest);
     shipper->shipment.manifest = result->manifest;
+    tree_free(MOVE(shipper->shipment.tree));
     shipper->shipment.position = position;
     shipper->shipment.kind = SHIPMENT_BASE;
 }
@@ -122,13 +122,8 @@ static bool take_state(struct shipper *shipper, struct tree **ret_tree, struct f
 
 void shipper_hold_deletions(struct shipper *shipper, struct tree *tree, uint64_t commits)
 {
-    struct deletion_moment moment = {
-        .now_ms = clock_monotonic_ms(),
-        .commits_frozen = commits,
-        .commits_seen = follower_commits(shipper->follower),
-    };
+    struct deletion_moment moment = shipper_deletion_moment(shipper, commits);
 
-    moment.databases = follower_databases(shipper->follower, &moment.databases_count);
     if (shipper->has_previous)
         deletions_hold(&shipper->deletions, shipper->previous.tree, tree, &moment);
 }
@@ -141,16 +136,6 @@ static void warn_of_lost(struct shipper *shipper, const struct base_result *resu
         return;
     err_prefix(&why, "%s was shipped and can't be read back", result->lost);
     shipper->warn(shipper->warn_context, why.text);
-}
-
-/* The position that is durable with this base. A file that was being rewritten went in as it was before, so
- * what had been seen of it is not; but one that never stands still can't hold up everything else for ever. */
-static uint64_t position_of(struct shipper *shipper, const struct base_result *result, uint64_t frozen)
-{
-    shipper->moving = result->moved ? shipper->moving + 1 : 0;
-    if (shipper->moving == 0 || shipper->moving > MOVING_MAX)
-        return frozen;
-    return atomic_load(&shipper->durable);
 }
 
 static void follow_all(struct shipper *shipper, const struct manifest *state)
@@ -214,7 +199,9 @@ bool shipper_cut_base(struct shipper *shipper, bool final, struct err *err)
     }
     warn_of_lost(shipper, &result);
     shipper->shipment.file_changes = file_changes;
-    freeze_base_record(shipper, &result, position_of(shipper, &result, frozen.position));
+    freeze_base_record(shipper, &result,
+                       shipper_waits_for_files(shipper, result.moved) ? atomic_load(&shipper->durable)
+                                                                      : frozen.position);
     follow_base(shipper);
     shipper->base_ended_ms = clock_monotonic_ms();
     shipper->base_duration_ms = shipper->base_ended_ms - begun_ms;

@@ -14,7 +14,7 @@
 #include <string.h>
 
 /* More than that goes into several records, if it can be cut. */
-enum { RECORD_WAITING_MAX = 32 << 20, MOVING_MAX = 5 };
+enum { RECORD_WAITING_MAX = 32 << 20 };
 
 bool shipper_look(struct shipper *shipper, struct err *err)
 {
@@ -112,11 +112,7 @@ static bool scan_files(struct shipper *shipper, struct tree **ret_tree, struct e
 static bool compare_files(struct shipper *shipper, const struct cut *cut, bool final, struct tree *now,
                           struct changes *ret_changes, struct err *err)
 {
-    struct deletion_moment moment = {
-        .now_ms = clock_monotonic_ms(),
-        .commits_frozen = cut->commits,
-        .commits_seen = follower_commits(shipper->follower),
-    };
+    struct deletion_moment moment = shipper_deletion_moment(shipper, cut->commits);
     struct changes_request request = {
         .store = shipper->store,
         .pool = shipper->pool,
@@ -127,29 +123,24 @@ static bool compare_files(struct shipper *shipper, const struct cut *cut, bool f
         .pending = shipper->pending,
         .deletions = &shipper->deletions,
         .moment = final ? NULL : &moment,
+        .databases = moment.databases,
+        .databases_count = moment.databases_count,
         .body_max = CHANGES_BODY_MAX,
     };
 
-    moment.databases = follower_databases(shipper->follower, &moment.databases_count);
-    request.databases = moment.databases;
-    request.databases_count = moment.databases_count;
     return changes_collect(&request, ret_changes, err);
 }
 
-/* What is durable with this record. A file that was being written stayed as it was before, so what has been
- * seen of it is not; but one that never stands still can't hold up everything else for ever. */
+/* What is durable with this record. */
 static void account_files(struct shipper *shipper, const struct cut *cut, uint64_t file_changes,
                           struct changes *changes)
 {
     struct shipment *shipment = &shipper->shipment;
-    bool waits = changes->failed[0] || (changes->left > 0 && ++shipper->moving <= MOVING_MAX);
+    bool waits = shipper_waits_for_files(shipper, changes->left > 0) || changes->failed[0];
 
-    if (changes->left == 0)
-        shipper->moving = 0;
     shipment->position = waits ? atomic_load(&shipper->durable) : cut->position;
     shipment->file_changes = waits ? shipper->file_changes : file_changes;
     shipment->tree = MOVE(changes->after);
-    shipment->has_tree = true;
 }
 
 static bool add_files(struct shipper *shipper, const struct cut *cut, bool final, struct changes *changes,
@@ -159,7 +150,6 @@ static bool add_files(struct shipper *shipper, const struct cut *cut, bool final
     struct tree *now = NULL;
     bool compared;
 
-    shipper->shipment.has_tree = false;
     shipper->shipment.position = cut->position;
     shipper->shipment.file_changes = file_changes;
     if (!final && file_changes == shipper->file_changes && shipper->deletions.count == 0)
@@ -173,22 +163,6 @@ static bool add_files(struct shipper *shipper, const struct cut *cut, bool final
     return compared;
 }
 
-/* What was seen came to nothing: a file that was made and removed again. */
-static void settle_without_record(struct shipper *shipper, const struct cut *cut)
-{
-    struct shipment *shipment = &shipper->shipment;
-    uint64_t end = cut->end;
-
-    if (shipment->has_tree) {
-        tree_free(shipper->previous.tree);
-        shipper->previous.tree = MOVE(shipment->tree);
-        pending_settle(shipper->pending, shipper->previous.tree);
-    }
-    shipper->file_changes = shipment->file_changes;
-    atomic_store(&shipper->durable, shipment->position);
-    cuts_release(&shipper->cuts, end);
-}
-
 static bool ship_cut(struct shipper *shipper, struct cut *cut, bool final, struct err *err)
 {
     CLEANUP(buf_clearp) struct buf body = BUF_INIT(RECORD_SIZE_MAX - 4096);
@@ -198,7 +172,9 @@ static bool ship_cut(struct shipper *shipper, struct cut *cut, bool final, struc
     if (!add_files(shipper, cut, final, &changes, err) || !build(shipper, cut, &changes.sections, &body, err))
         return false;
     if (body.size == 0) {
-        settle_without_record(shipper, cut);
+        /* What was seen came to nothing: a file that was made and removed again. */
+        shipper_settle(shipper);
+        cuts_release(&shipper->cuts, cut->end);
     } else {
         freeze_record(shipper, cut, &body);
         if (!shipper_send(shipper, err))
