@@ -6,7 +6,10 @@
 #include <string.h>
 #include <time.h>
 
-enum { PAUSE_SLICE_MS = 20 };
+enum {
+    PAUSE_SLICE_MS = 20,
+    TICK_MAX_MS = 20, /* of the clock that stamps files; 10 ms at 100 Hz is the longest of a kernel's */
+};
 
 static uint64_t read_clock_ns(clockid_t clock)
 {
@@ -54,6 +57,13 @@ bool clock_pause(uint64_t span_ms, const atomic_bool *canceled)
         slice = (struct timespec){.tv_nsec = (long)(slice_ms * NS_PER_MS)};
         (void)nanosleep(&slice, NULL);
     }
+}
+
+void clock_pass_stamp(int64_t stamp_ns)
+{
+    for (int waited_ms = 0; waited_ms < TICK_MAX_MS; waited_ms++)
+        if ((int64_t)clock_stamp_ns() > stamp_ns || !clock_pause(1, NULL))
+            return;
 }
 
 void clock_format(uint64_t unix_ns, char text[CLOCK_TEXT_SIZE])

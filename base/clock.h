@@ -20,6 +20,10 @@ uint64_t clock_unix_ns(void);
  * (clock_gettime(2), CLOCK_REALTIME_COARSE). */
 uint64_t clock_stamp_ns(void);
 
+/* Waits until what is written from now on to a file has another time than stamp_ns (of its ctime), so that
+ * what is read after that can't change and keep it. At most 20 ms, however the clock was set. Any thread. */
+void clock_pass_stamp(int64_t stamp_ns);
+
 /* Lets span_ms pass. False as soon as *canceled (NULL: nobody cancels) is seen to be true, which is looked at
  * first and then every 20 ms. For pauses that no event could end sooner; everything else waits for an event.
  */

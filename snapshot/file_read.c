@@ -4,7 +4,10 @@
  *
  * Times of files move in ticks of a few milliseconds. Of two writes within one tick the second can't be told
  * from the first by any of these, and a file read between them would look unchanged for ever. So one that was
- * written in the current tick is read in the next. */
+ * written in the current tick is read in the next.
+ *
+ * The scan before has found that it is no database. That holds for the file as the scan met it: one that has
+ * moved since is noted without its inode, so that the next scan looks into it again. */
 #include "snapshot/file_read.h"
 
 #include "base/clock.h"
@@ -16,7 +19,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { READ_ATTEMPTS = 3, TICK_MAX_MS = 20 };
+enum { READ_ATTEMPTS = 3 };
 
 static bool is_same(const struct stat *before, const struct stat *after)
 {
@@ -30,6 +33,15 @@ static int64_t ns_of(const struct timespec *time)
     return (int64_t)time->tv_sec * (int64_t)NS_PER_SECOND + time->tv_nsec;
 }
 
+/* The ctime doesn't count: a link of our own to a file that may vanish moves it. What had vanished by the
+ * scan (inode 0) is read by such a link. */
+static bool has_moved(const struct tree_entry *scanned, const struct stat *status)
+{
+    return scanned->inode != 0 &&
+           (scanned->inode != status->st_ino || scanned->size != (uint64_t)status->st_size ||
+            scanned->mtime_ns != ns_of(&status->st_mtim));
+}
+
 static void note_status(struct tree_entry *entry, const struct stat *status)
 {
     entry->size = (uint64_t)status->st_size;
@@ -39,14 +51,6 @@ static void note_status(struct tree_entry *entry, const struct stat *status)
     entry->mtime_ns = ns_of(&status->st_mtim);
     entry->ctime_ns = ns_of(&status->st_ctim);
     entry->inode = status->st_ino;
-}
-
-/* Until what is written from now on has another time. Not longer if the clock was set back. */
-static void await_tick(const struct stat *status)
-{
-    for (int waited_ms = 0; waited_ms < TICK_MAX_MS; waited_ms++)
-        if ((int64_t)clock_stamp_ns() > ns_of(&status->st_ctim) || !clock_pause(1, NULL))
-            return;
 }
 
 /* Opens and looks. READ_DONE: there is something to read. */
@@ -60,7 +64,7 @@ static bool open_file(const struct file_reading *reading, const struct file_at *
     if (reading->open(reading->context, file->index, file->path, &fd, &why)) {
         if (fstat(fd, status) != 0)
             return err_errno(err, "look at %s", file->path);
-        await_tick(status);
+        clock_pass_stamp(ns_of(&status->st_ctim));
         *ret_fd = MOVE_FD(fd);
         return true;
     }
@@ -79,6 +83,7 @@ static bool open_file(const struct file_reading *reading, const struct file_at *
 static bool look_again(const struct file_at *file, int fd, const struct stat *before,
                        enum read_outcome *ret_outcome, struct err *err)
 {
+    bool moved = has_moved(file->entry, before);
     struct stat after;
 
     if (fstat(fd, &after) != 0)
@@ -87,6 +92,8 @@ static bool look_again(const struct file_at *file, int fd, const struct stat *be
     if (!is_same(before, &after))
         return true;
     note_status(file->entry, &after);
+    if (moved)
+        file->entry->inode = 0;
     *ret_outcome = READ_DONE;
     return true;
 }

@@ -29,8 +29,9 @@ struct file_reading {
 struct file_at {
     size_t index; /* of the entry, for `open` */
     const char *path;
-    /* Takes what is found: size, mode, owner, times, inode. Untouched but for the size
-     * (of READ_OTHER_SIZE) if it was not read. */
+    /* As the scan met it; takes what is found: size, mode, owner, times, inode (0 if it has moved since
+     * the scan: it is to be looked into again). Untouched but for the size (of READ_OTHER_SIZE) if it was
+     * not read. */
     struct tree_entry *entry;
     struct err *failure; /* READ_FAILED: why; NULL: then it is the error of the call */
 };

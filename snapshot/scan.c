@@ -9,6 +9,7 @@
 #include "snapshot/scan.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/walk.h"
 
 #include <assert.h>
@@ -140,6 +141,11 @@ static bool read_magic(int path_fd, const char *path, enum look *ret_look, struc
     return true;
 }
 
+static int64_t nanoseconds(struct timespec time)
+{
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
 /* *status: of the inode that was looked into, unless it has gone. */
 static bool look_into(const struct scan *scan, const char *name, const char *path, struct stat *status,
                       enum look *ret_look, struct err *err)
@@ -158,12 +164,9 @@ static bool look_into(const struct scan *scan, const char *name, const char *pat
         *ret_look = LOOK_SQLITE;
         return true;
     }
+    /* Or it could become a database within the same tick, and look unchanged for ever. */
+    clock_pass_stamp(nanoseconds(status->st_ctim));
     return read_magic(fd, path, ret_look, err);
-}
-
-static int64_t nanoseconds(struct timespec time)
-{
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
 static bool is_unchanged(const struct scan *scan, const char *path, const struct stat *status)

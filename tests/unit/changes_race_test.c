@@ -323,6 +323,25 @@ TEST(a_file_that_is_attached_by_now_is_left_unopened)
     guarded_file_release(&claim);
 }
 
+/* What was no database when it was looked into may be one when it is read. */
+TEST(a_file_that_moved_since_the_look_is_looked_into_again)
+{
+    CLEANUP(changing_close) struct changing changing;
+    struct tree *seen;
+    struct err err;
+
+    open_disk(&changing);
+    scratch_write(disk, "file", "no pages yet");
+    seen = changing_look(&changing);
+    scratch_write(disk, "file", "SQLite format 3");
+    REQUIRE_OK(changing_ship_seen(&changing, seen, &err), &err);
+    EXPECT(changing_is_equal(&changing));
+    REQUIRE(tree_find(changing.previous, "file"));
+    EXPECT_INT(tree_find(changing.previous, "file")->inode, 0);
+    SHIP(&changing);
+    EXPECT(tree_find(changing.previous, "file")->inode != 0);
+}
+
 TEST(a_file_that_is_a_database_by_now_is_no_file)
 {
     static const struct base_database databases[] = {{.path = "a/db"}};

@@ -255,10 +255,14 @@ TEST(a_disk_that_stayed_behind_gives_way)
 TEST(a_disk_that_was_set_back_gives_way)
 {
     CLEANUP(buf_clearp) struct buf old = BUF_INIT(FILE_MAX);
+    CLEANUP(freep) char *path = NULL;
     struct life life;
     struct err err = {0};
 
     (void)fill(&life);
+    path = xasprintf("%s/db.sqlite3", life.disk.path);
+    REQUIRE(writer_make(path, 0, NULL)); /* opened and closed: all of it is in the file */
+    EXPECT_INT(life_value(life.disk.path), 2);
     REQUIRE_OK(fs_read_file(life.disk.fd, "db.sqlite3", &old, &err), &err);
     life_wipe(&life);
     REQUIRE(life_begin(&life));
