@@ -59,6 +59,8 @@ static void apply_kind(struct record_header *header, const struct log_change *ch
         header->base = *change->base;
         header->base.announced = header->position;
         header->horizon = change->horizon;
+        if (change->roll_back)
+            header->roll_back = *change->roll_back;
         break;
     case RECORD_DRAIN:
         header->draining_until_ns = change->draining_until_ns;

@@ -33,6 +33,7 @@ struct log_change {
     bool changes_data;
     const struct base_reference *base; /* RECORD_BASE: announced is filled in here */
     uint64_t horizon;                  /* RECORD_BASE */
+    const struct point *roll_back;     /* RECORD_BASE: the one that it carries out; NULL: none */
     uint64_t draining_until_ns;        /* RECORD_DRAIN */
 };
 

@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { HEADER_SIZE = 226, BODY_SIZE_MAX = RECORD_SIZE_MAX - 4096 }; /* the header's key comes on top */
+enum { HEADER_SIZE = 242, BODY_SIZE_MAX = RECORD_SIZE_MAX - 4096 }; /* the header's key comes on top */
 
 static const struct envelope_type type = {"HFRECORD", "a record"};
 
@@ -101,6 +101,21 @@ static const char *broken_time_rule(const struct record_header *header)
     return NULL;
 }
 
+static const char *broken_point_rule(const struct record_header *header)
+{
+    const struct point *point = &header->roll_back;
+
+    if (point->kind > POINT_TIME)
+        return "its roll-back is of a kind that is unknown; a newer holdfast may know it";
+    if (point->kind == POINT_NONE)
+        return point->value == 0 ? NULL : "its roll-back is named in part";
+    if (header->base.announced == 0)
+        return "a roll-back ends with a base";
+    if (point->kind == POINT_RECORD && (point->value == 0 || point->value >= header->base.announced))
+        return "a roll-back goes to a record before its base";
+    return NULL;
+}
+
 /* What is known of bodies without reading their kind's own fields. */
 static const char *broken_body_rule(const struct record_header *header, const void *body, size_t body_size)
 {
@@ -123,6 +138,8 @@ static const char *broken_rule(const struct record_header *header, const void *b
         rule = broken_base_rule(header);
     if (!rule)
         rule = broken_time_rule(header);
+    if (!rule)
+        rule = broken_point_rule(header);
     if (!rule)
         rule = broken_body_rule(header, body, body_size);
     return rule;
@@ -169,11 +186,21 @@ void record_encode(const struct record_header *header, const void *body, size_t 
     wire_add_u64(bytes, header->draining_until_ns);
     for (size_t at = 0; at < RECORD_OPENS; at++)
         wire_add_u64(bytes, header->open_times_ns[at]);
+    wire_add_u64(bytes, header->roll_back.kind);
+    wire_add_u64(bytes, header->roll_back.value);
     wire_add_str(bytes, header->base.key.text, key_size);
     assert(bytes->size == start + envelope.header_size);
     buf_add(bytes, body, body_size);
     *ret_hash = envelope_seal(bytes, start);
     assert(!bytes->overflowed);
+}
+
+/* A kind that doesn't fit is one that is unknown. */
+static struct point read_point(struct wire_reader *reader)
+{
+    uint64_t kind = wire_u64(reader);
+
+    return (struct point){kind <= POINT_TIME ? (enum point_kind)kind : POINT_TIME + 1, wire_u64(reader)};
 }
 
 static bool read_key(struct wire_reader *reader, struct key *ret_key)
@@ -211,6 +238,7 @@ static bool read_header(struct wire_reader *reader, const struct envelope *envel
     header.draining_until_ns = wire_u64(reader);
     for (size_t at = 0; at < RECORD_OPENS; at++)
         header.open_times_ns[at] = wire_u64(reader);
+    header.roll_back = read_point(reader);
     if (!read_key(reader, &header.base.key) || !wire_done(reader))
         return false;
     *ret_header = header;

@@ -7,6 +7,7 @@
 #define SNAPSHOT_RECORD_H
 
 #include "snapshot/key.h"
+#include "snapshot/point.h"
 
 enum record_kind {
     RECORD_OPEN = 1,
@@ -41,6 +42,7 @@ struct record_header {
     uint64_t horizon;
     uint64_t draining_until_ns;
     uint64_t open_times_ns[RECORD_OPENS];
+    struct point roll_back; /* the one that was carried out last, as it was asked for */
 };
 
 /* A record as read: the body points into the bytes it was parsed from. */
@@ -88,6 +90,7 @@ struct base_body {
     uint64_t previous_base; /* position of the base record before, 0: none */
     uint64_t horizon;
     uint64_t state_bytes;
+    uint64_t taken_from; /* the record whose state a roll-back has brought back; 0: this is none */
     struct blob_name *dropped;
     size_t dropped_count;
     struct pin *pins;
@@ -99,8 +102,8 @@ void base_body_encode(const struct base_body *body, struct buf *bytes);
 bool base_body_decode(const void *bytes, size_t size, struct base_body *ret_body, struct err *err) CHECKED;
 void base_body_clear(struct base_body *body);
 /* Decodes the body of a base record (asserted) and checks that it and the header say the same: base, key,
- * hash and horizon, and that it changes data exactly if it restarts. ERR_CORRUPT. The caller clears
- * *ret_body. */
+ * hash, horizon and roll-back, and that it changes data exactly if it restarts. ERR_CORRUPT. The caller
+ * clears *ret_body. */
 bool record_base_body(const struct record *record, struct base_body *ret_body, struct err *err) CHECKED;
 
 struct open_body {

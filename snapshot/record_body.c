@@ -42,6 +42,8 @@ static const char *broken_base_rule(const struct base_body *body)
         return "its key is not that of a base at its position";
     if (body->horizon == 0)
         return "it has no horizon";
+    if (body->taken_from != 0 && (body->flags & BASE_RESTARTS) == 0)
+        return "it rolls back and does not restart the state";
     rule = broken_dropped_rule(body);
     return rule ? rule : broken_pin_rule(body);
 }
@@ -59,6 +61,7 @@ void base_body_encode(const struct base_body *body, struct buf *bytes)
     wire_add_u64(bytes, body->previous_base);
     wire_add_u64(bytes, body->horizon);
     wire_add_u64(bytes, body->state_bytes);
+    wire_add_u64(bytes, body->taken_from);
     wire_add_u32(bytes, (uint32_t)body->dropped_count);
     for (size_t at = 0; at < body->dropped_count; at++) {
         wire_add_u64(bytes, body->dropped[at].tag);
@@ -141,6 +144,7 @@ bool base_body_decode(const void *bytes, size_t size, struct base_body *ret_body
     body.previous_base = wire_u64(&reader);
     body.horizon = wire_u64(&reader);
     body.state_bytes = wire_u64(&reader);
+    body.taken_from = wire_u64(&reader);
     read_dropped(&reader, &body);
     read_pins(&reader, &body);
     if (!wire_done(&reader))
@@ -175,6 +179,10 @@ static const char *broken_match_rule(const struct record_header *header, const s
         return "the base record before it is not before it";
     if (((body->flags & BASE_RESTARTS) != 0) != changes_data)
         return "a base record changes data if it restarts, and only then";
+    if (body->taken_from >= header->position)
+        return "it rolls back to a record that is not before it";
+    if (body->taken_from != 0 && header->roll_back.kind == POINT_NONE)
+        return "it rolls back and its header names no roll-back";
     for (size_t at = 0; at < body->pins_count; at++)
         if (body->pins[at].position > header->position)
             return "a pin is above its position";

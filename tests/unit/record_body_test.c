@@ -62,7 +62,8 @@ TEST(every_rule_of_a_base_body_is_kept)
         {54, 'p', "not that of a base"},
         {52, 0xff, "does not end"},
         {126, 0, "no horizon"},
-        {146, 0, "no tag"},
+        {142, 30, "does not restart"},
+        {154, 0, "no tag"},
     };
 
     for (size_t at = 0; at < sizeof(body_breaches) / sizeof(body_breaches[0]); at++) {
@@ -112,8 +113,38 @@ TEST(header_and_body_of_a_base_record_say_the_same)
     body.flags = BASE_RESTARTS;
     expect_mismatch(body, 38, "if it restarts, and only then");
     body = base_body();
+    body.flags = BASE_RESTARTS;
+    body.taken_from = 42;
+    expect_mismatch(body, 42, "not before it");
+    body = base_body();
     sample_pins[0].position = 43;
     expect_mismatch(body, 38, "a pin is above");
+}
+
+TEST(a_base_that_rolls_back_says_to_which_record)
+{
+    CLEANUP(buf_clearp) struct buf content = BUF_INIT(RECORD_SIZE_MAX), bytes = BUF_INIT(RECORD_SIZE_MAX);
+    struct record_header header = base_header();
+    struct base_body body = base_body();
+    struct record record;
+    struct digest hash;
+    struct err err = {0};
+
+    header.data_position = header.position;
+    body.flags = BASE_RESTARTS;
+    body.taken_from = 30;
+    base_body_encode(&body, &content);
+    record_encode(&header, content.bytes, content.size, &bytes, &hash);
+    REQUIRE_OK(record_decode(bytes.bytes, bytes.size, &record, &err), &err);
+    REQUIRE_OK(record_base_body(&record, &body, &err), &err);
+    EXPECT_INT(body.taken_from, 30);
+    base_body_clear(&body);
+    header.roll_back = (struct point){.kind = POINT_NONE};
+    buf_reset(&bytes);
+    record_encode(&header, content.bytes, content.size, &bytes, &hash);
+    REQUIRE_OK(record_decode(bytes.bytes, bytes.size, &record, &err), &err);
+    EXPECT(!record_base_body(&record, &body, &err));
+    EXPECT_INT(err.code, ERR_CORRUPT);
 }
 
 TEST(the_body_of_an_open_names_version_and_host)
@@ -149,6 +180,17 @@ TEST(long_names_are_cut_by_the_writer_and_refused_by_the_reader)
     wire_add_str(&bytes, text, 64);
     wire_add_str(&bytes, text, 1);
     EXPECT(!open_body_decode(bytes.bytes, bytes.size, &body, &err));
+}
+
+TEST(every_kind_has_a_name)
+{
+    EXPECT_STR(record_kind_name(RECORD_OPEN), "open");
+    EXPECT_STR(record_kind_name(RECORD_DATA), "data");
+    EXPECT_STR(record_kind_name(RECORD_BASE), "base");
+    EXPECT_STR(record_kind_name(RECORD_DRAIN), "drain");
+    EXPECT_STR(record_kind_name(RECORD_CLOSE), "close");
+    EXPECT_STR(record_kind_name(RECORD_PIN), "pin");
+    EXPECT_STR(record_kind_name((enum record_kind)99), "unknown");
 }
 
 TAP_MAIN()

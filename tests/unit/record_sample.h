@@ -37,6 +37,7 @@ static inline struct record_header base_header(void)
                  .key = key_base(41, &owner, 7)},
         .horizon = 17,
         .open_times_ns = {sample_time_ns - UINT64_C(1000000000), sample_time_ns - UINT64_C(60000000000)},
+        .roll_back = {POINT_RECORD, 9},
     };
 }
 
