@@ -111,6 +111,7 @@ void engine_note_durable(struct engine *engine)
      * known. */
     engine->oldest_change_ms = position > atomic_load(&engine->shipper.durable) ? clock_monotonic_ms() : 0;
     engine->status.published = engine->shipper.log.newest.base.announced != 0;
+    engine->given = engine->shipper.given;
     pthread_mutex_unlock(&engine->mutex);
     if (fd >= 0)
         event_raise(fd);

@@ -113,4 +113,25 @@ void engine_drain(struct engine *engine, uint64_t budget_ms);
  * everything shipped) or FENCED. A run whose backend never answered publishes nothing but its close. */
 void engine_flush(struct engine *engine, uint64_t budget_ms);
 
+enum engine_answer {
+    ENGINE_ANSWER_WAITS,   /* for the store, if need be: the request stands until this engine ends */
+    ENGINE_ANSWER_BASE,    /* announced */
+    ENGINE_ANSWER_REFUSED, /* it ends before */
+    ENGINE_ANSWER_UNKNOWN  /* nobody asked that */
+};
+
+struct engine_base {
+    uint64_t record;   /* the one that announced it */
+    uint64_t position; /* P, where its state stands */
+    uint64_t time_ns;  /* of that record */
+};
+
+/* Asks for a base now, whatever is due; *ret_request names the request. One base answers all that were asked
+ * before it was begun. Any thread. ERR_CONFLICT: not before the backend has answered, nor when a stop was
+ * asked for or the engine has ended; in one sentence. */
+bool engine_ask_base(struct engine *engine, uint64_t *ret_request, struct err *err) CHECKED;
+/* How that request stands; *ret_base is set for ENGINE_ANSWER_BASE, to the newest base that answers it. Any
+ * thread, doesn't wait. */
+enum engine_answer engine_answer_base(struct engine *engine, uint64_t request, struct engine_base *ret_base);
+
 #endif

@@ -8,11 +8,12 @@
 #include "snapshot/restore.h"
 #include "snapshot/shipper.h"
 
-/* What the sidecar has asked for; each is set once and never taken back. */
+/* What the sidecar has asked for; each is set once and never taken back, bases_asked only grows. */
 struct engine_orders {
     bool answered;
     bool drain;
     bool flush;
+    uint64_t bases_asked;
     uint64_t drain_budget_ms;
     uint64_t flush_until_ms; /* of clock_monotonic_ms() */
 };
@@ -38,9 +39,10 @@ struct engine {
     pthread_mutex_t mutex; /* guards what follows */
     struct engine_status status;
     struct engine_orders orders;
-    struct follower *follower; /* set once, when the databases are attached for good */
-    struct restore *restore;   /* while one is under way, for its progress */
-    uint64_t oldest_change_ms; /* when the oldest change that isn't durable was first noticed; 0: none */
+    struct shipper_given given; /* the newest base that was asked for */
+    struct follower *follower;  /* set once, when the databases are attached for good */
+    struct restore *restore;    /* while one is under way, for its progress */
+    uint64_t oldest_change_ms;  /* when the oldest change that isn't durable was first noticed; 0: none */
 
     /* The thread's own. */
     struct shipper shipper;
@@ -57,7 +59,7 @@ struct engine_orders engine_orders(struct engine *engine);
 /* Whether err ends the run, where everything else is tried again: a store's refusal may be mended while the
  * application goes on, a lost log can't. */
 bool engine_is_final(const struct engine *engine, const struct err *err);
-/* Takes over the position that is durable now. */
+/* Takes over the position that is durable now, and the base that was asked for. */
 void engine_note_durable(struct engine *engine);
 
 /* The start sequence: on success the log is ours, the data directory is right and its databases are attached.

@@ -231,8 +231,9 @@ static bool serve_once(struct engine *engine, struct pace *pace, bool *ret_over,
     if (!check_head(engine, pace, err))
         return false;
     look(engine, pace);
-    wants_to_ship =
-        orders.answered && has_changes(engine) && (!orders.drain || pace->duration_ms < DRAIN_SHIP_MS);
+    shipper_want_base(&engine->shipper, orders.drain ? 0 : orders.bases_asked);
+    wants_to_ship = orders.answered && (has_changes(engine) || shipper_is_asked(&engine->shipper)) &&
+                    (!orders.drain || pace->duration_ms < DRAIN_SHIP_MS);
     if (wants_to_ship && due_ms(engine, pace, orders.drain) <= clock_monotonic_ms())
         return ship(engine, pace, err);
     if (orders.answered)

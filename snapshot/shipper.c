@@ -93,10 +93,21 @@ static bool send_record(struct shipper *shipper, struct err *err)
     return true;
 }
 
+/* A base that was begun before anybody asked answers nobody. */
+static void answer_requests(struct shipper *shipper, uint64_t request)
+{
+    const struct record_header *record = &shipper->log.newest;
+
+    if (request > shipper->given.request)
+        shipper->given =
+            (struct shipper_given){request, record->position, record->base.position, record->time_ns};
+}
+
 static void commit_base(struct shipper *shipper)
 {
     struct shipment *shipment = &shipper->shipment;
 
+    answer_requests(shipper, shipment->request);
     retain_add(&shipper->retain, &shipment->base, shipment->horizon);
     sweep_again(&shipper->sweep);
     shipper->base_time_ns = shipment->base.time_ns;
@@ -214,7 +225,17 @@ static bool collects_all(struct shipper *shipper)
     return true;
 }
 
-/* Because of what has come since the newest one, or because it is old. */
+void shipper_want_base(struct shipper *shipper, uint64_t request)
+{
+    shipper->wanted = request;
+}
+
+bool shipper_is_asked(const struct shipper *shipper)
+{
+    return shipper->wanted > shipper->given.request;
+}
+
+/* Because somebody asked, because of what has come since the newest one, or because it is old. */
 static bool base_is_due(const struct shipper *shipper)
 {
     const struct record_header *newest = &shipper->log.newest;
@@ -223,7 +244,7 @@ static bool base_is_due(const struct shipper *shipper)
                                 .commits = shipper->delta_commits};
     uint64_t now_ns = store_unix_ns(shipper->store);
 
-    if (shipper->config->snapshot_interval_ms == 0)
+    if (shipper_is_asked(shipper) || shipper->config->snapshot_interval_ms == 0)
         return true;
     if (clock_monotonic_ms() < shipper_base_due_ms(shipper))
         return false;
@@ -251,6 +272,8 @@ bool shipper_wants_base(struct shipper *shipper)
 
 uint64_t shipper_base_due_ms(const struct shipper *shipper)
 {
+    if (shipper_is_asked(shipper))
+        return 0;
     return shipper->base_ended_ms + DURATIONS_BETWEEN * shipper->base_duration_ms;
 }
 

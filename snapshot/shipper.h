@@ -31,10 +31,19 @@ struct shipment {
     struct manifest manifest;
     struct retain_base base;
     uint64_t horizon;
+    uint64_t request; /* the newest that it answers */
     /* Data. */
     struct tree *tree; /* of the files after it; NULL: they are as before */
     struct data_updates updates;
     uint64_t outbox_end;
+};
+
+/* The newest base that somebody had asked for. */
+struct shipper_given {
+    uint64_t request; /* it answers this one and all before; 0: none was answered yet */
+    uint64_t record;
+    uint64_t position; /* P */
+    uint64_t time_ns;
 };
 
 struct shipper {
@@ -70,6 +79,9 @@ struct shipper {
 
     struct shipment shipment; /* in flight, or frozen and about to be */
 
+    uint64_t wanted; /* the newest request for a base; 0: none */
+    struct shipper_given given;
+
     uint64_t base_time_ns; /* of the newest base, by the store's clock */
     uint64_t base_ended_ms;
     uint64_t base_duration_ms; /* 0: none was cut by this process */
@@ -103,9 +115,15 @@ bool shipper_collect(struct shipper *shipper, struct err *err) CHECKED;
  * commits are collected. */
 void shipper_begin_collecting(struct shipper *shipper);
 /* Whether the next thing to ship is a base, and when it may begin: not before ten times the last one's
- * duration has passed (of clock_monotonic_ms()). */
+ * duration has passed (of clock_monotonic_ms()), but at once if somebody asked. */
 bool shipper_wants_base(struct shipper *shipper);
 uint64_t shipper_base_due_ms(const struct shipper *shipper);
+/* Somebody asked for a base, whatever is due. Requests are numbered from 1, ascending; 0 takes back what
+ * isn't answered. A base is due until one that was begun after this call is confirmed: shipper->given says
+ * which. */
+void shipper_want_base(struct shipper *shipper, uint64_t request);
+/* Whether such a request is open. */
+bool shipper_is_asked(const struct shipper *shipper);
 /* Whether the attached databases are those of the newest record. */
 bool shipper_same_databases(const struct shipper *shipper);
 /* Whether the files or the set of databases differ from the newest base although no event said so. final as

@@ -184,6 +184,7 @@ bool shipper_cut_base(struct shipper *shipper, bool final, struct err *err)
     struct follower_frozen frozen;
     bool done;
 
+    shipper->shipment.request = shipper->wanted;
     if (!take_state(shipper, &request.tree, &frozen, err))
         return false;
     if (!final)
