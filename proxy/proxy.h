@@ -51,10 +51,19 @@ struct proxy_front {
 
 enum { PROXY_FRONTS_MAX = 2 };
 
-/* Answers a request on the admin port: fills *body and the outputs (200 and text/plain are preset), or
- * returns false for 404. Called by the proxy's thread, which answers nothing else meanwhile: it must not
- * block. path is without its query. */
-typedef bool proxy_admin(void *context, const char *method, const char *path, struct buf *body,
+/* A request on the admin port. */
+struct proxy_admin_request {
+    const char *method;
+    const char *path; /* without its query */
+    /* It has X-Holdfast and no Origin. A web page somewhere can make a browser send requests to this machine
+     * too, but not such ones: fields of that kind need a permission (CORS) that is never given here. What
+     * changes something asks for it. */
+    bool is_deliberate;
+};
+
+/* Answers it: fills *body and the outputs (200 and text/plain are preset), or returns false for 404. Called
+ * by the proxy's thread, which answers nothing else meanwhile: it must not block. */
+typedef bool proxy_admin(void *context, const struct proxy_admin_request *request, struct buf *body,
                          const char **ret_content_type, unsigned *ret_code);
 
 /* The durability seam. Every byte that the backend hands over is released to the client only when the durable

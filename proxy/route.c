@@ -45,20 +45,27 @@ static void answer_own_path(struct core *core, const char *method, const char *t
     answer_status(answer, is_ready && !gate_is_ready(&core->gate) ? 503 : 200, &status);
 }
 
-static void answer_admin(struct core *core, const char *method, const char *target, struct answer *answer)
+static void answer_admin(struct core *core, const struct request_head *head, const char *target,
+                         struct answer *answer)
 {
     const char *content_type = "text/plain; charset=utf-8";
     unsigned code = 200;
     char path[256];
     size_t size = strcspn(target, "?#");
+    const struct proxy_admin_request request = {
+        .method = head->method,
+        .path = path,
+        .is_deliberate =
+            headers_find(&head->headers, "x-holdfast", NULL) && !headers_find(&head->headers, "origin", NULL),
+    };
 
     core_publish(core);
     answer_text(answer, "");
     if (size < sizeof(path)) {
         memcpy(path, target, size);
         path[size] = '\0';
-        if (core->config.admin_answer && core->config.admin_answer(core->config.context, method, path,
-                                                                   &answer->body, &content_type, &code)) {
+        if (core->config.admin_answer &&
+            core->config.admin_answer(core->config.context, &request, &answer->body, &content_type, &code)) {
             answer->code = code;
             answer->content_type = content_type;
             return;
@@ -67,14 +74,14 @@ static void answer_admin(struct core *core, const char *method, const char *targ
     answer_error(answer, 404, "there is nothing at this path");
 }
 
-bool route_answer(struct core *core, const struct proxy_front *front, const char *method,
+bool route_answer(struct core *core, const struct proxy_front *front, const struct request_head *head,
                   const struct request_facts *facts, struct answer *answer)
 {
     if (!front)
-        answer_admin(core, method, facts->target, answer);
+        answer_admin(core, head, facts->target, answer);
     else if (strncmp(facts->target, reserved, strlen(reserved)) == 0)
-        answer_own_path(core, method, facts->target, answer);
-    else if (is_probe(method, facts))
+        answer_own_path(core, head->method, facts->target, answer);
+    else if (is_probe(head->method, facts))
         answer_text(answer, "ok\n");
     else
         return false;

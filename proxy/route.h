@@ -8,7 +8,7 @@
 
 /* True if the request is ours, with *answer filled; false if it is the backend's. front is NULL on the admin
  * port, where every request is ours. */
-bool route_answer(struct core *core, const struct proxy_front *front, const char *method,
+bool route_answer(struct core *core, const struct proxy_front *front, const struct request_head *head,
                   const struct request_facts *facts, struct answer *answer);
 
 #endif

@@ -163,7 +163,7 @@ static bool begin_request(struct visit *visit, const struct http_call *call)
         return send_answer(visit, &visit->answer);
     }
     visit->phase = facts.body == BODY_NONE ? PHASE_END : PHASE_HEAD;
-    if (!route_answer(visit->core, visit->client->front, call->method, &facts, &visit->answer))
+    if (!route_answer(visit->core, visit->client->front, &head, &facts, &visit->answer))
         begin_exchange(visit, &head, &facts);
     /* Without a body the library calls again at once, and can then keep the connection. */
     return visit->phase == PHASE_END || take_head(visit);

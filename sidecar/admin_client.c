@@ -56,7 +56,19 @@ static bool read_answer(int fd, struct buf *answer, struct err *err)
     return buf_check(answer, "the answer", err);
 }
 
-bool admin_get(const struct address *address, const char *path, struct buf *body, struct err *err)
+/* "HTTP/1.1 200 OK": three digits between two blanks; 0 if it isn't that. */
+static unsigned code_of(const char *answer)
+{
+    const char *digits = answer + strlen("HTTP/1.1 ");
+
+    if (strncmp(answer, "HTTP/1.", 7) != 0 || strlen(answer) < 13 || answer[8] != ' ' ||
+        strspn(digits, "0123456789") != 3)
+        return 0;
+    return (unsigned)strtoul(digits, NULL, 10);
+}
+
+bool admin_ask(const struct address *address, const char *method, const char *path, unsigned *ret_code,
+               struct buf *body, struct err *err)
 {
     CLEANUP(close_fdp) int fd = -1;
     CLEANUP(buf_clearp) struct buf request = BUF_INIT(4096);
@@ -64,14 +76,31 @@ bool admin_get(const struct address *address, const char *path, struct buf *body
     const char *text, *end;
 
     /* HTTP/1.0: the body ends with the connection, so it needs no parser for chunks. */
-    buf_printf(&request, "GET %s HTTP/1.0\r\nHost: holdfast\r\nConnection: close\r\n\r\n", path);
+    buf_printf(&request,
+               "%s %s HTTP/1.0\r\nHost: holdfast\r\nX-Holdfast: 1\r\nContent-Length: 0\r\nConnection: "
+               "close\r\n\r\n",
+               method, path);
     if (!open_connection(address, &fd, err) || !fs_write_all(fd, request.bytes, request.size, err) ||
         !read_answer(fd, &answer, err))
         return false;
     text = buf_text(&answer);
     end = strstr(text, "\r\n\r\n");
-    if (strncmp(text, "HTTP/1.", 7) != 0 || strncmp(text + 8, " 200 ", 5) != 0 || !end)
+    if (code_of(text) == 0 || !end)
         return err_set(err, ERR_CORRUPT, "what answers at HOLDFAST_ADMIN_LISTEN isn't holdfast");
+    *ret_code = code_of(text);
     buf_add_text(body, end + 4);
+    return true;
+}
+
+bool admin_get(const struct address *address, const char *path, struct buf *body, struct err *err)
+{
+    CLEANUP(buf_clearp) struct buf text = BUF_INIT(ANSWER_MAX);
+    unsigned code = 0;
+
+    if (!admin_ask(address, "GET", path, &code, &text, err))
+        return false;
+    if (code != 200)
+        return err_set(err, ERR_CORRUPT, "what answers at HOLDFAST_ADMIN_LISTEN isn't holdfast");
+    buf_add_text(body, buf_text(&text));
     return true;
 }

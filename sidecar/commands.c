@@ -43,13 +43,21 @@ static const struct command commands[] = {
      NEEDS_STORE, command_prune},
     {"status", "ask the holdfast that runs here (at HOLDFAST_ADMIN_LISTEN)", "json", NULL, "", NEEDS_CONFIG,
      command_status},
+    {"snapshot", "have the holdfast that runs here cut a base now, and wait until it is announced", "json",
+     NULL,
+     "  It is asked at HOLDFAST_ADMIN_LISTEN. While the store is out of reach this waits; interrupting it "
+     "cancels nothing:\n"
+     "  the base is cut all the same. `holdfast restore --at RECORD` takes the record that is printed. 69 "
+     "when "
+     "no holdfast\n"
+     "  runs here, 74 when it stopped before.",
+     NEEDS_CONFIG, command_snapshot},
     {"doctor", "check everything that can be wrong and say the remedy", "json", "[-- CMD]", "", NEEDS_REPORT,
      command_doctor},
     {"version", "versions of holdfast and of the libraries in it", "json", NULL, "", NEEDS_NOTHING,
      command_version},
     {"help", "this, or `help environment`, or `help COMMAND`", "markdown", "[COMMAND|environment]", "",
      NEEDS_NOTHING, command_help},
-    {"snapshot", "cut a base now (a later release)", "", NULL, "", NEEDS_NOTHING, not_in_this_release},
     {"pin", "keep a point for ever (a later release)", "", "NAME", "", NEEDS_NOTHING, not_in_this_release},
     {"fork", "copy into another store (a later release)", "", NULL, "", NEEDS_NOTHING, not_in_this_release},
 };

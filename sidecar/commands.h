@@ -24,6 +24,7 @@ int command_list(const struct invocation *invocation);
 int command_verify(const struct invocation *invocation);
 int command_prune(const struct invocation *invocation);
 int command_status(const struct invocation *invocation);
+int command_snapshot(const struct invocation *invocation);
 int command_doctor(const struct invocation *invocation);
 int command_version(const struct invocation *invocation);
 int command_help(const struct invocation *invocation);

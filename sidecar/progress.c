@@ -75,17 +75,41 @@ static void show_line(const struct progress *progress, uint64_t bytes_done, uint
     log_info("%s: %.0f %%, %s of %s", progress->verb, share(bytes_done, bytes_total) * 100, done, total);
 }
 
-void progress_report(struct progress *progress, uint64_t bytes_done, uint64_t bytes_total)
+/* Takes note of it if it is. */
+static bool is_time(struct progress *progress)
 {
     uint64_t now_ms = clock_monotonic_ms();
 
     if (now_ms < progress->shown_ms + (progress->is_terminal ? PROGRESS_BAR_MS : PROGRESS_LINE_MS))
-        return;
+        return false;
     progress->shown_ms = now_ms;
+    return true;
+}
+
+void progress_report(struct progress *progress, uint64_t bytes_done, uint64_t bytes_total)
+{
+    if (!is_time(progress))
+        return;
     if (progress->is_terminal)
         show_bar(progress, bytes_done, bytes_total);
     else
         show_line(progress, bytes_done, bytes_total);
+}
+
+void progress_say(struct progress *progress, const char *text)
+{
+    CLEANUP(buf_clearp) struct buf line = BUF_INIT(4096);
+    double elapsed_s = (double)(clock_monotonic_ms() - progress->begin_ms) / 1000;
+
+    if (!is_time(progress))
+        return;
+    if (!progress->is_terminal) {
+        log_info("%s: %s, for %.0f s", progress->verb, text, elapsed_s);
+        return;
+    }
+    buf_printf(&line, "\r%s: %s, %.0f s\033[K", progress->verb, text, elapsed_s);
+    progress->has_bar = true;
+    (void)!write(STDERR_FILENO, line.bytes, line.size);
 }
 
 void progress_end(struct progress *progress)

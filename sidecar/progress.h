@@ -24,6 +24,9 @@ void progress_begin(struct progress *progress, const char *verb);
 /* Shows it if it is time. One thread at a time. */
 void progress_report(struct progress *progress, uint64_t bytes_done, uint64_t bytes_total);
 
+/* The same for work that has no measure: says what it waits for, and for how long already. */
+void progress_say(struct progress *progress, const char *text);
+
 /* Takes the bar away. */
 void progress_end(struct progress *progress);
 

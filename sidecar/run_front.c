@@ -1,7 +1,6 @@
-/* The seam between the run and the proxy: the status that the gate and /_holdfast/ready look at, and the
- * answers of the admin port. The functions down to run_open_front() are called by the proxy's thread. */
+/* The seam between the run and the proxy: the status that the gate and /_holdfast/ready look at, and what it
+ * tells. The functions down to run_open_front() are called by the proxy's thread. */
 #include "sidecar/run_state.h"
-#include "sidecar/status.h"
 
 #include "base/thread.h"
 
@@ -18,12 +17,6 @@ static void give_status(void *context, struct proxy_status *ret_status)
 
     MUTEX_GUARD(&run->mutex);
     *ret_status = run->board;
-}
-
-static enum life_state shown_state(struct run *run)
-{
-    MUTEX_GUARD(&run->mutex);
-    return run->board_state;
 }
 
 static void note_answered(void *context)
@@ -47,38 +40,6 @@ static void note_drained(void *context)
 
     atomic_store(&run->drained, true);
     event_raise(run->news_fd);
-}
-
-static bool answer_admin(void *context, const char *method, const char *path, struct buf *body,
-                         const char **ret_content_type, unsigned *ret_code)
-{
-    static const struct {
-        const char *path, *type;
-        void (*render)(const struct status *status, struct buf *text);
-    } pages[] = {
-        {"/", "text/html; charset=utf-8", status_page},
-        {"/status", "application/json", status_json},
-        {"/status.txt", "text/plain; charset=utf-8", status_text},
-        {"/metrics", "text/plain; version=0.0.4; charset=utf-8", status_metrics},
-    };
-    struct run *run = context;
-    struct status status = {.state = shown_state(run), .store = &run->counters};
-
-    for (size_t at = 0; at < sizeof(pages) / sizeof(pages[0]); at++) {
-        if (strcmp(pages[at].path, path) != 0)
-            continue;
-        if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
-            buf_add_text(body, "only GET\n");
-            *ret_code = 405;
-            return true;
-        }
-        engine_status(run->engine, &status.engine);
-        proxy_counters(run->proxy, &status.proxy);
-        pages[at].render(&status, body);
-        *ret_content_type = pages[at].type;
-        return true;
-    }
-    return false;
 }
 
 static uint64_t position_now(void *context)
@@ -109,7 +70,7 @@ bool run_open_front(struct run *run, struct err *err)
                        .context = run},
         .context = run,
         .status = give_status,
-        .admin_answer = answer_admin,
+        .admin_answer = run_answer_admin,
         .forwarded = note_forwarded,
         .answered = note_answered,
         .drained = note_drained,

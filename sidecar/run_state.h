@@ -70,4 +70,10 @@ bool run_open_front(struct run *run, struct err *err) CHECKED;
 /* Shows the proxy what there is to know; called after each change. */
 void run_show(struct run *run);
 
+/* run_admin.c */
+
+/* What the admin port answers (proxy/proxy.h); context: the run. The proxy's thread. */
+bool run_answer_admin(void *context, const struct proxy_admin_request *request, struct buf *body,
+                      const char **ret_content_type, unsigned *ret_code);
+
 #endif

@@ -33,15 +33,15 @@ static void drained(void *context)
     event_raise(((struct stand *)context)->drained);
 }
 
-static bool admin(void *context, const char *method, const char *path, struct buf *body,
+static bool admin(void *context, const struct proxy_admin_request *request, struct buf *body,
                   const char **ret_content_type, unsigned *ret_code)
 {
     (void)context;
-    if (strcmp(path, "/echo") != 0)
+    if (strcmp(request->path, "/echo") != 0)
         return false;
-    buf_printf(body, "%s %s\n", method, path);
+    buf_printf(body, "%s %s\n", request->method, request->path);
     *ret_content_type = "text/x-echo";
-    *ret_code = strcmp(method, "POST") == 0 ? 202 : 200;
+    *ret_code = strcmp(request->method, "POST") != 0 ? 200 : request->is_deliberate ? 202 : 403;
     return true;
 }
 

@@ -327,7 +327,7 @@ def version_and_help_need_no_configuration(scene):
     assert output(deployment.command("version")).startswith("holdfast " + versions["holdfast"])
     assert "usage:" in output(deployment.command("help"))
     assert "HOLDFAST_STORE" in output(deployment.command("help", "environment"))
-    for name in ("run", "restore", "list", "verify", "prune", "status", "doctor", "version", "help"):
+    for name in ("run", "restore", "list", "verify", "prune", "status", "snapshot", "doctor", "version", "help"):
         assert "holdfast " + name in output(deployment.command(name, "--help"))
         assert output(deployment.command("help", name)) == output(deployment.command(name, "--help"))
 
@@ -335,7 +335,7 @@ def version_and_help_need_no_configuration(scene):
 @test
 def what_is_not_there_yet_says_so(scene):
     deployment = scene.deployment()
-    for words in (["snapshot"], ["pin", "x"], ["fork"]):
+    for words in (["pin", "x"], ["fork"]):
         process = deployment.command(*words)
         process.expect_exit(64)
         assert process.log.find("later release")

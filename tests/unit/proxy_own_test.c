@@ -63,12 +63,36 @@ TEST(the_admin_port_knows_methods_and_says_404)
     int client;
 
     start();
-    client = peer_ask(stand.admin, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+    client =
+        peer_ask(stand.admin, "POST /echo HTTP/1.1\r\nHost: x\r\nX-Holdfast: 1\r\nContent-Length: 0\r\n\r\n");
     head = peer_head(client);
     EXPECT(peer_has(head, "HTTP/1.1 202 Accepted") && peer_has(head, "Content-Type: text/x-echo\r\n"));
     EXPECT_STR(peer_bytes(client, 11), "POST /echo\n");
     peer_say(client, "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n");
     EXPECT(peer_has(peer_head(client), "HTTP/1.1 404 "));
+    stand_stop(&stand);
+}
+
+TEST(the_admin_port_knows_what_a_web_page_could_have_sent)
+{
+    static const struct {
+        const char *fields;
+        const char *line;
+    } cases[] = {
+        {"", "HTTP/1.1 403 "},
+        {"Origin: http://127.0.0.1:9321\r\n", "HTTP/1.1 403 "},
+        {"x-holdfast: 1\r\nOrigin: http://elsewhere\r\n", "HTTP/1.1 403 "},
+        {"Origin: null\r\nX-Holdfast: 1\r\n", "HTTP/1.1 403 "},
+        {"x-HOLDFAST: 1\r\n", "HTTP/1.1 202 "},
+    };
+    char request[256];
+
+    start();
+    for (size_t at = 0; at < sizeof(cases) / sizeof(cases[0]); at++) {
+        (void)snprintf(request, sizeof(request),
+                       "POST /echo HTTP/1.1\r\nHost: x\r\n%sContent-Length: 0\r\n\r\n", cases[at].fields);
+        EXPECT(peer_has(peer_head(peer_ask(stand.admin, request)), cases[at].line));
+    }
     stand_stop(&stand);
 }
 
