@@ -4,7 +4,6 @@
 #include "snapshot/part.h"
 
 #include <assert.h>
-#include <string.h>
 
 enum { INLINE_MAX = 8 << 20 }; /* above it the deltas go into parts (docs/FORMAT.md) */
 
@@ -19,26 +18,25 @@ struct builder {
     struct buf runs;
 };
 
+static struct data_update *update_of(struct data_updates *updates, size_t database)
+{
+    for (size_t at = 0; at < updates->count; at++)
+        if (updates->list[at].database == database)
+            return &updates->list[at];
+    assert(updates->count < DATABASE_FREEZE_MAX);
+    updates->list[updates->count].database = database;
+    return &updates->list[updates->count++];
+}
+
 static bool find_update(struct builder *builder, const struct data_run *run, struct data_update **ret_update,
                         struct err *err)
 {
     const struct manifest *state = builder->request->state;
-    struct data_updates *updates = &builder->updates;
-    size_t at = 0;
+    const struct manifest_database *shipped = manifest_find_database(state, run->path);
 
-    for (size_t known = 0; known < updates->count; known++) {
-        if (strcmp(state->databases[updates->list[known].database].path, run->path) == 0) {
-            *ret_update = &updates->list[known];
-            return true;
-        }
-    }
-    while (at < state->databases_count && strcmp(state->databases[at].path, run->path) != 0)
-        at++;
-    if (at == state->databases_count || state->databases[at].incarnation != run->incarnation)
+    if (!shipped || shipped->incarnation != run->incarnation)
         return err_set(err, ERR_CONFLICT, "%s is not the database that was shipped", run->path);
-    assert(updates->count < DATABASE_FREEZE_MAX);
-    *ret_update = &updates->list[updates->count++];
-    (*ret_update)->database = at;
+    *ret_update = update_of(&builder->updates, (size_t)(shipped - state->databases));
     return true;
 }
 

@@ -225,21 +225,13 @@ bool follower_refresh(struct follower *follower, bool always, struct tree *befor
     return attached;
 }
 
-static bool holds_database(const struct manifest *manifest, const char *path)
-{
-    for (size_t at = 0; manifest && at < manifest->databases_count; at++)
-        if (strcmp(manifest->databases[at].path, path) == 0)
-            return true;
-    return false;
-}
-
 bool follower_is_complete(const struct follower *follower, const struct manifest *previous, struct err *err)
 {
     if (follower->waiting[0])
         return err_set(err, ERR_TRANSIENT, "%s is in use in a way that keeps it from being followed",
                        follower->waiting);
     for (size_t at = 0; at < follower->avoided_count; at++)
-        if (holds_database(previous, follower->avoided[at].path))
+        if (previous && manifest_find_database(previous, follower->avoided[at].path))
             return err_set(err, ERR_TRANSIENT,
                            "%s was protected and can't be followed any more; share it again, or name it in "
                            "HOLDFAST_EXCLUDE",

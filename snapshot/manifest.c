@@ -52,6 +52,23 @@ struct manifest_database *manifest_add_database(struct manifest *manifest, const
     return database;
 }
 
+const struct manifest_database *manifest_find_database(const struct manifest *manifest, const char *path)
+{
+    size_t low = 0, high = manifest->databases_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(manifest->databases[middle].path, path);
+        if (order == 0)
+            return &manifest->databases[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
 uint64_t manifest_state_bytes(const struct manifest *manifest)
 {
     uint64_t bytes = manifest->tree ? tree_bytes(manifest->tree) : 0;

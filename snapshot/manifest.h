@@ -70,6 +70,10 @@ void manifest_add_frame(struct manifest *manifest, uint32_t stored_bytes, uint32
 void manifest_add_part(struct manifest *manifest, const struct manifest_part *part);
 struct manifest_database *manifest_add_database(struct manifest *manifest, const char *path);
 
+/* The database at that path, or NULL. The databases are in the order of their paths, as those of a manifest
+ * that was decoded are. Valid until the next addition. */
+const struct manifest_database *manifest_find_database(const struct manifest *manifest, const char *path);
+
 /* Appends the object. The tree is sorted. ERR_CORRUPT if the manifest breaks a rule that manifest_decode()
  * checks, so that nothing is written that can't be read; ERR_SYSTEM if compression fails; ERR_CONFIG above
  * the limits of size. */

@@ -154,23 +154,6 @@ static bool check_entries(const struct manifest *manifest, const bool *taken, st
     return true;
 }
 
-static bool has_database(const struct manifest *manifest, const char *path)
-{
-    size_t low = 0, high = manifest->databases_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(manifest->databases[middle].path, path);
-        if (order == 0)
-            return true;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return false;
-}
-
 static bool has_entry(const struct manifest *manifest, const char *path)
 {
     return manifest->tree && tree_find(manifest->tree, path);
@@ -188,7 +171,7 @@ static bool check_ancestors(const struct manifest *manifest, const char *path, s
         memcpy(ancestor, path, size);
         ancestor[size] = '\0';
         entry = manifest->tree ? tree_find(manifest->tree, ancestor) : NULL;
-        if ((entry && entry->kind != ENTRY_DIRECTORY) || has_database(manifest, ancestor))
+        if ((entry && entry->kind != ENTRY_DIRECTORY) || manifest_find_database(manifest, ancestor))
             return broken(err, path, "it lies below something that is no directory");
     }
     return true;
@@ -226,7 +209,7 @@ static bool check_beside_database(const struct manifest *manifest, const char *p
     for (size_t at = 0; at < sizeof(suffixes) / sizeof(suffixes[0]); at++) {
         int size = snprintf(beside, sizeof(beside), "%s%s", path, suffixes[at]);
         assert(size > 0 && (size_t)size < sizeof(beside));
-        if (has_entry(manifest, beside) || (at > 0 && has_database(manifest, beside)))
+        if (has_entry(manifest, beside) || (at > 0 && manifest_find_database(manifest, beside)))
             return broken(err, beside, "it is both a database, or beside one, and something else");
     }
     return true;

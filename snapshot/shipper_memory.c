@@ -73,10 +73,9 @@ static bool follow_mark(struct database_mark *mark, const struct base_database *
 /* Only where the database was followed without a gap since: a later incarnation was not. */
 static bool is_in_previous(const struct shipper *shipper, const struct base_database *source)
 {
-    for (size_t at = 0; at < shipper->previous.databases_count; at++)
-        if (strcmp(shipper->previous.databases[at].path, source->path) == 0)
-            return shipper->previous.databases[at].incarnation == source->incarnation;
-    return false;
+    const struct manifest_database *before = manifest_find_database(&shipper->previous, source->path);
+
+    return before && before->incarnation == source->incarnation;
 }
 
 void shipper_follow_logs(struct shipper *shipper)

@@ -134,6 +134,23 @@ TEST(a_manifest_comes_back)
     expect_same(&found, &wanted);
 }
 
+TEST(a_database_is_found_by_its_path_and_no_other)
+{
+    static const char *const paths[] = {"a.db", "b/one.db", "b/two.db", "c.db", "d.db"};
+    static const char *const others[] = {"", "a.d", "a.db-wal", "b", "b/one.dc", "c.d", "e.db"};
+    CLEANUP(manifest_clearp) struct manifest manifest = {0};
+
+    for (size_t count = 0; count <= sizeof(paths) / sizeof(paths[0]); count++) {
+        for (size_t at = 0; at < sizeof(paths) / sizeof(paths[0]); at++)
+            EXPECT(manifest_find_database(&manifest, paths[at]) ==
+                   (at < count ? &manifest.databases[at] : NULL));
+        for (size_t at = 0; at < sizeof(others) / sizeof(others[0]); at++)
+            EXPECT(!manifest_find_database(&manifest, others[at]));
+        if (count < sizeof(paths) / sizeof(paths[0]))
+            (void)manifest_add_database(&manifest, paths[count]);
+    }
+}
+
 TEST(a_manifest_of_nothing_comes_back)
 {
     CLEANUP(manifest_clearp)
