@@ -100,6 +100,13 @@ static void abort_if_broken(const char *rule)
     abort();
 }
 
+uint64_t data_section_bytes(const uint8_t *header)
+{
+    uint64_t length = load(header + SECTION_LENGTH_AT, sizeof(length));
+
+    return length > UINT64_MAX - DATA_SECTION_HEADER_BYTES ? UINT64_MAX : length + DATA_SECTION_HEADER_BYTES;
+}
+
 static size_t open_section(struct buf *body, enum data_kind kind)
 {
     size_t start = body->size;
@@ -118,7 +125,7 @@ static void close_section(struct buf *body, size_t start)
         body->size = start;
         return;
     }
-    store_u64(body->bytes + start + SECTION_LENGTH_AT, body->size - start - SECTION_HEADER_SIZE);
+    store_u64(body->bytes + start + SECTION_LENGTH_AT, body->size - start - DATA_SECTION_HEADER_BYTES);
 }
 
 static void add_path(struct buf *body, const char *path)
@@ -225,7 +232,7 @@ void data_add_dropped(struct buf *body, const struct blob_name *names, size_t co
 static uint8_t *behind_path(uint8_t *section)
 {
     uint64_t kind = load(section, sizeof(uint16_t));
-    uint8_t *path = section + SECTION_HEADER_SIZE;
+    uint8_t *path = section + DATA_SECTION_HEADER_BYTES;
 
     assert(kind == DATA_RUN || kind == DATA_DATABASE_GONE);
     return path + sizeof(uint16_t) + load(path, sizeof(uint16_t));

@@ -96,6 +96,12 @@ void data_xor_rolling(uint8_t *section, uint64_t change);
 /* `section` is a whole section of type 1 or 6. */
 void data_set_incarnation(uint8_t *section, uint64_t incarnation);
 
+enum { DATA_SECTION_HEADER_BYTES = 16 };
+
+/* Of the whole section that begins with these DATA_SECTION_HEADER_BYTES, as they say, which may be anything;
+ * UINT64_MAX if it would be more than that. For who cuts a stream of sections without looking into them. */
+uint64_t data_section_bytes(const uint8_t *header);
+
 struct data_reader;
 
 /* Over body, which stays as it is while the reader lives. */

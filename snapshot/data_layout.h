@@ -6,8 +6,7 @@
 #include "snapshot/part.h"
 
 enum {
-    SECTION_HEADER_SIZE = 16, /* type, flags, zero, length */
-    SECTION_LENGTH_AT = 8,
+    SECTION_LENGTH_AT = 8, /* behind type, flags and zero, the last of the section's header */
     BULK_CONTENT_SIZE = 8 + 8 + DIGEST_SIZE,
     BULK_OFFSET_MIN = PART_HEADER_BYTES,
     DROPPED_SIZE = 8 + DIGEST_SIZE,

@@ -102,10 +102,10 @@ static bool check_bulk(const struct data_reader *reader, const struct data_run *
 
     if (run->bulk_section >= reader->bulks)
         return err_set(err, ERR_CORRUPT, "%.400s: a run in a bulk that is not there", run->path);
-    bulk =
-        wire_reader_of(reader->body + (size_t)run->bulk_section * (SECTION_HEADER_SIZE + BULK_CONTENT_SIZE),
-                       SECTION_HEADER_SIZE + BULK_CONTENT_SIZE);
-    (void)wire_bytes(&bulk, SECTION_HEADER_SIZE);
+    bulk = wire_reader_of(reader->body +
+                              (size_t)run->bulk_section * (DATA_SECTION_HEADER_BYTES + BULK_CONTENT_SIZE),
+                          DATA_SECTION_HEADER_BYTES + BULK_CONTENT_SIZE);
+    (void)wire_bytes(&bulk, DATA_SECTION_HEADER_BYTES);
     (void)wire_u64(&bulk);
     size = wire_u64(&bulk);
     assert(!bulk.failed);

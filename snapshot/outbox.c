@@ -13,7 +13,6 @@
 #include <string.h>
 
 enum {
-    SECTION_HEADER_BYTES = 16,
     SECTION_SIZE_MAX = DELTA_FRAME_MAX + (64 << 10), /* page numbers, path */
     BUFFER_KEPT = 256 << 10,                         /* what a huge commit needed is given back */
 };
@@ -182,15 +181,14 @@ uint64_t outbox_commits(const struct outbox *outbox)
 
 bool outbox_read(struct outbox *outbox, uint64_t *offset, struct buf *section, struct err *err)
 {
-    uint8_t header[SECTION_HEADER_BYTES] = {0};
-    struct wire_reader reader = wire_reader_of(header + SECTION_HEADER_BYTES - 8, 8);
+    uint8_t header[DATA_SECTION_HEADER_BYTES] = {0};
     uint64_t size;
     uint8_t *room;
 
     assert(*offset < outbox->whole);
     if (!spool_read(outbox->spool, *offset, header, sizeof(header), err))
         return false;
-    size = SECTION_HEADER_BYTES + wire_u64(&reader);
+    size = data_section_bytes(header);
     if (size > SECTION_SIZE_MAX || size > outbox->whole - *offset)
         return err_set(err, ERR_CORRUPT, "what waits in .holdfast/spool/ is damaged");
     room = buf_extend(section, (size_t)size);

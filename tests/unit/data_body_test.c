@@ -228,6 +228,30 @@ TEST(a_body_may_be_empty)
     EXPECT_INT(body.size, 0);
 }
 
+TEST(a_body_can_be_cut_into_its_sections_by_their_headers)
+{
+    CLEANUP(buf_clearp) struct buf body = BUF_INIT(1 << 20);
+    uint8_t header[DATA_SECTION_HEADER_BYTES];
+    struct digest hash = digest_of("part", 4);
+    size_t ends[3];
+
+    data_add_gone(&body, "a");
+    ends[0] = body.size;
+    data_add_bulk(&body, 1, 100, &hash);
+    ends[1] = body.size;
+    data_add_database_gone(&body, "a/b.db", 5);
+    ends[2] = body.size;
+    EXPECT_INT(data_section_bytes(body.bytes), ends[0]);
+    EXPECT_INT(data_section_bytes(body.bytes + ends[0]), ends[1] - ends[0]);
+    EXPECT_INT(data_section_bytes(body.bytes + ends[1]), ends[2] - ends[1]);
+    memset(header, 0xff, sizeof(header));
+    EXPECT(data_section_bytes(header) == UINT64_MAX);
+    header[8] -= DATA_SECTION_HEADER_BYTES;
+    EXPECT(data_section_bytes(header) == UINT64_MAX);
+    header[8]--;
+    EXPECT(data_section_bytes(header) == UINT64_MAX - 1);
+}
+
 TEST(what_is_known_late_is_put_in_later)
 {
     CLEANUP(buf_clearp) struct buf body = BUF_INIT(1 << 20);
