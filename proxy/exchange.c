@@ -121,6 +121,14 @@ static void refuse(struct exchange *exchange)
 
 static void connection_changed(void *owner);
 
+/* The connection to the backend stands: sends what can be sent without the owner. */
+static void begin_sending(struct exchange *exchange)
+{
+    exchange->state = EXCHANGE_SENDING;
+    if (exchange->request_body == BODY_NONE)
+        exchange_send_end(exchange);
+}
+
 static void connect_backend(struct exchange *exchange, enum upstream_want want)
 {
     exchange->connection = upstream_take(&exchange->core->upstream, want, connection_changed, exchange);
@@ -130,7 +138,7 @@ static void connect_backend(struct exchange *exchange, enum upstream_want want)
     }
     exchange->state = EXCHANGE_CONNECTING;
     if (exchange->connection->stream.writable)
-        exchange_connected(exchange);
+        begin_sending(exchange);
 }
 
 void exchange_start(struct exchange *exchange)
@@ -284,13 +292,6 @@ void exchange_send_end(struct exchange *exchange)
     finish_sending(exchange);
 }
 
-void exchange_connected(struct exchange *exchange)
-{
-    exchange->state = EXCHANGE_SENDING;
-    if (exchange->request_body == BODY_NONE)
-        exchange_send_end(exchange);
-}
-
 static bool may_retry(const struct exchange *exchange)
 {
     return exchange->connection->pooled && !exchange->retried && exchange->is_idempotent &&
@@ -321,7 +322,7 @@ static void progress_sending(struct exchange *exchange)
         if (exchange->connection->failed || stream->hangup)
             exchange_fail(exchange, 502, "the backend can't be reached");
         else if (stream->writable)
-            exchange_connected(exchange);
+            begin_sending(exchange);
         return;
     }
     if (stream->writable && send_unsent(exchange) && exchange->request_ended && !exchange->end_sent)

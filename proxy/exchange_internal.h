@@ -4,8 +4,6 @@
 
 #include "proxy/exchange.h"
 
-/* The connection to the backend stands: sends what can be sent without the owner. */
-void exchange_connected(struct exchange *exchange);
 /* The connection ended without a byte of an answer: once more, or 502. */
 void exchange_lost(struct exchange *exchange);
 /* Ends it with an answer of our own, or cut if the response has begun. */

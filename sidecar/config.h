@@ -85,7 +85,4 @@ bool config_child_may_see(const struct config *config, const char *name, size_t 
 void config_describe(struct buf *text);
 void config_describe_markdown(struct buf *text);
 
-/* What is in force, `NAME=value` lines; secrets as `***`, variables at their default left out. */
-void config_print(char *const *environment, struct buf *text);
-
 #endif

@@ -1,5 +1,4 @@
-/* The table of variables as text: for `holdfast help environment`, for README.md, and what is in force for
- * `doctor`. */
+/* The table of variables as text: for `holdfast help environment` and for README.md. */
 #include "sidecar/config_table.h"
 
 #include <string.h>
@@ -53,23 +52,5 @@ void config_describe_markdown(struct buf *text)
         buf_printf(text, "| `" CONFIG_PREFIX "%s` | ", variable->name);
         add_initial(text, variable, "`");
         buf_printf(text, " | %s |\n", variable->help);
-    }
-}
-
-void config_print(char *const *environment, struct buf *text)
-{
-    size_t prefix_size = strlen(CONFIG_PREFIX);
-
-    for (; *environment; environment++) {
-        const char *name = *environment + prefix_size;
-        size_t size = strcspn(*environment, "=");
-        const struct config_variable *variable;
-        if (strncmp(*environment, CONFIG_PREFIX, prefix_size) != 0 || size < prefix_size)
-            continue;
-        variable = config_variable_find(name, size - prefix_size);
-        if (variable && variable->kind != KIND_SECRET && variable->kind != KIND_LATER)
-            buf_printf(text, "%s\n", *environment);
-        else if (variable)
-            buf_printf(text, "%.*s=***\n", (int)size, *environment);
     }
 }

@@ -1,9 +1,8 @@
 /* The sections of a data record as they are written, and the rules that the reader holds them to as well.
  *
  * A section is encoded when its commit is read from the log of its database, which is long before the record
- * that takes it is cut: it waits on disk meanwhile. What is only known then (the rolling hash, which needs
- * the state that the record begins with, and the incarnation, which may be the record's own position) lies at
- * a place that can be found again without decoding, and is put in there. */
+ * that takes it is cut: it waits on disk meanwhile. So nothing in it depends on that record, but for where
+ * the frame of a run lies: to move it into bulk, a run that was read is written again. */
 #include "snapshot/data_body.h"
 
 #include "snapshot/data_layout.h"
@@ -14,9 +13,6 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
-
-/* From the end of the path on. */
-enum { INCARNATION_AT = 0, ROLLING_AT = 8 + 4 + 4 + 1 };
 
 static uint64_t load(const uint8_t *bytes, size_t size)
 {
@@ -226,27 +222,4 @@ void data_add_dropped(struct buf *body, const struct blob_name *names, size_t co
         buf_add(body, names[at].content.bytes, DIGEST_SIZE);
     }
     close_section(body, start);
-}
-
-/* What follows the path of a run or of a gone database. */
-static uint8_t *behind_path(uint8_t *section)
-{
-    uint64_t kind = load(section, sizeof(uint16_t));
-    uint8_t *path = section + DATA_SECTION_HEADER_BYTES;
-
-    assert(kind == DATA_RUN || kind == DATA_DATABASE_GONE);
-    return path + sizeof(uint16_t) + load(path, sizeof(uint16_t));
-}
-
-void data_xor_rolling(uint8_t *section, uint64_t change)
-{
-    uint8_t *rolling = behind_path(section) + ROLLING_AT;
-
-    assert(load(section, sizeof(uint16_t)) == DATA_RUN);
-    store_u64(rolling, load(rolling, sizeof(change)) ^ change);
-}
-
-void data_set_incarnation(uint8_t *section, uint64_t incarnation)
-{
-    store_u64(behind_path(section) + INCARNATION_AT, incarnation);
 }

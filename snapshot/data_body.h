@@ -91,11 +91,6 @@ void data_add_put(struct buf *body, const struct tree *tree, const struct tree_e
 /* No section if there are none. */
 void data_add_dropped(struct buf *body, const struct blob_name *names, size_t count);
 
-/* For what was encoded before the record is known that takes it. `section` is a whole section of type 1. */
-void data_xor_rolling(uint8_t *section, uint64_t change);
-/* `section` is a whole section of type 1 or 6. */
-void data_set_incarnation(uint8_t *section, uint64_t incarnation);
-
 enum { DATA_SECTION_HEADER_BYTES = 16 };
 
 /* Of the whole section that begins with these DATA_SECTION_HEADER_BYTES, as they say, which may be anything;

@@ -32,19 +32,6 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum database_kind {
-    DATABASE_NONE,      /* no database: a plain file, or no file at all but something else */
-    DATABASE_EMPTY,     /* no byte yet: may become one */
-    DATABASE_READ_ONLY, /* a database that we may not write, hence can't follow */
-    DATABASE_ROLLBACK,  /* a database not in WAL mode */
-    DATABASE_WAL,
-};
-
-/* What the file at path is, by content: SQLite's magic, a possible header, at least one page. Safe for
- * attached files, which are not opened. ERR_TRANSIENT: it is being attached just now. */
-bool database_probe(int directory_fd, const char *path, enum database_kind *ret_kind,
-                    struct err *err) CHECKED;
-
 /* Puts the database at path (absolute) into WAL mode, also under an application that is writing; rolls back
  * what a killed one left behind. Tries without ever waiting inside SQLite, so that the application is kept
  * from its lock for one short transaction only. ERR_NOT_FOUND: there is no file, or it is still empty; it is

@@ -80,26 +80,6 @@ bool database_kind_of(int fd, enum database_kind *ret_kind, struct err *err)
     return true;
 }
 
-bool database_probe(int directory_fd, const char *path, enum database_kind *ret_kind, struct err *err)
-{
-    CLEANUP(guarded_file_closep) int fd = -1;
-    enum database_kind kind;
-
-    if (!guarded_file_open(directory_fd, path, &fd, err)) {
-        if (err->code != ERR_CONFLICT && err->code != ERR_CONFIG)
-            return false;
-        *ret_kind = err->code == ERR_CONFLICT ? DATABASE_WAL : DATABASE_NONE;
-        return true;
-    }
-    if (!database_kind_of(fd, &kind, err))
-        return err_wrap(err, "%s", path);
-    if ((kind == DATABASE_WAL || kind == DATABASE_ROLLBACK) &&
-        faccessat(directory_fd, path, W_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) != 0)
-        kind = DATABASE_READ_ONLY;
-    *ret_kind = kind;
-    return true;
-}
-
 /* Claims the file, which must be there and not empty: SQLite would write a header into an empty one, and an
  * application that decides by the file whether this is its first start would take that for its own. */
 static bool claim_filled(const char *path, struct guarded_claim *ret_claim, struct err *err)

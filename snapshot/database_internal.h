@@ -115,8 +115,15 @@ bool database_has_collected(const struct database *database, const struct wal_in
 /* database_mark.c: notes what has just been frozen. */
 void database_mark_set(struct database *database);
 
-/* database_convert.c: what an open file is, and the page size that a database file says (0: none that
- * exists). */
+enum database_kind {
+    DATABASE_NONE,
+    DATABASE_EMPTY,    /* no byte yet: may become one */
+    DATABASE_ROLLBACK, /* a database not in WAL mode */
+    DATABASE_WAL,
+};
+
+/* database_convert.c: what an open file is by its content (SQLite's magic, a possible header, at least one
+ * page), and the page size that a database file says (0: none that exists). */
 bool database_kind_of(int fd, enum database_kind *ret_kind, struct err *err) CHECKED;
 bool database_page_size(int fd, uint32_t *ret_page_size, struct err *err) CHECKED;
 

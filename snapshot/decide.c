@@ -80,18 +80,3 @@ bool decide_start(const struct decide_facts *facts, enum decision *ret_decision,
     *ret_decision = facts->shipped_last ? DECIDE_KEEP_IF_PROVED : DECIDE_RESTORE_OVER;
     return true;
 }
-
-const char *decision_name(enum decision decision)
-{
-    static const char *const names[] = {
-        [DECIDE_FIRST_BOOT] = "first boot",
-        [DECIDE_NEW_FIRST_BOOT] = "first boot again",
-        [DECIDE_ADOPT] = "adopt",
-        [DECIDE_NEW_LINEAGE] = "new lineage",
-        [DECIDE_KEEP_IF_PROVED] = "keep local if proved",
-        [DECIDE_KEEP] = "keep local",
-        [DECIDE_RESTORE] = "restore",
-        [DECIDE_RESTORE_OVER] = "remote wins",
-    };
-    return names[decision];
-}

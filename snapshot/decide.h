@@ -33,7 +33,4 @@ enum decision {
 /* ERR_CONFIG where the table refuses, in one sentence with the remedy. */
 bool decide_start(const struct decide_facts *facts, enum decision *ret_decision, struct err *err) CHECKED;
 
-/* For logs and tests. Static. */
-const char *decision_name(enum decision decision);
-
 #endif

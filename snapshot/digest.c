@@ -50,43 +50,6 @@ struct digest digest_hmac(const void *key, size_t key_size, const void *bytes, s
     return digest;
 }
 
-void digest_init(struct digest_context *context)
-{
-    int begun;
-
-    if (!context->state)
-        context->state = EVP_MD_CTX_new();
-    assert(context->state);
-    begun = EVP_DigestInit_ex2(context->state, sha256(), NULL);
-    assert(begun == 1);
-}
-
-void digest_update(struct digest_context *context, const void *bytes, size_t size)
-{
-    int added;
-
-    if (size == 0)
-        return;
-    added = EVP_DigestUpdate(context->state, bytes, size);
-    assert(added == 1);
-}
-
-struct digest digest_final(struct digest_context *context)
-{
-    struct digest digest;
-    unsigned written = 0;
-    int ended = EVP_DigestFinal_ex(context->state, digest.bytes, &written);
-
-    assert(ended == 1 && written == DIGEST_SIZE);
-    return digest;
-}
-
-void digest_clear(struct digest_context *context)
-{
-    EVP_MD_CTX_free(context->state);
-    context->state = NULL;
-}
-
 bool digest_equal(const struct digest *one, const struct digest *other)
 {
     return memcmp(one->bytes, other->bytes, DIGEST_SIZE) == 0;

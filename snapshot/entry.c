@@ -12,7 +12,7 @@ enum {
 /* Names the path that breaks a rule; the literal false stands at the call (base/err.h). */
 #define broken(err, path, rule) err_set((err), ERR_CORRUPT, "%.400s: %s", (path), (rule))
 
-uint64_t entry_pieces_of(uint64_t size)
+static uint64_t pieces_of(uint64_t size)
 {
     return size / TREE_PIECE_SIZE + (size % TREE_PIECE_SIZE > 0);
 }
@@ -22,7 +22,7 @@ static bool check_pieces(const struct tree *tree, const struct tree_entry *entry
     const struct tree_piece *pieces = tree_pieces(tree, entry);
     uint64_t left = entry->size;
 
-    if (left == 0 || entry->extra != entry_pieces_of(left))
+    if (left == 0 || entry->extra != pieces_of(left))
         return broken(err, tree_path(tree, entry), "its pieces do not add up to its size");
     for (uint32_t at = 0; at < entry->extra; at++) {
         if (pieces[at].raw_bytes != (left < TREE_PIECE_SIZE ? left : TREE_PIECE_SIZE))
@@ -146,7 +146,7 @@ static bool decode_pieces(struct wire_reader *reader, struct tree *tree, struct 
     CLEANUP(freep) struct tree_piece *pieces = NULL;
     uint32_t count = wire_u32(reader);
 
-    if (count == 0 || count != entry_pieces_of(entry->size) || count > wire_left(reader) / PIECE_SIZE_MIN)
+    if (count == 0 || count != pieces_of(entry->size) || count > wire_left(reader) / PIECE_SIZE_MIN)
         return broken(err, tree_path(tree, entry), "its pieces do not add up to its size");
     pieces = xcalloc(count, sizeof(*pieces));
     for (uint32_t at = 0; at < count; at++)

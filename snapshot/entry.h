@@ -9,9 +9,6 @@
 
 enum { ENTRY_MODE_MAX = 07777 };
 
-/* Pieces of a file of that size. */
-uint64_t entry_pieces_of(uint64_t size);
-
 /* The rules that an entry keeps by itself: path, kind, mode, size, target, pieces that add up. ERR_CORRUPT
  * with the path and the rule. */
 bool entry_check(const struct tree *tree, const struct tree_entry *entry, struct err *err) CHECKED;

@@ -48,11 +48,6 @@ bool follower_is_partial(const struct follower *follower)
     return watch_is_partial(follower->watch);
 }
 
-size_t follower_let_go(const struct follower *follower)
-{
-    return follower->avoided_count;
-}
-
 struct followed *follower_find(struct follower *follower, const char *path)
 {
     for (size_t at = 0; at < follower->count; at++)

@@ -89,7 +89,5 @@ void follower_on_leave(struct follower *follower,
 struct base_database *follower_databases(struct follower *follower, size_t *ret_count);
 /* Gives the database at path its incarnation. Fine for one that isn't attached. */
 void follower_set_incarnation(struct follower *follower, const char *path, uint64_t incarnation);
-/* Databases that can't be followed: at most 64. They count as "not durable" in sync. */
-size_t follower_let_go(const struct follower *follower);
 
 #endif

@@ -31,7 +31,6 @@ struct outbox {
     struct buf frame;
     struct buf section;
     uint64_t whole; /* below it lie whole commits */
-    uint64_t commits;
     struct outbox_source *sources[DATABASE_FREEZE_MAX];
     size_t count;
 };
@@ -111,10 +110,8 @@ static bool take_run(void *context, const struct database_run *run, struct err *
     keep_small(&outbox->section);
     if (!taken)
         return err_wrap(err, "%s", source->path);
-    if (run->is_last) {
+    if (run->is_last)
         outbox->whole = spool_tail(outbox->spool);
-        outbox->commits++;
-    }
     return true;
 }
 
@@ -172,11 +169,6 @@ uint64_t outbox_begin(const struct outbox *outbox)
 uint64_t outbox_end(const struct outbox *outbox)
 {
     return outbox->whole;
-}
-
-uint64_t outbox_commits(const struct outbox *outbox)
-{
-    return outbox->commits;
 }
 
 bool outbox_read(struct outbox *outbox, uint64_t *offset, struct buf *section, struct err *err)

@@ -29,8 +29,6 @@ void outbox_clear(struct outbox *outbox);
 /* What waits lies from the one offset to the other; whole sections. */
 uint64_t outbox_begin(const struct outbox *outbox);
 uint64_t outbox_end(const struct outbox *outbox);
-/* How many commits were taken in, ever. */
-uint64_t outbox_commits(const struct outbox *outbox);
 
 /* The section at *offset, appended to *section, and the offset of the next. ERR_CORRUPT, ERR_SYSTEM: what
  * waited is lost (the disk), only a new base helps. */

@@ -7,7 +7,7 @@
 
 enum { LEVEL = 3 };
 
-void part_list_clear(struct part_list *list)
+static void clear_list(struct part_list *list)
 {
     free(list->parts);
     free(list->frames);
@@ -26,7 +26,7 @@ void part_list_append(struct part_list *list, struct manifest *manifest, uint32_
         manifest_add_part(manifest, &part);
     }
     *ret_first_frame = base;
-    part_list_clear(list);
+    clear_list(list);
 }
 
 void part_writer_open(struct part_writer *writer, const struct base_request *request, struct part_list *list)

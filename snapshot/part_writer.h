@@ -16,7 +16,6 @@ struct part_list {
     size_t frames_count;
 };
 
-void part_list_clear(struct part_list *list);
 /* Moves all of list behind what the manifest has; *ret_first_frame is the number that its first frame got. */
 void part_list_append(struct part_list *list, struct manifest *manifest, uint32_t *ret_first_frame);
 

@@ -55,7 +55,7 @@ bool reader_find_head(struct store *store, struct reader_head *ret_head, struct 
     return true;
 }
 
-bool reader_read_base(struct store *store, const struct id *lineage, uint64_t position,
+static bool read_base(struct store *store, const struct id *lineage, uint64_t position,
                       struct reader_base *ret_base, struct err *err)
 {
     CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
@@ -100,7 +100,7 @@ bool reader_walk(struct store *store, const struct reader_head *head,
         struct reader_base base;
         struct err why = {0};
         bool goes_on;
-        if (!reader_read_base(store, &head->lineage, position, &base, &why)) {
+        if (!read_base(store, &head->lineage, position, &base, &why)) {
             if (why.code == ERR_NOT_FOUND)
                 return explain_absence(store, position, err);
             *err = why;

@@ -23,8 +23,6 @@ enum { READER_PLANS_MAX = 5 };
 
 /* ERR_CONFIG: the store holds nothing of holdfast. */
 bool reader_find_head(struct store *store, struct reader_head *ret_head, struct err *err) CHECKED;
-bool reader_read_base(struct store *store, const struct id *lineage, uint64_t position,
-                      struct reader_base *ret_base, struct err *err) CHECKED;
 void reader_base_clear(struct reader_base *base);
 
 /* Visits the base records from the newest back to the horizon, or to where the owner has pruned meanwhile.

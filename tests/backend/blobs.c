@@ -2,12 +2,41 @@
 
 #include "base/fs.h"
 
+#include <assert.h>
 #include <fcntl.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 enum { NAME_SIZE = UUID_TEXT_SIZE + 5 };
+
+DEFINE_CLEANUP(EVP_MD_CTX *, EVP_MD_CTX_free, hash_freep)
+
+static EVP_MD_CTX *hash_begin(void)
+{
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    int begun = EVP_DigestInit_ex(hash, EVP_sha256(), NULL);
+
+    assert(hash && begun == 1);
+    return hash;
+}
+
+static void hash_add(EVP_MD_CTX *hash, const void *bytes, size_t size)
+{
+    int added = EVP_DigestUpdate(hash, bytes, size);
+
+    assert(added == 1);
+}
+
+static void hash_end(EVP_MD_CTX *hash, char sha256[DIGEST_TEXT_SIZE])
+{
+    struct digest digest;
+    int ended = EVP_DigestFinal_ex(hash, digest.bytes, NULL);
+
+    assert(ended == 1);
+    digest_hex(&digest, sha256);
+}
 
 bool blobs_open(const char *data, int *ret_fd, struct err *err)
 {
@@ -46,30 +75,28 @@ bool blob_create(int directory_fd, struct random *random, struct blob *blob, str
     if (blob->fd < 0)
         return err_errno(err, "create %s", path);
     blob->size = 0;
-    digest_init(&blob->digest);
+    blob->hash = hash_begin();
     return true;
 }
 
 bool blob_append(struct blob *blob, const void *bytes, size_t size, struct err *err)
 {
-    digest_update(&blob->digest, bytes, size);
+    hash_add(blob->hash, bytes, size);
     blob->size += size;
     return fs_write_all(blob->fd, bytes, size, err);
 }
 
 bool blob_complete(struct blob *blob, struct err *err)
 {
-    struct digest digest = digest_final(&blob->digest);
-
-    digest_hex(&digest, blob->sha256);
+    hash_end(blob->hash, blob->sha256);
     return fsync(blob->fd) == 0 || err_errno(err, "sync %s", blob->name);
 }
 
 void blob_close(struct blob *blob)
 {
-    if (blob->digest.state)
+    if (blob->hash)
         (void)close(blob->fd);
-    digest_clear(&blob->digest);
+    EVP_MD_CTX_free(MOVE(blob->hash));
 }
 
 bool blob_open(int directory_fd, const char *name, int *ret_fd, uint64_t *ret_size, struct err *err)
@@ -91,24 +118,21 @@ bool blob_open(int directory_fd, const char *name, int *ret_fd, uint64_t *ret_si
 bool blob_digest(int directory_fd, const char *name, char sha256[DIGEST_TEXT_SIZE], uint64_t *ret_size,
                  struct err *err)
 {
-    CLEANUP(digest_clearp) struct digest_context context = {0};
+    CLEANUP(hash_freep) EVP_MD_CTX *hash = hash_begin();
     CLEANUP(close_fdp) int fd = -1;
     uint8_t piece[32 * 1024];
-    struct digest digest;
     uint64_t size;
 
     if (!blob_open(directory_fd, name, &fd, &size, err))
         return false;
-    digest_init(&context);
     for (uint64_t at = 0; at < size;) {
         size_t wanted = size - at < sizeof(piece) ? (size_t)(size - at) : sizeof(piece);
         if (!fs_read_at(fd, piece, wanted, at, err))
             return err_wrap(err, "read %s", name);
-        digest_update(&context, piece, wanted);
+        hash_add(hash, piece, wanted);
         at += wanted;
     }
-    digest = digest_final(&context);
-    digest_hex(&digest, sha256);
+    hash_end(hash, sha256);
     *ret_size = size;
     return true;
 }

@@ -13,7 +13,7 @@
 struct blob {
     int fd;
     char name[UUID_TEXT_SIZE];
-    struct digest_context digest;
+    struct evp_md_ctx_st *hash;    /* OpenSSL's */
     char sha256[DIGEST_TEXT_SIZE]; /* after blob_complete() */
     uint64_t size;
 };

@@ -306,23 +306,6 @@ TEST(names_for_the_child_are_found_whole)
     EXPECT(!config_child_may_see(&config, "X", 1));
 }
 
-TEST(what_is_printed_holds_no_secret)
-{
-    char *environment[] = {text_of("HOLDFAST_S3_SECRET_ACCESS_KEY=hush"),
-                           text_of("HOLDFAST_S3_ACCESS_KEY_ID=hush"),
-                           text_of("HOLDFAST_ENCRYPTION_KEY=hush"),
-                           text_of("HOLDFAST_RETENTION=1d"),
-                           text_of("HOLDFAST_SECRET_OF_SOMEBODY=hush"),
-                           text_of("OTHER=hush"),
-                           NULL};
-    CLEANUP(buf_clearp) struct buf text = BUF_INIT(65536);
-
-    config_print(environment, &text);
-    EXPECT(strstr(buf_text(&text), "HOLDFAST_RETENTION=1d"));
-    EXPECT(strstr(buf_text(&text), "HOLDFAST_S3_SECRET_ACCESS_KEY=***"));
-    EXPECT(!strstr(buf_text(&text), "hush"));
-}
-
 TEST(every_variable_is_described_in_one_row)
 {
     CLEANUP(buf_clearp) struct buf table = BUF_INIT(65536), help = BUF_INIT(65536);

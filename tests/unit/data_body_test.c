@@ -252,35 +252,6 @@ TEST(a_body_can_be_cut_into_its_sections_by_their_headers)
     EXPECT(data_section_bytes(header) == UINT64_MAX - 1);
 }
 
-TEST(what_is_known_late_is_put_in_later)
-{
-    CLEANUP(buf_clearp) struct buf body = BUF_INIT(1 << 20);
-    CLEANUP(data_reader_freep) struct data_reader *reader = NULL;
-    struct data_run run = {.path = "a/b.db",
-                           .page_size = 512,
-                           .pages_after = 2,
-                           .is_last = true,
-                           .rolling_hash = 0xf0f0,
-                           .count = 2,
-                           .pages = new_pages,
-                           .frame = (const uint8_t *)"frame",
-                           .frame_size = 5};
-    size_t second;
-
-    data_add_run(&body, &run);
-    second = body.size;
-    data_add_database_gone(&body, "a/b.db", 0);
-    data_xor_rolling(body.bytes, UINT64_C(0x8000000000000ff0));
-    data_set_incarnation(body.bytes, 77);
-    data_set_incarnation(body.bytes + second, UINT64_C(0x0102030405060708));
-    reader = data_reader_new(body.bytes, body.size);
-    run = next(reader, DATA_RUN).run;
-    EXPECT(run.rolling_hash == UINT64_C(0x800000000000ff00) && run.incarnation == 77);
-    EXPECT(run.page_size == 512 && run.pages_after == 2 && run.is_last && run.count == 2);
-    EXPECT(next(reader, DATA_DATABASE_GONE).database_gone.incarnation == UINT64_C(0x0102030405060708));
-    expect_end(reader);
-}
-
 /* A section that was read is written again with its frame somewhere else. */
 TEST(a_run_that_was_read_can_be_moved_into_a_bulk)
 {

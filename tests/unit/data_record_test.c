@@ -26,7 +26,8 @@ struct bench {
     struct id owner;
     _Atomic uint64_t next_n;
     struct manifest state;
-    int copy_fd; /* as the state says */
+    uint64_t commits; /* in the records */
+    int copy_fd;      /* as the state says */
     char path[128];
     struct err err;
 };
@@ -158,6 +159,7 @@ static void ship_and_compare(struct bench *bench, size_t *ret_bytes)
     request.until = outbox_end(bench->outbox);
     REQUIRE_OK(data_record_build(&request, &body, &updates, &bench->err), &bench->err);
     REQUIRE_OK(apply_body(bench, &body), &bench->err);
+    bench->commits += updates.commits;
     EXPECT_INT(updates.count, 1);
     EXPECT_INT(updates.list[0].pages, bench->state.databases[0].pages);
     EXPECT(updates.list[0].rolling_hash == bench->state.databases[0].rolling_hash);
@@ -197,17 +199,15 @@ TEST(many_commits_travel_in_one_record_and_a_small_change_is_small)
 {
     struct bench bench;
     size_t bytes = 0;
-    uint64_t commits;
 
     REQUIRE(set_up(&bench, SPOOL_MAX,
                    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)"
                    "INSERT INTO t (v) SELECT hex(randomblob(200)) FROM n;"));
-    commits = outbox_commits(bench.outbox);
     for (int round = 0; round < 50; round++)
         REQUIRE(
             script_run(&bench.application, "UPDATE t SET v = v || 'x' WHERE id = 1 + abs(random()) % 5000;"));
     ship_and_compare(&bench, &bytes);
-    EXPECT_INT(outbox_commits(bench.outbox) - commits, 50);
+    EXPECT_INT(bench.commits, 50);
     printf("# 50 commits of one row each: %zu bytes\n", bytes);
     EXPECT(bytes < 50 * 600);
     tear_down(&bench);
@@ -261,10 +261,11 @@ TEST(a_full_outbox_loses_nothing)
         struct data_updates updates;
         REQUIRE_OK(data_record_build(&request, &body, &updates, &bench.err), &bench.err);
         REQUIRE_OK(apply_body(&bench, &body), &bench.err);
+        bench.commits += updates.commits;
         outbox_release(bench.outbox, end);
     }
     ship_and_compare(&bench, &bytes);
-    EXPECT_INT(outbox_commits(bench.outbox), 3);
+    EXPECT_INT(bench.commits, 3);
     tear_down(&bench);
 }
 

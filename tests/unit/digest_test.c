@@ -29,38 +29,6 @@ TEST(nothing_at_all_has_a_digest)
     EXPECT(digest_equal(&of_null, &of_text));
 }
 
-TEST(pieces_give_the_digest_of_the_whole)
-{
-    static uint8_t bytes[100000];
-    CLEANUP(digest_clearp) struct digest_context context = {0};
-    struct digest whole, pieced;
-
-    for (size_t at = 0; at < sizeof(bytes); at++)
-        bytes[at] = (uint8_t)(at * 31 + at / 256);
-    whole = digest_of(bytes, sizeof(bytes));
-    for (size_t piece = 1; piece < sizeof(bytes); piece = piece * 7 + 1) {
-        digest_init(&context);
-        for (size_t at = 0; at < sizeof(bytes); at += piece)
-            digest_update(&context, bytes + at, at + piece > sizeof(bytes) ? sizeof(bytes) - at : piece);
-        pieced = digest_final(&context);
-        EXPECT(digest_equal(&whole, &pieced));
-    }
-}
-
-TEST(a_context_abandoned_in_the_middle_can_be_begun_again)
-{
-    CLEANUP(digest_clearp) struct digest_context context = {0};
-    struct digest wanted = digest_of("abc", 3), got;
-
-    digest_init(&context);
-    digest_update(&context, "left over", 9);
-    digest_init(&context);
-    digest_update(&context, NULL, 0);
-    digest_update(&context, "abc", 3);
-    got = digest_final(&context);
-    EXPECT(digest_equal(&got, &wanted));
-}
-
 /* RFC 4231, test cases 1, 2 and 6 (a key longer than a block). */
 TEST(an_hmac_is_that_of_rfc_4231)
 {
