@@ -141,3 +141,11 @@ bool peer_has(const char *words, const char *part)
     printf("#   \"%s\" is not in \"%s\"\n", part, words);
     return false;
 }
+
+bool peer_lacks(const char *words, const char *part)
+{
+    if (!strcasestr(words, part))
+        return true;
+    printf("#   \"%s\" is in \"%s\"\n", part, words);
+    return false;
+}

@@ -34,5 +34,7 @@ bool peer_ends(int fd);
 bool peer_is_silent(int fd);
 /* True if part is in text; says so if not. */
 bool peer_has(const char *text, const char *part);
+/* True if it is not, in whatever case; says so if it is. */
+bool peer_lacks(const char *text, const char *part);
 
 #endif

@@ -106,6 +106,13 @@ void stand_start(struct stand *stand, const struct proxy_config *config)
     stand->admin = proxy_port(stand->proxy, config->fronts_count);
 }
 
+void stand_start_plain(struct stand *stand)
+{
+    struct proxy_config config = stand_config(stand);
+
+    stand_start(stand, &config);
+}
+
 void stand_stop(struct stand *stand)
 {
     proxy_free(stand->proxy);
@@ -186,4 +193,20 @@ int stand_backend_request(struct stand *stand, const char **ret_head)
 
     *ret_head = peer_head(fd);
     return fd;
+}
+
+int stand_exchange(struct stand *stand, const char *request, const char *answer)
+{
+    const char *head;
+    int client = peer_ask(stand->front, request);
+    int backend = stand_backend_request(stand, &head);
+
+    peer_say(backend, answer);
+    return client;
+}
+
+bool stand_is_kept(int client)
+{
+    peer_say(client, "GET /_holdfast/live HTTP/1.1\r\nHost: x\r\n\r\n");
+    return peer_has(peer_head(client), "HTTP/1.1 200 OK");
 }

@@ -27,6 +27,8 @@ struct stand {
 struct proxy_config stand_config(struct stand *stand);
 /* Aborts if it can't be started. */
 void stand_start(struct stand *stand, const struct proxy_config *config);
+/* The same with the defaults as they are. */
+void stand_start_plain(struct stand *stand);
 void stand_stop(struct stand *stand);
 
 /* Changes the status and wakes the proxy. */
@@ -40,5 +42,9 @@ bool stand_tunnels(struct stand *stand, unsigned count);
 
 /* The next connection to the backend, and the head of its request in *ret_head. */
 int stand_backend_request(struct stand *stand, const char **ret_head);
+/* Sends the request, has the backend give the answer, and returns the client's end. */
+int stand_exchange(struct stand *stand, const char *request, const char *answer);
+/* Whether the client's connection still serves: the next request is answered. */
+bool stand_is_kept(int client);
 
 #endif

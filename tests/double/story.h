@@ -61,6 +61,9 @@ void story_forget_blobs(struct story *story, uint64_t horizon);
 /* Begins a data record that a test composes itself, and appends it. */
 struct buf story_body(void);
 uint64_t story_append(struct story *story, struct buf *body);
+/* For such a record: a commit of page 1 to a database at `path` that is otherwise as the first one. The delta
+ * is the caller's frame, which the run points into. */
+struct data_run story_run_of(const struct story *story, const char *path, const struct buf *frame);
 
 /* The manifest of the newest base, as read back. */
 struct manifest story_manifest(struct story *story, uint64_t announced);

@@ -109,3 +109,20 @@ void story_change_database(struct story *story, int index, struct story_bulk *bu
     for (uint64_t left = 1 + story_random(story, 3); left > 0; left--)
         commit(story, index, bulk, body);
 }
+
+struct data_run story_run_of(const struct story *story, const char *path, const struct buf *frame)
+{
+    static const uint32_t pages[] = {1};
+    const struct story_database *database = &story->now.databases[0];
+
+    return (struct data_run){.path = path,
+                             .incarnation = database->incarnation,
+                             .page_size = database->page_size,
+                             .pages_after = database->pages,
+                             .is_last = true,
+                             .rolling_hash = 1,
+                             .count = 1,
+                             .pages = pages,
+                             .frame = frame->bytes,
+                             .frame_size = frame->size};
+}

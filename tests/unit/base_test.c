@@ -4,30 +4,14 @@
 #include "snapshot/base.h"
 
 #include "snapshot/restore.h"
+#include "tests/double/pread_hook.h"
 #include "tests/double/scanning.h"
 #include "tests/double/store_fault.h"
 #include "tests/double/store_mem.h"
 
 #include <fcntl.h>
-#include <sys/syscall.h>
 
 enum { LARGE = 70000 };
-
-/* Called before each read of a file's content. */
-static void (*before_read)(void);
-static size_t reads;
-
-/* Named by the linker's symbol only: <bits/unistd.h> may declare pread inline, and clang then takes this for
- * it. */
-ssize_t hooked_pread(int fd, void *bytes, size_t size, off_t offset) __asm__("pread64");
-
-ssize_t hooked_pread(int fd, void *bytes, size_t size, off_t offset)
-{
-    reads++;
-    if (before_read)
-        before_read();
-    return syscall(SYS_pread64, fd, bytes, size, offset);
-}
 
 struct bench {
     struct store *mem;
@@ -183,9 +167,9 @@ TEST(a_file_that_keeps_changing_keeps_its_former_content)
         scratch_write(bench.disk.fd, "file", texts[at][1]);
         rewritten_path = "file";
         rewritten_text = texts[at][1];
-        before_read = rewrite;
+        pread_hook_set(rewrite);
         REQUIRE(cut(&bench));
-        before_read = NULL;
+        pread_hook_set(NULL);
         EXPECT(bench.result.moved);
         EXPECT(is_content(&bench, "file", texts[at][0]));
         EXPECT(is_content(&bench, "other", "same"));
@@ -206,9 +190,9 @@ TEST(a_new_file_that_keeps_changing_waits_for_the_next_base)
     scratch_write(bench.disk.fd, "file", "one");
     rewritten_path = "file";
     rewritten_text = "two";
-    before_read = rewrite;
+    pread_hook_set(rewrite);
     REQUIRE(cut(&bench));
-    before_read = NULL;
+    pread_hook_set(NULL);
     EXPECT(bench.result.moved);
     EXPECT(is_content(&bench, "file", NULL));
     REQUIRE(cut(&bench));
@@ -263,9 +247,9 @@ TEST(a_new_file_that_vanishes_before_it_is_read_is_there_all_the_same)
     scratch_write(bench.disk.fd, "a", large);
     scratch_write(bench.disk.fd, "new small", "small");
     scratch_write(bench.disk.fd, "new large", large);
-    before_read = unlink_new; /* while "a" is read */
+    pread_hook_set(unlink_new); /* while "a" is read */
     REQUIRE(cut(&bench));
-    before_read = NULL;
+    pread_hook_set(NULL);
     EXPECT(is_content(&bench, "new small", "small"));
     EXPECT(is_content(&bench, "new large", large));
     EXPECT(is_content(&bench, "old", "old")); /* from the base before */
@@ -359,15 +343,15 @@ TEST(a_large_file_that_did_not_change_is_not_read_again)
     scratch_write(bench.disk.fd, "large", large);
     REQUIRE(cut(&bench));
     EXPECT_INT(bench.result.blobs_uploaded, 1);
-    reads = 0;
+    pread_count = 0;
     REQUIRE(cut(&bench));
-    EXPECT_INT(reads, 0);
+    EXPECT_INT(pread_count, 0);
     EXPECT_INT(bench.result.blobs_uploaded, 0);
     EXPECT(is_content(&bench, "large", large));
     /* A changed time alone: read, and found to be stored already. */
     EXPECT_INT(utimensat(bench.disk.fd, "large", NULL, 0), 0);
     REQUIRE(cut(&bench));
-    EXPECT(reads > 0);
+    EXPECT(pread_count > 0);
     EXPECT_INT(bench.result.blobs_uploaded, 0);
     tear_down(&bench);
 }

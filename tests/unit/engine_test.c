@@ -4,12 +4,12 @@
 
 #include "base/clock.h"
 #include "tests/double/life.h"
+#include "tests/double/pread_hook.h"
 #include "tests/tap.h"
 
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 TEST(what_was_shipped_is_back_after_the_disk_is_gone)
 {
@@ -215,16 +215,12 @@ TEST(a_file_that_may_not_be_read_degrades_by_name_and_is_shipped_when_it_may)
 /* The file that is rewritten in place while it is read; -1: none. */
 static _Atomic int rewritten_fd = -1;
 
-/* As in base_test.c: <bits/unistd.h> may declare pread inline. */
-ssize_t hooked_pread(int fd, void *bytes, size_t size, off_t offset) __asm__("pread64");
-
-ssize_t hooked_pread(int fd, void *bytes, size_t size, off_t offset)
+static void rewrite_it(void)
 {
     int rewritten = atomic_load(&rewritten_fd);
 
     if (rewritten >= 0)
         (void)!pwrite(rewritten, "three", 5, 0);
-    return syscall(SYS_pread64, fd, bytes, size, offset);
 }
 
 TEST(what_is_rewritten_while_it_is_read_is_not_durable_yet)
@@ -240,6 +236,7 @@ TEST(what_is_rewritten_while_it_is_read_is_not_durable_yet)
     REQUIRE(life_settle(&life));
     records = store_fault_count(life.faulty, "create", "log/");
     atomic_store(&rewritten_fd, openat(life.disk.fd, "file", O_WRONLY | O_CLOEXEC));
+    pread_hook_set(rewrite_it);
     scratch_write(life.disk.fd, "file", "second");
     position = engine_position_now(life.engine);
     scratch_write(life.disk.fd, "other", "goes out all the same");

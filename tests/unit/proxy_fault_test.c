@@ -10,13 +10,6 @@ static struct stand stand;
 static const char get[] = "GET /x HTTP/1.1\r\nHost: x\r\n\r\n";
 static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-static void start(void)
-{
-    struct proxy_config config = stand_config(&stand);
-
-    stand_start(&stand, &config);
-}
-
 static bool is_bad_gateway(int client)
 {
     const char *head = peer_head(client);
@@ -32,7 +25,7 @@ TEST(a_backend_that_refuses_connections_is_a_bad_gateway)
 
     for (size_t at = 0; at < 2; at++) {
         int client;
-        start();
+        stand_start_plain(&stand);
         (void)close(stand.backend);
         client = peer_ask(stand.front, requests[at]);
         EXPECT(is_bad_gateway(client));
@@ -57,7 +50,7 @@ TEST(an_answer_that_can_not_be_used_is_a_bad_gateway)
     for (size_t at = 0; at < sizeof(unusable) / sizeof(unusable[0]); at++) {
         const char *head;
         int client, backend;
-        start();
+        stand_start_plain(&stand);
         client = peer_ask(stand.front, get);
         backend = stand_backend_request(&stand, &head);
         peer_say(backend, unusable[at]);
@@ -79,7 +72,7 @@ TEST(an_answer_cut_off_in_its_body_is_cut_off_for_the_client_too)
     for (size_t at = 0; at < sizeof(answers) / sizeof(answers[0]); at++) {
         const char *head;
         int client, backend;
-        start();
+        stand_start_plain(&stand);
         client = peer_ask(stand.front, get);
         backend = stand_backend_request(&stand, &head);
         if (at < 2) {
@@ -101,7 +94,7 @@ TEST(a_pooled_connection_that_was_closed_costs_one_retry)
     const char *head;
     int client, backend, other;
 
-    start();
+    stand_start_plain(&stand);
     client = peer_ask(stand.front, get);
     backend = stand_backend_request(&stand, &head);
     peer_say(backend, ok);
@@ -122,7 +115,7 @@ TEST(a_request_that_can_not_be_repeated_gets_no_closed_connection)
     const char *head;
     int client, backend;
 
-    start();
+    stand_start_plain(&stand);
     client = peer_ask(stand.front, get);
     backend = stand_backend_request(&stand, &head);
     peer_say(backend, ok);
@@ -144,7 +137,7 @@ TEST(a_backend_that_is_slow_to_accept_is_waited_for)
     const char *head;
     int clients[2], backend, filler;
 
-    start();
+    stand_start_plain(&stand);
     REQUIRE(listen(stand.backend, 0) == 0); /* one may wait; the next has to ask again, a second later */
     filler = peer_connect(stand.backend_port);
     for (int at = 0; at < 2; at++)
@@ -170,7 +163,7 @@ TEST(what_can_not_be_repeated_is_not)
     const char *head;
     int client, backend;
 
-    start();
+    stand_start_plain(&stand);
     client = peer_ask(stand.front, get);
     backend = stand_backend_request(&stand, &head);
     peer_say(backend, ok);
@@ -189,7 +182,7 @@ TEST(a_connection_with_bytes_too_many_is_not_used_again)
     const char *head;
     int client, backend, other;
 
-    start();
+    stand_start_plain(&stand);
     client = peer_ask(stand.front, get);
     backend = stand_backend_request(&stand, &head);
     peer_say(
@@ -225,7 +218,7 @@ TEST(an_early_answer_ends_the_upload)
     for (size_t at = 0; at < 6; at++) {
         const char *head;
         int client, backend;
-        start();
+        stand_start_plain(&stand);
         client = peer_ask(stand.front, requests[at % 2]);
         backend = stand_backend_request(&stand, &head);
         (void)peer_bytes(backend, 13);
@@ -250,7 +243,7 @@ TEST(an_answer_that_comes_before_a_reset_is_not_lost)
     int client, backend;
     struct timeval moment = {.tv_usec = 200 * 1000};
 
-    start();
+    stand_start_plain(&stand);
     client = peer_ask(stand.front, "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n");
     backend = -1;
     (void)setsockopt(client, SOL_SOCKET, SO_SNDTIMEO, &moment, sizeof(moment));
@@ -268,7 +261,7 @@ TEST(a_backend_that_dies_during_an_upload_is_a_bad_gateway)
     const char *head;
     int client, backend;
 
-    start();
+    stand_start_plain(&stand);
     client = peer_ask(stand.front, "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nthe beginning");
     backend = stand_backend_request(&stand, &head);
     (void)peer_bytes(backend, 13);
@@ -286,7 +279,7 @@ TEST(a_client_that_leaves_is_noticed_and_the_backend_told)
     for (size_t at = 0; at < 2; at++) {
         const char *head;
         int client, backend;
-        start();
+        stand_start_plain(&stand);
         client = peer_ask(stand.front, get);
         backend = stand_backend_request(&stand, &head);
         peer_say(backend, answers[at]);
@@ -304,7 +297,7 @@ TEST(a_client_that_leaves_in_mid_upload_is_noticed_too)
     const char *head;
     int client, backend;
 
-    start();
+    stand_start_plain(&stand);
     client = peer_ask(stand.front, "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nthe beginning");
     backend = stand_backend_request(&stand, &head);
     EXPECT_STR(peer_bytes(backend, 13), "the beginning");

@@ -5,51 +5,18 @@
 
 static struct stand stand;
 
-static void start(void)
-{
-    struct proxy_config config = stand_config(&stand);
-
-    stand_start(&stand, &config);
-}
-
-static bool lacks(const char *text, const char *part)
-{
-    if (!strcasestr(text, part))
-        return true;
-    printf("#   \"%s\" is in \"%s\"\n", part, text);
-    return false;
-}
-
-/* Sends the request, has the backend give the answer, and returns the client's end. */
-static int exchange(const char *request, const char *answer)
-{
-    const char *head;
-    int client = peer_ask(stand.front, request);
-    int backend = stand_backend_request(&stand, &head);
-
-    peer_say(backend, answer);
-    return client;
-}
-
-/* The connection still serves: the next request is answered. */
-static bool is_kept(int client)
-{
-    peer_say(client, "GET /_holdfast/live HTTP/1.1\r\nHost: x\r\n\r\n");
-    return peer_has(peer_head(client), "HTTP/1.1 200 OK");
-}
-
 TEST(a_head_request_gets_the_length_and_no_body)
 {
     const char *head;
     int client;
 
-    start();
-    client = exchange("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
-                      "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nETag: \"x\"\r\n\r\n");
+    stand_start_plain(&stand);
+    client = stand_exchange(&stand, "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
+                            "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nETag: \"x\"\r\n\r\n");
     head = peer_head(client);
     EXPECT(peer_has(head, "200 OK") && peer_has(head, "Content-Length: 1234\r\n") &&
            peer_has(head, "ETag: \"x\"\r\n"));
-    EXPECT(is_kept(client));
+    EXPECT(stand_is_kept(client));
     stand_stop(&stand);
 }
 
@@ -58,15 +25,15 @@ TEST(a_head_request_for_something_of_unknown_length_gets_nothing_but_the_head)
     const char *head;
     int client;
 
-    start();
-    client = exchange("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
-                      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    stand_start_plain(&stand);
+    client = stand_exchange(&stand, "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
+                            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
     head = peer_head(client);
-    EXPECT(peer_has(head, "200 OK") && lacks(head, "content-length"));
+    EXPECT(peer_has(head, "200 OK") && peer_lacks(head, "content-length"));
     if (strcasestr(head, "connection: close")) /* an older libmicrohttpd can't do it otherwise */
         EXPECT_STR(peer_rest(client), "");
     else
-        EXPECT(is_kept(client));
+        EXPECT(stand_is_kept(client));
     stand_stop(&stand);
 }
 
@@ -75,11 +42,13 @@ TEST(no_content_has_neither_body_nor_length)
     const char *head;
     int client;
 
-    start();
-    client = exchange("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 204 No Content\r\nX: y\r\n\r\n");
+    stand_start_plain(&stand);
+    client = stand_exchange(&stand, "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+                            "HTTP/1.1 204 No Content\r\nX: y\r\n\r\n");
     head = peer_head(client);
-    EXPECT(peer_has(head, "204 No Content") && peer_has(head, "X: y\r\n") && lacks(head, "content-length"));
-    EXPECT(is_kept(client));
+    EXPECT(peer_has(head, "204 No Content") && peer_has(head, "X: y\r\n") &&
+           peer_lacks(head, "content-length"));
+    EXPECT(stand_is_kept(client));
     stand_stop(&stand);
 }
 
@@ -88,25 +57,25 @@ TEST(not_modified_has_no_body_and_only_the_length_the_backend_gave)
     const char *head;
     int client;
 
-    start();
-    client = exchange("GET / HTTP/1.1\r\nHost: x\r\nIf-None-Match: \"x\"\r\n\r\n",
-                      "HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\nETag: \"x\"\r\n\r\n");
+    stand_start_plain(&stand);
+    client = stand_exchange(&stand, "GET / HTTP/1.1\r\nHost: x\r\nIf-None-Match: \"x\"\r\n\r\n",
+                            "HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\nETag: \"x\"\r\n\r\n");
     head = peer_head(client);
     EXPECT(peer_has(head, "304 Not Modified") && peer_has(head, "Content-Length: 77\r\n"));
-    EXPECT(is_kept(client));
+    EXPECT(stand_is_kept(client));
     (void)close(client);
     peer_say(peer_connect(stand.front), "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     stand_stop(&stand);
-    start();
-    client =
-        exchange("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n");
+    stand_start_plain(&stand);
+    client = stand_exchange(&stand, "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+                            "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n");
     head = peer_head(client);
-    EXPECT(peer_has(head, "304 Not Modified") && lacks(head, "content-length") &&
-           lacks(head, "transfer-encoding"));
+    EXPECT(peer_has(head, "304 Not Modified") && peer_lacks(head, "content-length") &&
+           peer_lacks(head, "transfer-encoding"));
     if (strcasestr(head, "connection: close"))
         EXPECT_STR(peer_rest(client), "");
     else
-        EXPECT(is_kept(client));
+        EXPECT(stand_is_kept(client));
     stand_stop(&stand);
 }
 
@@ -115,7 +84,7 @@ TEST(a_range_and_its_answer_pass)
     const char *head;
     int client, backend;
 
-    start();
+    stand_start_plain(&stand);
     client =
         peer_ask(stand.front, "GET /f HTTP/1.1\r\nHost: x\r\nRange: bytes=2-4\r\nIf-Range: \"e\"\r\n\r\n");
     backend = stand_backend_request(&stand, &head);
@@ -133,14 +102,14 @@ TEST(fields_of_the_hop_are_not_passed_down)
     const char *head;
     int client;
 
-    start();
-    client =
-        exchange("GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-                 "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\n"
-                 "Set-Cookie: a\r\nSet-Cookie: b\r\nTrailer: c\r\n\r\n");
+    stand_start_plain(&stand);
+    client = stand_exchange(
+        &stand, "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\n"
+        "Set-Cookie: a\r\nSet-Cookie: b\r\nTrailer: c\r\n\r\n");
     head = peer_head(client);
     EXPECT(peer_has(head, "Set-Cookie: a\r\nSet-Cookie: b\r\n"));
-    EXPECT(lacks(head, "x-hop") && lacks(head, "keep-alive") && lacks(head, "trailer"));
+    EXPECT(peer_lacks(head, "x-hop") && peer_lacks(head, "keep-alive") && peer_lacks(head, "trailer"));
     stand_stop(&stand);
 }
 
@@ -148,10 +117,10 @@ TEST(interim_answers_are_dropped_and_the_final_one_passes)
 {
     int client;
 
-    start();
-    client = exchange("GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-                      "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
-                      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    stand_start_plain(&stand);
+    client = stand_exchange(&stand, "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+                            "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
+                            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     EXPECT(peer_has(peer_head(client), "HTTP/1.1 200 OK\r\n"));
     EXPECT_STR(peer_bytes(client, 2), "ok");
     stand_stop(&stand);
@@ -166,7 +135,7 @@ TEST(heads_may_come_in_any_pieces)
     const char *head;
     int client, backend;
 
-    start();
+    stand_start_plain(&stand);
     client = peer_connect(stand.front);
     for (size_t at = 0; at < strlen(request); at++)
         peer_send(client, request + at, 1);
@@ -183,13 +152,13 @@ TEST(a_client_that_waits_for_100_is_told_to_continue)
     const char *head;
     int client, backend;
 
-    start();
+    stand_start_plain(&stand);
     client = peer_ask(stand.front,
                       "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n");
     EXPECT_STR(peer_head(client), "HTTP/1.1 100 Continue\r\n\r\n");
     peer_say(client, "body");
     backend = stand_backend_request(&stand, &head);
-    EXPECT(lacks(head, "expect"));
+    EXPECT(peer_lacks(head, "expect"));
     EXPECT_STR(peer_bytes(backend, 4), "body");
     peer_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     EXPECT(peer_has(peer_head(client), "HTTP/1.1 200 OK"));
@@ -201,12 +170,12 @@ TEST(an_old_client_is_served_without_chunks)
     const char *head;
     int client;
 
-    start();
-    client =
-        exchange("GET / HTTP/1.0\r\n\r\n",
-                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+    stand_start_plain(&stand);
+    client = stand_exchange(
+        &stand, "GET / HTTP/1.0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
     head = peer_head(client);
-    EXPECT(peer_has(head, "200 OK") && lacks(head, "transfer-encoding"));
+    EXPECT(peer_has(head, "200 OK") && peer_lacks(head, "transfer-encoding"));
     EXPECT_STR(peer_rest(client), "abcde");
     stand_stop(&stand);
 }
@@ -216,7 +185,7 @@ TEST(a_body_that_ends_with_the_connection_becomes_chunked)
     const char *head;
     int client, backend;
 
-    start();
+    stand_start_plain(&stand);
     client = peer_ask(stand.front, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     backend = stand_backend_request(&stand, &head);
     peer_say(backend, "HTTP/1.0 200 OK\r\n\r\nabc");
@@ -224,7 +193,7 @@ TEST(a_body_that_ends_with_the_connection_becomes_chunked)
     EXPECT_STR(peer_bytes(client, 8), "3\r\nabc\r\n");
     (void)close(backend);
     EXPECT_STR(peer_bytes(client, 5), "0\r\n\r\n");
-    EXPECT(is_kept(client));
+    EXPECT(stand_is_kept(client));
     stand_stop(&stand);
 }
 
@@ -233,18 +202,18 @@ TEST(a_chunked_body_goes_up_in_chunks)
     const char *head;
     int client, backend;
 
-    start();
+    stand_start_plain(&stand);
     client = peer_ask(stand.front,
                       "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
                       "3;ext=1\r\nabc\r\n");
     backend = stand_backend_request(&stand, &head);
-    EXPECT(peer_has(head, "transfer-encoding: chunked\r\n") && lacks(head, "content-length"));
+    EXPECT(peer_has(head, "transfer-encoding: chunked\r\n") && peer_lacks(head, "content-length"));
     EXPECT_STR(peer_bytes(backend, 8), "3\r\nabc\r\n");
     peer_say(client, "0\r\nTrailer: dropped\r\n\r\n");
     EXPECT_STR(peer_bytes(backend, 5), "0\r\n\r\n");
     peer_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     EXPECT(peer_has(peer_head(client), "200 OK"));
-    EXPECT(is_kept(client));
+    EXPECT(stand_is_kept(client));
     stand_stop(&stand);
 }
 
@@ -262,7 +231,7 @@ TEST(an_answer_may_begin_while_the_request_goes_on)
     for (size_t at = 0; at < 2; at++) {
         const char *head;
         int client, backend;
-        start();
+        stand_start_plain(&stand);
         client = peer_ask(stand.front, requests[at].head);
         peer_say(client, requests[at].piece);
         backend = stand_backend_request(&stand, &head);
@@ -291,7 +260,7 @@ TEST(pipelined_requests_are_answered_in_order)
     const char *head;
     int client, backend;
 
-    start();
+    stand_start_plain(&stand);
     client = peer_ask(stand.front, "GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n");
     backend = stand_backend_request(&stand, &head);
     EXPECT(peer_has(head, "GET /1 "));
@@ -310,9 +279,9 @@ TEST(a_client_may_ask_for_the_end_of_its_connection)
 {
     int client;
 
-    start();
-    client = exchange("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-                      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    stand_start_plain(&stand);
+    client = stand_exchange(&stand, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     EXPECT(peer_has(peer_head(client), "Connection: close\r\n"));
     EXPECT_STR(peer_rest(client), "ok");
     stand_stop(&stand);
@@ -329,7 +298,7 @@ TEST(large_heads_on_both_sides_pass)
     (void)snprintf(request, sizeof(request), "GET / HTTP/1.1\r\nHost: x\r\nX-Big: %s\r\n\r\n", value);
     (void)snprintf(answer, sizeof(answer), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Back: %s\r\n\r\nok",
                    value);
-    start();
+    stand_start_plain(&stand);
     client = peer_ask(stand.front, request);
     backend = stand_backend_request(&stand, &head);
     EXPECT(peer_has(head, value));

@@ -5,39 +5,6 @@
 
 static struct stand stand;
 
-static void start(void)
-{
-    struct proxy_config config = stand_config(&stand);
-
-    stand_start(&stand, &config);
-}
-
-static bool lacks(const char *text, const char *part)
-{
-    if (!strcasestr(text, part))
-        return true;
-    printf("#   \"%s\" is in \"%s\"\n", part, text);
-    return false;
-}
-
-/* Sends the request, has the backend give the answer, and returns the client's end. */
-static int exchange(const char *request, const char *answer)
-{
-    const char *head;
-    int client = peer_ask(stand.front, request);
-    int backend = stand_backend_request(&stand, &head);
-
-    peer_say(backend, answer);
-    return client;
-}
-
-/* The connection still serves: the next request is answered. */
-static bool is_kept(int client)
-{
-    peer_say(client, "GET /_holdfast/live HTTP/1.1\r\nHost: x\r\n\r\n");
-    return peer_has(peer_head(client), "HTTP/1.1 200 OK");
-}
-
 TEST(who_asks_is_said_to_the_backend)
 {
     struct proxy_config config;
@@ -52,7 +19,7 @@ TEST(who_asks_is_said_to_the_backend)
         (void)stand_backend_request(&stand, &head);
         EXPECT(peer_has(head, trusting ? "x-forwarded-for: 9.9.9.9, 127.0.0.1\r\n"
                                        : "x-forwarded-for: 127.0.0.1\r\n"));
-        EXPECT(lacks(head, "\r\nforwarded:"));
+        EXPECT(peer_lacks(head, "\r\nforwarded:"));
         stand_stop(&stand);
     }
 }
@@ -62,7 +29,7 @@ TEST(the_admin_port_knows_methods_and_says_404)
     const char *head;
     int client;
 
-    start();
+    stand_start_plain(&stand);
     client =
         peer_ask(stand.admin, "POST /echo HTTP/1.1\r\nHost: x\r\nX-Holdfast: 1\r\nContent-Length: 0\r\n\r\n");
     head = peer_head(client);
@@ -87,7 +54,7 @@ TEST(the_admin_port_knows_what_a_web_page_could_have_sent)
     };
     char request[256];
 
-    start();
+    stand_start_plain(&stand);
     for (size_t at = 0; at < sizeof(cases) / sizeof(cases[0]); at++) {
         (void)snprintf(request, sizeof(request),
                        "POST /echo HTTP/1.1\r\nHost: x\r\n%sContent-Length: 0\r\n\r\n", cases[at].fields);
@@ -100,7 +67,7 @@ TEST(own_paths_are_never_forwarded)
 {
     int client;
 
-    start();
+    stand_start_plain(&stand);
     client =
         peer_ask(stand.front, "POST /_holdfast/ready?x HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
     EXPECT(peer_has(peer_head(client), "HTTP/1.1 405 "));
@@ -115,11 +82,11 @@ TEST(answers_are_counted_by_code)
     struct proxy_counters counters;
     int client;
 
-    start();
-    client =
-        exchange("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    stand_start_plain(&stand);
+    client = stand_exchange(&stand, "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+                            "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
     EXPECT(peer_has(peer_head(client), "404 Not Found"));
-    EXPECT(is_kept(client));
+    EXPECT(stand_is_kept(client));
     EXPECT(stand_in_flight(&stand, 0));
     proxy_counters(stand.proxy, &counters);
     EXPECT_INT(counters.requests[404], 1);

@@ -7,13 +7,6 @@
 
 static struct stand stand;
 
-static void start(void)
-{
-    struct proxy_config config = stand_config(&stand);
-
-    stand_start(&stand, &config);
-}
-
 struct refused {
     const char *request;
     unsigned code;
@@ -66,7 +59,7 @@ TEST(the_malformed_is_refused_and_the_connection_closed)
         int client;
         if (cases[at].library && !proxy_http_library_is_strict())
             continue;
-        start();
+        stand_start_plain(&stand);
         client = peer_connect(stand.front);
         peer_say(client, cases[at].request);
         peer_say(client, "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -104,7 +97,7 @@ TEST(nothing_makes_two_requests_of_one)
         int client;
         if (hidden[at].library && !proxy_http_library_is_strict())
             continue;
-        start();
+        stand_start_plain(&stand);
         client = peer_connect(stand.front);
         peer_say(client, hidden[at].request);
         peer_say(client, "GET /smuggled HTTP/1.1\r\n" H "\r\n");
@@ -122,7 +115,7 @@ TEST(a_body_that_looks_like_a_request_is_a_body)
     const char *head;
     int client, backend;
 
-    start();
+    stand_start_plain(&stand);
     client = peer_ask(stand.front, "POST / HTTP/1.1\r\n" H
                                    "Content-Length: 24\r\n\r\nGET /inner HTTP/1.1\r\n\r\n\n"
                                    "GET /outer HTTP/1.1\r\n" H "\r\n");
@@ -140,7 +133,7 @@ static const char *answer_to(const char *request, size_t size)
     static char head[4096];
     int client;
 
-    start();
+    stand_start_plain(&stand);
     client = peer_connect(stand.front);
     (void)peer_send(client, request, size); /* it may be refused before all was sent */
     (void)snprintf(head, sizeof(head), "%s", peer_head(client));
@@ -172,7 +165,7 @@ TEST(a_refusal_is_read_although_the_client_is_still_sending)
     static char body[1024 * 1024];
     int client;
 
-    start();
+    stand_start_plain(&stand);
     client =
         peer_ask(stand.front, "POST / HTTP/1.1\r\n" H "Content-Length: 2000000\r\nExpect: magic\r\n\r\n");
     (void)peer_send(client, body, sizeof(body));

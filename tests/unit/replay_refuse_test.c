@@ -54,23 +54,6 @@ TEST(nothing_is_written_below_a_database)
     expect_body_refused(&story, &body, "below a database");
 }
 
-static struct data_run run_of(struct story *story, const char *path, const struct buf *frame)
-{
-    static const uint32_t pages[] = {1};
-    const struct story_database *database = &story->now.databases[0];
-
-    return (struct data_run){.path = path,
-                             .incarnation = database->incarnation,
-                             .page_size = database->page_size,
-                             .pages_after = database->pages,
-                             .is_last = true,
-                             .rolling_hash = 1,
-                             .count = 1,
-                             .pages = pages,
-                             .frame = frame->bytes,
-                             .frame_size = frame->size};
-}
-
 /* A frame that makes page 1 of the first database of something else. */
 static struct buf frame_of(struct story *story)
 {
@@ -116,7 +99,7 @@ TEST(runs_that_do_not_follow_from_the_state_are_refused)
 
         begin_with(&story, &body);
         frame = frame_of(&story);
-        run = run_of(&story, "db.sqlite3", &frame);
+        run = story_run_of(&story, "db.sqlite3", &frame);
         if (fault == RUN_OTHER_PREFIX)
             frame.bytes[frame.size - 1] ^= 0x55;
         if (fault == RUN_NOT_LAST)

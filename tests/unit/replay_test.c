@@ -188,23 +188,6 @@ TEST(a_blob_of_the_base_that_no_record_replaced_may_not_be_gone)
     story_end(&story);
 }
 
-static struct data_run run_of(struct story *story, const char *path, const struct buf *frame)
-{
-    static const uint32_t pages[] = {1};
-    const struct story_database *database = &story->now.databases[0];
-
-    return (struct data_run){.path = path,
-                             .incarnation = database->incarnation,
-                             .page_size = database->page_size,
-                             .pages_after = database->pages,
-                             .is_last = true,
-                             .rolling_hash = 1,
-                             .count = 1,
-                             .pages = pages,
-                             .frame = frame->bytes,
-                             .frame_size = frame->size};
-}
-
 TEST(a_file_becomes_a_database_and_a_database_a_file)
 {
     struct story story;
@@ -224,7 +207,7 @@ TEST(a_file_becomes_a_database_and_a_database_a_file)
     body = story_body();
     frame = (struct buf)BUF_INIT(DELTA_FRAME_MAX);
     third = &story.now.databases[1];
-    run = run_of(&story, "grows", &frame);
+    run = story_run_of(&story, "grows", &frame);
     REQUIRE_OK(
         delta_encode(story.codec, third->bytes, third->page_size, (struct codec_prefix){0}, &frame, &err),
         &err);
