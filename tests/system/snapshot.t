@@ -17,8 +17,10 @@ def output(process, code=0):
     return process.out.text()
 
 
-def points(deployment):
-    return json.loads(output(deployment.command("list", "--json")))["points"]
+def bases(deployment):
+    """When each was announced, by its record."""
+    points = json.loads(output(deployment.command("list", "--json")))["points"]
+    return {point["record"]: point["time"] for point in points if point["kind"] == "base"}
 
 
 @test
@@ -29,11 +31,10 @@ def a_snapshot_is_a_point_that_holds_what_was_written_before(scene):
         oracle.write(holdfast.port)
     cut = json.loads(output(deployment.command("snapshot", "--json")))
     assert set(cut) == {"record", "position", "time"} and cut["position"] < cut["record"]
-    newest = points(deployment)[0]
-    assert (newest["record"], newest["time"], newest["kind"]) == (cut["record"], cut["time"], "base")
+    assert bases(deployment)[cut["record"]] == cut["time"]
     sentence = output(deployment.command("snapshot"))
-    again = points(deployment)[0]
-    assert again["kind"] == "base" and "announced as record %d of %s" % (again["record"], again["time"]) in sentence
+    newest, time = max(bases(deployment).items())
+    assert newest > cut["record"] and "announced as record %d of %s" % (newest, time) in sentence
     assert holdfast.stop() == 0
     copy = os.path.join(scene.folder("copies"), "copy")
     output(deployment.command("restore", "--to", copy, "--at", str(cut["record"])))
@@ -72,9 +73,8 @@ def the_order_is_taken_from_no_web_page_and_by_no_reading(scene):
     assert fetch(holdfast.port, "POST", "/snapshot", headers=[own], body=b"").header("X-Holdfast") is None
     for target in ("/snapshot/1", "/snapshot/", "/snapshot/x", "/snapshot/1.json", "/snapshots"):
         assert fetch(holdfast.admin, "GET", target).status == 404, target
-    assert holdfast.status()["record"] == record
     accepted = post([own])
-    assert accepted.status == 202 and accepted.json == {"request": 1}
+    assert accepted.status == 202 and accepted.json == {"request": 1}, "none of those above was taken"
     wait_until(lambda: fetch(holdfast.admin, "GET", "/snapshot/1").status == 200, 20, "the base")
     assert fetch(holdfast.admin, "GET", "/snapshot/1").json["record"] > record
     assert fetch(holdfast.admin, "POST", "/snapshot/1", headers=[own], body=b"").status == 405
@@ -93,11 +93,12 @@ def it_waits_for_the_store_and_going_away_cancels_nothing(scene):
         server.fault(operation="put", kind="hold")
         patient, impatient = deployment.command("snapshot", "--json"), deployment.command("snapshot")
         server.wait(operation="put", state="begun", count=1, timeout_s=20)
+        wait_until(lambda: fetch(holdfast.admin, "GET", "/snapshot/2").status == 202, 20, "both requests")
         impatient.send_signal(signal.SIGINT)
         impatient.expect_exit(128 + signal.SIGINT, 10)
         assert impatient.log.find("cut all the same") and impatient.out.text() == "" and patient.running
         server.clear_faults()
-        assert json.loads(output(patient))["record"] == points(deployment)[0]["record"]
+        assert json.loads(output(patient))["record"] in bases(deployment)
         assert holdfast.stop() == 0
 
 
