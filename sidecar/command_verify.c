@@ -36,7 +36,9 @@ static bool try_points(struct reading *reading, struct reader_points *points, st
 {
     struct reader_progress progress = {reading_report, reading};
     struct reader_damage damage = {add_damage, reading};
-    struct reader_trial trial = {scratch_directory(reading->invocation->environment), &damage};
+    struct reader_trial trial = {.directory = scratch_directory(reading->invocation->environment),
+                                 .remedy = "set TMPDIR to a directory with more room",
+                                 .damage = &damage};
 
     if (!reader_try(reading->store, &trial, &progress, &reading->canceled, points, err))
         return false;

@@ -65,6 +65,8 @@ bool reader_verify(struct store *store, const struct reader_damage *damage,
 /* Where points are restored to be looked at, and who hears of what is wrong with them. */
 struct reader_trial {
     const char *directory; /* each point gets a directory of its own below it, which is removed again */
+    const char *remedy;    /* what an operator does about a directory that can't take it: "set TMPDIR …" */
+    bool fits_twice;       /* a copy is made only where two would fit: somebody else needs the room too */
     const struct reader_damage *damage; /* key: that of an object, or the path of a database or file */
 };
 

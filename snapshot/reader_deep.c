@@ -122,10 +122,11 @@ static bool check_room(void *context, uint64_t bytes, struct err *err)
 
     if (!fs_free_bytes(scratch->fd, &room, err))
         return false;
-    return room >= bytes || err_set(err, ERR_CONFIG,
-                                    "%s has %" PRIu64 " MiB free and a restored copy takes %" PRIu64
-                                    " MiB: set TMPDIR to a directory with more room",
-                                    scratch->trial->directory, room >> 20, in_mib(bytes));
+    return room / (scratch->trial->fits_twice ? 2 : 1) >= bytes ||
+           err_set(err, ERR_CONFIG,
+                   "%s has %" PRIu64 " MiB free and a restored copy takes %" PRIu64 " MiB%s: %s",
+                   scratch->trial->directory, room >> 20, in_mib(bytes),
+                   scratch->trial->fits_twice ? ", which have to fit twice" : "", scratch->trial->remedy);
 }
 
 static bool make_directory(struct scratch_place *scratch, struct err *err)
@@ -134,8 +135,8 @@ static bool make_directory(struct scratch_place *scratch, struct err *err)
     CLEANUP(freep) char *path = parent ? xasprintf("%s/holdfast-verify-XXXXXX", parent) : NULL;
 
     if (!path || !mkdtemp(path)) {
-        (void)err_errno(err, "%s can't take a scratch directory (set TMPDIR to one that can)",
-                        scratch->trial->directory);
+        (void)err_errno(err, "%s can't take a scratch directory (%s)", scratch->trial->directory,
+                        scratch->trial->remedy);
         err->code = ERR_CONFIG;
         return false;
     }
@@ -179,9 +180,8 @@ static bool explain(struct scratch_place *scratch, const struct err *why, struct
     *err = *why;
     if (why->number != ENOSPC && why->number != EDQUOT)
         return false;
-    return err_set(err, ERR_CONFIG,
-                   "%s became full while a point was restored: set TMPDIR to a directory with more room",
-                   scratch->trial->directory);
+    return err_set(err, ERR_CONFIG, "%s became full while a point was restored: %s",
+                   scratch->trial->directory, scratch->trial->remedy);
 }
 
 static bool try_point(struct store *store, struct scratch_place *scratch, struct reader_copying *how,

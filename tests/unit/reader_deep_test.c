@@ -12,6 +12,8 @@
 
 enum { PAGE_BYTES = 4096 };
 
+static bool fits_twice; /* asked for by the test */
+
 /* What one call said. */
 struct trial {
     struct scratch place;
@@ -46,7 +48,8 @@ static bool try_in(struct store *store, struct trial *trial, const char *directo
                    const atomic_bool *canceled)
 {
     struct reader_damage damage = {note, trial};
-    struct reader_trial how = {directory, &damage};
+    struct reader_trial how = {
+        .directory = directory, .remedy = "set TMPDIR", .fits_twice = fits_twice, .damage = &damage};
 
     trial->damages.count = 0;
     trial->points.count = 0;
@@ -213,6 +216,33 @@ TEST(a_scratch_directory_without_room_is_told_before_anything_is_written)
         EXPECT(!try_in(life.mem, &trial, place.path, NULL));
         EXPECT_INT(trial.err.code, ERR_CONFIG);
         if (!EXPECT(strstr(trial.err.text, "MiB free") && strstr(trial.err.text, "set TMPDIR")))
+            printf("# %s\n", trial.err.text);
+        EXPECT(is_empty(place.path));
+        EXPECT_INT(umount2(place.path, 0), 0);
+    } else {
+        printf("# no mount here\n");
+    }
+    life_tear_down(&life);
+}
+
+TEST(a_copy_that_has_to_fit_twice_is_not_made_where_one_fits)
+{
+    CLEANUP(scratch_closep) struct scratch place;
+    struct life life;
+    struct trial trial;
+    char size[32];
+
+    life_set_up(&life);
+    REQUIRE(reading_fill(&life));
+    scratch_open(&place);
+    EXPECT_OK(try_in(life.mem, &trial, place.path, NULL), &trial.err);
+    (void)snprintf(size, sizeof(size), "size=%" PRIu64, trial.points.list[0].bytes * 9 / 5);
+    if (mount_small(place.path, size)) {
+        EXPECT_OK(try_in(life.mem, &trial, place.path, NULL), &trial.err);
+        fits_twice = true;
+        EXPECT(!try_in(life.mem, &trial, place.path, NULL));
+        EXPECT_INT(trial.err.code, ERR_CONFIG);
+        if (!EXPECT(strstr(trial.err.text, "fit twice")))
             printf("# %s\n", trial.err.text);
         EXPECT(is_empty(place.path));
         EXPECT_INT(umount2(place.path, 0), 0);
