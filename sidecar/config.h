@@ -36,6 +36,7 @@ struct config {
     uint64_t snapshot_interval_ms;
     uint64_t restore_budget_ms;
     uint64_t retention_ms;
+    uint64_t drill_interval_ms; /* 0: none */
     uint64_t spool_max_bytes;
     uint64_t start_timeout_ms;
     uint64_t hold_timeout_ms;

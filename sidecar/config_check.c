@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+enum { DRILL_LEAST_MS = 1000 };
+
 static bool is_given(const struct store_secret *secret)
 {
     return secret->value || secret->file;
@@ -136,6 +138,10 @@ static void check_rest(const struct config *config, struct config_report *report
         config_fault(report, "HOLDFAST_HEALTH_PATH is not a path: write for example /version");
     if (!is_request_path(config->site_prefix))
         config_fault(report, "HOLDFAST_SITE_PREFIX is not a path: write for example /http");
+    if (config->drill_interval_ms > 0 && config->drill_interval_ms < DRILL_LEAST_MS)
+        config_fault(report,
+                     "HOLDFAST_DRILL_INTERVAL is below a second, and each drill reads everything in the "
+                     "store: write for example 24h, or 0 for none");
     if (config->durability == DURABILITY_SYNC)
         config_fault(report, "HOLDFAST_DURABILITY=sync is not supported by this release: write async");
 }

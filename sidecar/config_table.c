@@ -58,6 +58,10 @@ const struct config_variable config_variables[] = {
     {"RESTORE_BUDGET", KIND_DURATION, FIELD(restore_budget_ms), "10s",
      .help = "a new base is cut when a restore would take longer than this"},
     {"RETENTION", KIND_DURATION, FIELD(retention_ms), "7d", .help = "how far back `--at` can go"},
+    {"DRILL_INTERVAL", KIND_DURATION, FIELD(drill_interval_ms), "0",
+     .help = "how often a restore is rehearsed while serving (as `verify --deep` does, below `.holdfast/` of "
+             "the data "
+             "directory; it reads everything in the store); `0`: never"},
     {"RESTORE_AT", KIND_LATER, 0, .help = "restore the data directory to that point at start"},
     {"SPOOL_MAX", KIND_SIZE, FIELD(spool_max_bytes), "1GiB",
      .help = "changes that wait for the store on disk (at most 10 % of the free space)"},
@@ -91,7 +95,6 @@ const struct config_variable config_variables[] = {
      .help = "`text` or `json`, on standard error"},
     {"LOG_LEVEL", KIND_CHOICE, FIELD(log_level), "info", "error|warning|info|debug",
      .help = "`error`, `warning`, `info` or `debug`"},
-    {"DRILL_INTERVAL", KIND_LATER, 0, .help = "rehearse a restore"},
     {"ENCRYPTION_KEY", KIND_LATER, 0, .help = "encrypt what is stored"},
     {"ENCRYPTION_KEY_FILE", KIND_LATER, 0, .help = "encrypt what is stored"},
     {"LAUNCH_TIMEOUT", KIND_LATER, 0, .help = "how long the backend may take to answer"},

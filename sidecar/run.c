@@ -37,6 +37,7 @@ void run_free(struct run *run)
         return;
     proxy_free(run->proxy); /* its thread looks at all the rest */
     atomic_store(&run->canceled, true);
+    run_close_drill(run);
     engine_free(run->engine);
     store_free(run->store);
     child_clear(&run->child);
@@ -111,8 +112,8 @@ bool run_listen(struct run *run)
         return refuse(run, &err, life_error_exit_code(&err));
     if (!child_find(run->command[0], run->child_environment, &run->program, &err))
         return refuse(run, &err, life_command_exit_code(&err));
-    if (!run_open_front(run, &err) || !open_store(run, &err) || !open_engine(run, &err) ||
-        !proxy_start(run->proxy, &err))
+    if (!run_open_front(run, &err) || !open_store(run, &err) || !run_open_drill(run, &err) ||
+        !open_engine(run, &err) || !proxy_start(run->proxy, &err))
         return refuse(run, &err, life_error_exit_code(&err));
     address_format(&run->config->listen, address);
     log_info("holdfast %s listens on %s and keeps %s in %s", VERSION_TEXT, address,

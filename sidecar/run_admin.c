@@ -154,6 +154,10 @@ static bool answer_page(struct run *run, const struct proxy_admin_request *reque
             return true;
         }
         engine_status(run->engine, &status.engine);
+        if (run->drill) {
+            status.drills = true;
+            drill_status(run->drill, &status.drill);
+        }
         proxy_counters(run->proxy, &status.proxy);
         pages[at].render(&status, body);
         *ret_content_type = pages[at].type;

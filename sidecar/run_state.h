@@ -13,6 +13,7 @@
 #include "sidecar/events.h"
 #include "sidecar/lifecycle.h"
 #include "sidecar/progress.h"
+#include "snapshot/drill.h"
 #include "snapshot/engine.h"
 
 #include <pthread.h>
@@ -31,7 +32,10 @@ struct run {
     struct events events;
     struct counters counters;
     struct store_observer observer; /* the store keeps a pointer to it */
-    int news_fd;                    /* an eventfd of the proxy's callbacks */
+    struct drill *drill;            /* NULL: HOLDFAST_DRILL_INTERVAL is off */
+    struct store *drill_store, *drill_patient;
+    atomic_bool drill_canceled;
+    int news_fd; /* an eventfd of the proxy's callbacks */
     atomic_bool answered;
     atomic_bool drained;
     atomic_bool canceled;
@@ -69,6 +73,14 @@ bool run_is_over(const struct run *run);
 bool run_open_front(struct run *run, struct err *err) CHECKED;
 /* Shows the proxy what there is to know; called after each change. */
 void run_show(struct run *run);
+
+/* run_drill.c */
+
+/* Opens what HOLDFAST_DRILL_INTERVAL needs, if it is set; before other threads exist. */
+bool run_open_drill(struct run *run, struct err *err) CHECKED;
+/* The backend serves: from now on there are drills. */
+void run_begin_drill(struct run *run);
+void run_close_drill(struct run *run);
 
 /* run_admin.c */
 

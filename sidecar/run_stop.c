@@ -18,6 +18,7 @@ enum {
 void run_serve(struct run *run)
 {
     run_move(run, LIFE_SERVE);
+    run_begin_drill(run);
     while (!run_is_over(run))
         run_attend(run, EVENTS_NO_DEADLINE);
 }
@@ -72,6 +73,7 @@ void run_drain(struct run *run)
 {
     run->budget =
         (struct life_budget){.begin_ms = clock_monotonic_ms(), .total_ms = run->config->shutdown_timeout_ms};
+    drill_cancel(run->drill);
     if (!run->outcome.launched)
         return;
     if (is_running(run)) {

@@ -1,5 +1,7 @@
 #include "sidecar/status.h"
 
+#include "base/clock.h"
+
 #include <inttypes.h>
 
 static double seconds(uint64_t ms)
@@ -7,9 +9,47 @@ static double seconds(uint64_t ms)
     return (double)ms / 1000.0;
 }
 
+const char *status_warning(const struct status *status, size_t at, char text[STATUS_WARNING_SIZE])
+{
+    const struct drill_status *drill = &status->drill;
+
+    if (at < status->engine.warnings_count)
+        return status->engine.warnings[at];
+    if (at > status->engine.warnings_count || !status->drills || !drill->problem[0])
+        return NULL;
+    (void)snprintf(text, STATUS_WARNING_SIZE, "the last drill came to nothing: %s", drill->problem);
+    return text;
+}
+
+static void add_time(struct buf *text, const char *name, uint64_t time_ns)
+{
+    char time[CLOCK_TEXT_SIZE];
+
+    clock_format(time_ns, time);
+    if (time_ns == 0)
+        buf_printf(text, ",\"%s\":null", name);
+    else
+        buf_printf(text, ",\"%s\":\"%s\"", name, time);
+}
+
+static void add_drill(struct buf *text, const struct drill_status *drill)
+{
+    buf_printf(text, ",\"drill\":{\"running\":%s", drill->running ? "true" : "false");
+    add_time(text, "last_success", drill->success_ns);
+    add_time(text, "last_failure", drill->failure_ns);
+    buf_printf(text, ",\"failures\":%" PRIu64 ",\"problem\":", drill->failures);
+    if (drill->problem[0])
+        buf_add_json(text, drill->problem);
+    else
+        buf_add_text(text, "null");
+    buf_add_text(text, "}");
+}
+
 void status_json(const struct status *status, struct buf *text)
 {
     const struct engine_status *engine = &status->engine;
+    char room[STATUS_WARNING_SIZE];
+    const char *warning;
 
     buf_printf(text, "{\"state\":\"%s\",\"position\":%" PRIu64 ",\"durable_position\":%" PRIu64,
                life_state_name(status->state), engine->position, engine->durable_position);
@@ -19,11 +59,14 @@ void status_json(const struct status *status, struct buf *text)
     buf_add_json(text, engine->owner);
     buf_printf(text, ",\"epoch\":%" PRIu64 ",\"degraded\":%s,\"warnings\":[", engine->epoch,
                engine->degraded ? "true" : "false");
-    for (size_t at = 0; at < engine->warnings_count; at++) {
+    for (size_t at = 0; (warning = status_warning(status, at, room)); at++) {
         buf_add_text(text, at > 0 ? "," : "");
-        buf_add_json(text, engine->warnings[at]);
+        buf_add_json(text, warning);
     }
-    buf_add_text(text, "]}\n");
+    buf_add_text(text, "]");
+    if (status->drills)
+        add_drill(text, &status->drill);
+    buf_add_text(text, "}\n");
 }
 
 const char *status_verdict(const struct status *status)
@@ -47,9 +90,20 @@ const char *status_verdict(const struct status *status)
     return "Serving. Everything that was committed is in the store.";
 }
 
+static void add_drill_line(struct buf *text, const struct drill_status *drill)
+{
+    char time[CLOCK_TEXT_SIZE];
+
+    clock_format(drill->success_ns, time);
+    buf_printf(text, "last drill that passed  %s%s\n", drill->success_ns > 0 ? time : "none since the start",
+               drill->running ? ", one is under way" : "");
+}
+
 void status_text(const struct status *status, struct buf *text)
 {
     const struct engine_status *engine = &status->engine;
+    char room[STATUS_WARNING_SIZE];
+    const char *warning;
 
     buf_printf(text, "%s: %s\n", life_state_name(status->state), status_verdict(status));
     buf_printf(text, "changes in the store    %" PRIu64 " of %" PRIu64 "\n", engine->durable_position,
@@ -60,8 +114,10 @@ void status_text(const struct status *status, struct buf *text)
     buf_printf(text, "owner                   %s, epoch %" PRIu64 "\n", engine->owner, engine->epoch);
     if (engine->step[0])
         buf_printf(text, "now                     %s\n", engine->step);
-    for (size_t at = 0; at < engine->warnings_count; at++)
-        buf_printf(text, "warning                 %s\n", engine->warnings[at]);
+    if (status->drills)
+        add_drill_line(text, &status->drill);
+    for (size_t at = 0; (warning = status_warning(status, at, room)); at++)
+        buf_printf(text, "warning                 %s\n", warning);
 }
 
 static void add_family(struct buf *text, const char *name, const char *type, const char *help)
@@ -97,6 +153,15 @@ static void add_codes(struct buf *text, const struct proxy_counters *proxy)
                        proxy->requests[code]);
 }
 
+static void add_drill_metrics(struct buf *text, const struct drill_status *drill)
+{
+    add_seconds(text, "drill_success_time_seconds",
+                "When the last drill passed, in seconds since 1970; 0: none since the start.",
+                drill->success_ns / NS_PER_MS);
+    add_family(text, "drill_failures_total", "counter", "Drills that failed.");
+    buf_printf(text, "holdfast_drill_failures_total %" PRIu64 "\n", drill->failures);
+}
+
 void status_metrics(const struct status *status, struct buf *text)
 {
     const struct engine_status *engine = &status->engine;
@@ -110,6 +175,8 @@ void status_metrics(const struct status *status, struct buf *text)
     add_seconds(text, "restore_seconds", "How long the restore at start took.", engine->restore_ms);
     add_count(text, "degraded", "1 while the store refuses or is out of reach.", engine->degraded);
     add_count(text, "held_requests", "Requests that wait for readiness or durability.", status->proxy.held);
+    if (status->drills)
+        add_drill_metrics(text, &status->drill);
     counters_metrics(status->store, text);
     add_codes(text, &status->proxy);
 }

@@ -7,7 +7,10 @@
 #include "proxy/proxy.h"
 #include "sidecar/counters.h"
 #include "sidecar/lifecycle.h"
+#include "snapshot/drill.h"
 #include "snapshot/engine.h"
+
+enum { STATUS_WARNING_SIZE = 1200 };
 
 /* Everything that is shown, taken at one moment. */
 struct status {
@@ -15,6 +18,8 @@ struct status {
     struct engine_status engine;
     struct proxy_counters proxy;
     const struct counters *store;
+    bool drills; /* HOLDFAST_DRILL_INTERVAL is set */
+    struct drill_status drill;
 };
 
 /* `/status`: one object with the names of README.md. */
@@ -23,6 +28,9 @@ void status_json(const struct status *status, struct buf *text);
 void status_text(const struct status *status, struct buf *text);
 /* `/metrics`, Prometheus' text format 0.0.4. */
 void status_metrics(const struct status *status, struct buf *text);
+/* What an operator should know, from the first (0) on: the engine's warnings, and the last drill if it came
+ * to nothing. NULL: that were all. Points into *status or text. */
+const char *status_warning(const struct status *status, size_t at, char text[STATUS_WARNING_SIZE]);
 /* One sentence for a person. Static. */
 const char *status_verdict(const struct status *status);
 /* `/`: a page that refreshes itself, without anything from elsewhere. */

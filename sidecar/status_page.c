@@ -1,6 +1,8 @@
 /* The admin port's page: what a person at three in the morning wants to know, without a dashboard. */
 #include "sidecar/status.h"
 
+#include "base/clock.h"
+
 #include <inttypes.h>
 
 /* Names come from file systems and servers. */
@@ -72,19 +74,32 @@ static void add_facts(struct buf *text, const struct status *status)
     add_row(text, "owner", value);
 }
 
+static void add_drill(struct buf *text, const struct drill_status *drill)
+{
+    char value[CLOCK_TEXT_SIZE];
+
+    clock_format(drill->success_ns, value);
+    add_row(text, "last drill that passed", drill->success_ns > 0 ? value : "none since the start");
+}
+
 void status_page(const struct status *status, struct buf *text)
 {
+    char room[STATUS_WARNING_SIZE];
+    const char *warning;
+
     add_head(text, status);
     if (status->state == LIFE_RESTORE)
         buf_printf(text, "<p><progress max=\"1\" value=\"%.3f\"></progress></p>", status->engine.progress);
     buf_add_text(text, "<table>\n");
     add_facts(text, status);
+    if (status->drills)
+        add_drill(text, &status->drill);
     if (status->engine.step[0])
         add_row(text, "now", status->engine.step);
     buf_add_text(text, "</table>");
-    for (size_t at = 0; at < status->engine.warnings_count; at++) {
+    for (size_t at = 0; (warning = status_warning(status, at, room)); at++) {
         buf_add_text(text, "<p class=\"warning\">");
-        add_escaped(text, status->engine.warnings[at]);
+        add_escaped(text, warning);
         buf_add_text(text, "</p>");
     }
     buf_add_text(text, "<p><a href=\"/status\">JSON</a> · <a href=\"/metrics\">metrics</a></p></html>\n");

@@ -164,13 +164,29 @@ TEST(an_unknown_name_is_a_warning_that_names_the_nearest)
     config_clear(&config);
 }
 
+TEST(drills_are_off_and_never_without_end)
+{
+    struct config config;
+    struct config_report report;
+
+    EXPECT(LOAD(ENOUGH, "HOLDFAST_DRILL_INTERVAL="));
+    EXPECT_INT(config.drill_interval_ms, 0);
+    config_clear(&config);
+    EXPECT(LOAD(ENOUGH, "HOLDFAST_DRILL_INTERVAL=24h"));
+    EXPECT_INT(config.drill_interval_ms, 24 * 3600 * 1000);
+    config_clear(&config);
+    EXPECT(!LOAD(ENOUGH, "HOLDFAST_DRILL_INTERVAL=999ms"));
+    EXPECT(reported(&report, "HOLDFAST_DRILL_INTERVAL", "24h"));
+    config_clear(&config);
+}
+
 TEST(what_a_later_release_brings_is_refused_and_not_ignored)
 {
     struct config config;
     struct config_report report;
 
     EXPECT(!LOAD(ENOUGH, "HOLDFAST_ENCRYPTION_KEY=hush", "HOLDFAST_RESTORE_AT=2026-01-01T00:00:00Z",
-                 "HOLDFAST_DRILL_INTERVAL="));
+                 "HOLDFAST_LAUNCH_TIMEOUT="));
     EXPECT_INT(report.faults, 2);
     EXPECT(reported(&report, "HOLDFAST_ENCRYPTION_KEY", "not supported by this release"));
     EXPECT(reported(&report, "HOLDFAST_RESTORE_AT", "not supported by this release"));

@@ -123,6 +123,39 @@ TEST(the_page_escapes_what_comes_from_outside)
     EXPECT(strstr(buf_text(&text), "Changes are on their way"));
 }
 
+TEST(drills_are_shown_where_there_are_any)
+{
+    CLEANUP(buf_clearp) struct buf text = BUF_INIT(65536);
+    struct status status = sample();
+
+    status.drills = true;
+    status.drill = (struct drill_status){.success_ns = UINT64_C(1763719200) * 1000000000 + 123000000,
+                                         .failures = 2,
+                                         .problem = "part/x: its hash is another"};
+    status_json(&status, &text);
+    EXPECT(
+        strstr(buf_text(&text),
+               "\"<b>\",\"the last drill came to nothing: part/x: its hash is another\"],"
+               "\"drill\":{\"running\":false,\"last_success\":\"2025-11-21T10:00:00.123Z\",\"last_failure\":"
+               "null,\"failures\":2,\"problem\":\"part/x: its hash is another\"}}\n"));
+    buf_reset(&text);
+    status_metrics(&status, &text);
+    EXPECT(strstr(buf_text(&text), "\nholdfast_drill_success_time_seconds 1763719200.123\n"));
+    EXPECT(strstr(buf_text(&text), "\nholdfast_drill_failures_total 2\n"));
+    buf_reset(&text);
+    status_text(&status, &text);
+    EXPECT(strstr(buf_text(&text), "last drill that passed  2025-11-21T10:00:00.123Z\n"));
+    EXPECT(strstr(buf_text(&text), "warning                 the last drill came to nothing: part/x"));
+    buf_reset(&text);
+    status_page(&status, &text);
+    EXPECT(strstr(buf_text(&text), "last drill that passed") && strstr(buf_text(&text), "part/x: its hash"));
+    status.engine.warnings_count = 0;
+    status.drill = (struct drill_status){.running = true};
+    buf_reset(&text);
+    status_json(&status, &text);
+    EXPECT(strstr(buf_text(&text), "\"warnings\":[],\"drill\":{\"running\":true,\"last_success\":null"));
+}
+
 TEST(the_verdict_never_calls_a_degraded_store_well)
 {
     struct status status = sample();
