@@ -20,7 +20,8 @@ enum { RANGE_FRAMES = 4, RANGES_PENDING = 4 };
 /* One task: some frames of one database. */
 struct range {
     const struct base_request *request;
-    struct database *database;
+    size_t database;  /* which of the request's */
+    const char *path; /* of the manifest */
     uint32_t page_size;
     uint64_t offset;
     uint64_t end;
@@ -28,12 +29,23 @@ struct range {
     struct part_list list;
 };
 
+static bool read_pages(const struct range *range, uint64_t offset, void *bytes, size_t size, struct err *err)
+{
+    const struct base_request *request = range->request;
+
+    return (request->read_pages
+                ? request->read_pages(request, range->database, offset, bytes, size, err)
+                : database_read_frozen(request->databases[range->database].database, offset, bytes, size,
+                                       err)) ||
+           err_wrap(err, "read %s", range->path);
+}
+
 static bool add_frames(struct range *range, struct part_writer *writer, uint8_t *raw, struct err *err)
 {
     for (uint64_t at = range->offset; at < range->end; at += FRAME_RAW_BYTES) {
         size_t size = range->end - at < FRAME_RAW_BYTES ? (size_t)(range->end - at) : FRAME_RAW_BYTES;
-        if (!database_read_frozen(range->database, at, raw, size, err))
-            return err_wrap(err, "read %s", database_path(range->database));
+        if (!read_pages(range, at, raw, size, err))
+            return false;
         range->rolling_hash ^= pagehash_of(raw, size, range->page_size, at / range->page_size + 1);
         if (!part_writer_add(writer, raw, size, err))
             return false;
@@ -54,11 +66,10 @@ static bool cut_range(void *context, struct err *err)
     return cut;
 }
 
-static struct range *ranges_of(const struct base_request *request, const struct base_database *source,
-                               size_t *ret_count)
+static struct range *ranges_of(const struct base_request *request, size_t database,
+                               const struct manifest_database *entry, size_t *ret_count)
 {
-    const struct database_frozen *frozen = database_frozen(source->database);
-    uint64_t bytes = (uint64_t)frozen->page_count * frozen->page_size;
+    uint64_t bytes = entry->pages * entry->page_size;
     uint64_t step = (uint64_t)RANGE_FRAMES * FRAME_RAW_BYTES;
     size_t count = (size_t)((bytes + step - 1) / step);
     struct range *ranges = xcalloc(count, sizeof(*ranges));
@@ -66,8 +77,9 @@ static struct range *ranges_of(const struct base_request *request, const struct 
     for (size_t at = 0; at < count; at++)
         ranges[at] = (struct range){
             .request = request,
-            .database = source->database,
-            .page_size = frozen->page_size,
+            .database = database,
+            .path = entry->path,
+            .page_size = entry->page_size,
             .offset = at * step,
             .end = (at + 1) * step < bytes ? (at + 1) * step : bytes,
         };
@@ -95,19 +107,16 @@ static bool describe_database(const struct base_request *request, const struct b
     return true;
 }
 
-static bool cut_database(const struct base_request *request, const struct base_database *source,
-                         struct manifest *manifest, struct err *err)
+static bool cut_database(const struct base_request *request, size_t database, struct manifest *manifest,
+                         struct err *err)
 {
-    struct manifest_database *entry = manifest_add_database(manifest, source->path);
+    struct manifest_database *entry = &manifest->databases[database];
     size_t count = 0;
-    struct range *ranges;
+    struct range *ranges = ranges_of(request, database, entry, &count);
     struct task_group group;
     uint32_t first = 0;
     bool cut;
 
-    if (!describe_database(request, source, entry, err))
-        return false;
-    ranges = ranges_of(request, source, &count);
     group_init(&group, request->pool, RANGES_PENDING);
     for (size_t at = 0; at < count && !group_failed(&group); at++)
         group_submit(&group, cut_range, &ranges[at]);
@@ -144,7 +153,8 @@ static bool fill(struct base_request *request, struct base_result *result, struc
 {
     CLEANUP(base_held_close) struct base_held held = {.count = 0};
     CLEANUP(piece_names_clearp)
-    struct piece_names known = piece_names_of(request->previous ? request->previous->tree : NULL);
+    struct piece_names known =
+        piece_names_of(request->previous && !request->repeats ? request->previous->tree : NULL);
     struct file_reading reading = {
         .store = request->store,
         .canceled = request->canceled,
@@ -154,40 +164,60 @@ static bool fill(struct base_request *request, struct base_result *result, struc
         .context = request,
     };
 
-    base_held_open(&held, request);
+    if (!request->repeats)
+        base_held_open(&held, request);
     request->held = &held;
     request->reading = &reading;
     for (size_t at = 0; at < request->databases_count; at++)
-        if (!cut_database(request, &request->databases[at], &result->manifest, err))
+        if (!cut_database(request, at, &result->manifest, err))
             return false;
     if (!base_files_cut(request, result, err))
         return false;
     return store_manifest(request, result, err);
 }
 
-bool base_cut(struct base_request *request, struct base_result *ret_result, struct err *err)
+bool base_begin(struct base_request *request, struct base_result *ret_result, struct err *err)
 {
     const struct record_header *newest = &request->log->newest;
-    struct base_result result = {0};
-    bool cut;
+    struct manifest *manifest = &ret_result->manifest;
 
-    manifest_init(&result.manifest);
-    result.manifest.lineage = newest->lineage;
-    result.manifest.owner = *request->owner;
-    result.manifest.epoch = newest->epoch;
-    result.manifest.position = newest->position;
-    result.manifest.lowest_position = newest->position;
-    result.manifest.time_ns = newest->time_ns;
-    result.manifest.record = request->log->newest_hash;
-    tree_free(result.manifest.tree);
-    result.manifest.tree = request->tree;
-    cut = fill(request, &result, err);
-    request->tree = NULL; /* the manifest's */
+    *ret_result = (struct base_result){0};
+    manifest_init(manifest);
+    manifest->lineage = newest->lineage;
+    manifest->owner = *request->owner;
+    manifest->epoch = newest->epoch;
+    manifest->position = newest->position;
+    manifest->lowest_position = newest->position;
+    manifest->time_ns = newest->time_ns;
+    manifest->record = request->log->newest_hash;
+    tree_free(manifest->tree);
+    manifest->tree = request->tree;
+    for (size_t at = 0; at < request->databases_count; at++) {
+        const struct base_database *source = &request->databases[at];
+        if (!describe_database(request, source, manifest_add_database(manifest, source->path), err))
+            return err_wrap(err, "cut a base");
+    }
+    return true;
+}
+
+bool base_fill(struct base_request *request, struct base_result *result, struct err *err)
+{
+    bool filled = fill(request, result, err);
+
     /* Megabytes of buffers were used and won't be for a while: an idle holdfast is small. */
     memory_release();
+    return filled || err_wrap(err, "cut a base");
+}
+
+bool base_cut(struct base_request *request, struct base_result *ret_result, struct err *err)
+{
+    struct base_result result;
+    bool cut = base_begin(request, &result, err) && base_fill(request, &result, err);
+
+    request->tree = NULL; /* the manifest's */
     if (!cut) {
         manifest_clear(&result.manifest);
-        return err_wrap(err, "cut a base");
+        return false;
     }
     *ret_result = result;
     return true;

@@ -1,5 +1,9 @@
 /* Cutting a base: the frozen databases and the tree of files become parts, blobs and a manifest in the store.
  *
+ * A base that restarts the state takes its files from the disk, as a scan has just met them. One that repeats
+ * the state (`repeats`) holds what the log says already: a tree with contents, each of which is in the store,
+ * whatever has become of the file since.
+ *
  * Nothing of it exists for anybody until the caller has appended a base record that names the manifest's key
  * and hash. A cut that fails or is cut off leaves objects that nobody names; their keys are never used again.
  */
@@ -28,10 +32,18 @@ struct base_request {
     _Atomic uint64_t *next_n; /* counted over the life of the process; never used twice */
     const struct base_database *databases;
     size_t databases_count;
+    /* Reads pages of databases[database], from any of the workers; NULL: they stay frozen until the base is
+     * cut, and are simply read. */
+    bool (*read_pages)(const struct base_request *request, size_t database, uint64_t offset, void *bytes,
+                       size_t size, struct err *err);
+    void *read_context;
     struct tree *tree; /* as scanned after the freeze, without contents; given to the manifest (taken) */
     /* The newest announced base, from which unchanged pieces are named again and vanished small files are
      * read; NULL: none. */
     const struct manifest *previous;
+    /* The tree has contents, as the newest record's state has them and in terms of `previous`, whose tree it
+     * is too. */
+    bool repeats;
     /* base_cut()'s own. */
     const struct base_held *held;
     const struct file_reading *reading;
@@ -50,7 +62,13 @@ struct base_result {
     bool moved;
 };
 
-/* Blocks until everything is stored. ERR_TRANSIENT: try again later, with a new scan. */
+/* The first half, which costs nothing: how the frozen databases are, and the tree (taken, whatever comes of
+ * it). By the thread that owns the databases. The caller clears the manifest, also after a failure. */
+bool base_begin(struct base_request *request, struct base_result *ret_result, struct err *err) CHECKED;
+/* The second half: blocks until everything is stored. By any thread. ERR_CORRUPT where the base repeats the
+ * state: what the log says can't be read back. */
+bool base_fill(struct base_request *request, struct base_result *result, struct err *err) CHECKED;
+/* Both. ERR_TRANSIENT: try again later, with a new scan. */
 bool base_cut(struct base_request *request, struct base_result *ret_result, struct err *err) CHECKED;
 
 #endif

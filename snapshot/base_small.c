@@ -90,9 +90,12 @@ static bool take_previous(struct small_range *range, size_t index, uint8_t *room
     return true;
 }
 
-static bool is_small(const struct tree_entry *entry)
+/* Where the state is repeated: those that have their content elsewhere so far. */
+static bool is_small(const struct base_request *request, const struct tree_entry *entry)
 {
-    return entry->kind == ENTRY_FILE && entry->content == CONTENT_NONE && entry->size <= TREE_INLINE_MAX;
+    enum content_kind content = request->repeats ? CONTENT_INLINE : CONTENT_NONE;
+
+    return entry->kind == ENTRY_FILE && entry->content == content && entry->size <= TREE_INLINE_MAX;
 }
 
 static bool flush_frame(struct small_range *range, struct part_writer *writer, const uint8_t *raw,
@@ -107,6 +110,29 @@ static bool flush_frame(struct small_range *range, struct part_writer *writer, c
     return true;
 }
 
+static bool is_as_shipped(const struct tree_entry *found, const struct tree_entry *shipped)
+{
+    return found->inode == shipped->inode && found->size == shipped->size &&
+           found->mtime_ns == shipped->mtime_ns && found->ctime_ns == shipped->ctime_ns;
+}
+
+/* What the log says of it: as it is on the disk, if nothing has moved since it was shipped, or from where it
+ * lies in the store. */
+static bool repeat_one(struct small_range *range, size_t index, uint8_t *room, struct err *err)
+{
+    const struct base_request *request = range->request;
+    const struct tree_entry *entry = tree_at(request->tree, index);
+    struct tree_entry found = *entry;
+    struct err unreadable = {0};
+    struct file_at file = {index, tree_path(request->tree, entry), &found, &unreadable};
+    enum read_outcome outcome = READ_GONE;
+
+    if (entry->inode != 0 && !file_read_small(request->reading, &file, room, &outcome, err))
+        return false;
+    return (outcome == READ_DONE && is_as_shipped(&found, entry)) ||
+           base_previous_read(&range->previous, entry, room, err) || err_wrap(err, "%s", file.path);
+}
+
 /* Puts one file into the room, or where else it belongs. *ret_used: bytes of the room. */
 static bool pack_one(struct small_range *range, size_t index, uint8_t *room, size_t *ret_used,
                      struct err *err)
@@ -115,6 +141,9 @@ static bool pack_one(struct small_range *range, size_t index, uint8_t *room, siz
     enum read_outcome outcome = READ_GONE;
     bool grown = false, present = true;
 
+    *ret_used = entry->size;
+    if (range->request->repeats)
+        return repeat_one(range, index, room, err);
     if (!read_small(range, index, room, &grown, &outcome, err))
         return false;
     range->moved = range->moved || outcome == READ_MOVING;
@@ -133,7 +162,7 @@ static bool pack_small(struct small_range *range, struct part_writer *writer, ui
     for (size_t at = range->first; at < range->end; at++) {
         struct tree_entry *entry = tree_at(range->request->tree, at);
         size_t size = 0;
-        if (!is_small(entry))
+        if (!is_small(range->request, entry))
             continue;
         if (used + TREE_INLINE_MAX > FRAME_RAW_BYTES && !flush_frame(range, writer, raw, &used, err))
             return false;
@@ -170,7 +199,7 @@ static size_t split_small(const struct base_request *request, struct small_range
 
     for (size_t at = 0; at < tree_count(tree); at++) {
         const struct tree_entry *entry = tree_at(tree, at);
-        bytes += is_small(entry) ? entry->size : 0;
+        bytes += is_small(request, entry) ? entry->size : 0;
         if (bytes < SMALL_RANGE_BYTES && at + 1 < tree_count(tree))
             continue;
         ranges = xrealloc(ranges, (count + 1) * sizeof(*ranges));
