@@ -33,10 +33,9 @@ static bool read_pages(const struct range *range, uint64_t offset, void *bytes, 
 {
     const struct base_request *request = range->request;
 
-    return (request->read_pages
-                ? request->read_pages(request, range->database, offset, bytes, size, err)
-                : database_read_frozen(request->databases[range->database].database, offset, bytes, size,
-                                       err)) ||
+    return (request->read_pages ? request->read_pages(request, range->database, offset, bytes, size, err)
+                                : database_read_frozen(request->databases[range->database].database, offset,
+                                                       bytes, size, err)) ||
            err_wrap(err, "read %s", range->path);
 }
 

@@ -23,8 +23,8 @@ void base_take_previous(struct tree_entry *entry, const struct tree_entry *previ
 
 bool base_files_cut(struct base_request *request, struct base_result *result, struct err *err)
 {
-    /* Large ones first: what moves and was small in the base before is small again after that. Where the state
-     * is repeated they are blobs already. */
+    /* Large ones first: what moves and was small in the base before is small again after that. Where the
+     * state is repeated they are blobs already. */
     if ((!request->repeats && !base_large_files_cut(request, result, err)) ||
         !base_small_files_cut(request, result, err))
         return false;

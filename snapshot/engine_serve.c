@@ -165,6 +165,7 @@ static void look(struct engine *engine, struct pace *pace)
         engine_set_degraded(engine, &why);
     else if (was_blind && pace->backoff_ms == 0)
         engine_set_degraded(engine, NULL);
+    shipper_tend_beside(&engine->shipper);
     follower_tend(engine->follower);
     shipper_follow_logs(&engine->shipper);
     position = follower_position(engine->follower);
@@ -232,7 +233,7 @@ static bool serve_once(struct engine *engine, struct pace *pace, bool *ret_over,
         return false;
     look(engine, pace);
     shipper_want_base(&engine->shipper, orders.drain ? 0 : orders.bases_asked);
-    wants_to_ship = orders.answered && (has_changes(engine) || shipper_is_asked(&engine->shipper)) &&
+    wants_to_ship = orders.answered && (has_changes(engine) || shipper_has_base(&engine->shipper)) &&
                     (!orders.drain || pace->duration_ms < DRAIN_SHIP_MS);
     if (wants_to_ship && due_ms(engine, pace, orders.drain) <= clock_monotonic_ms())
         return ship(engine, pace, err);
@@ -273,6 +274,7 @@ static bool flush(struct engine *engine, const struct engine_orders *orders, str
     bool shipped = !orders->answered;
 
     engine_set_phase(engine, ENGINE_FLUSHING);
+    shipper_end_beside(&engine->shipper);
     store_retry_until(engine->serving, orders->flush_until_ms);
     for (;;) {
         struct err why = {0};
@@ -297,9 +299,12 @@ bool engine_serve(struct engine *engine, struct err *err)
     struct engine_orders orders;
     bool over = false;
 
-    while (!over)
-        if (!serve_once(engine, &pace, &over, err))
-            return false;
+    while (!over) {
+        if (serve_once(engine, &pace, &over, err))
+            continue;
+        shipper_end_beside(&engine->shipper);
+        return false;
+    }
     orders = engine_orders(engine);
     return flush(engine, &orders, err);
 }

@@ -6,8 +6,6 @@
 #include <assert.h>
 #include <string.h>
 
-enum { FROZEN_LOG_MAX = 8 << 20 }; /* a frozen file keeps its log growing */
-
 /* A database's position begins at 1 when it is attached. The mutex is held. */
 static uint64_t count_commits(struct follower *follower)
 {
@@ -80,8 +78,6 @@ void follower_tend(struct follower *follower)
     for (size_t at = follower->count; at > 0; at--) {
         struct followed *followed = &follower->followed[at - 1];
         struct err why = {0};
-        if (database_log_growth(followed->source.database) > FROZEN_LOG_MAX)
-            database_thaw(followed->source.database);
         if (database_tend(followed->source.database, &why) || why.code == ERR_TRANSIENT)
             continue;
         /* It may be the collecting alone that can't go on: without it the next round tells. */
@@ -133,6 +129,17 @@ void follower_thaw(struct follower *follower)
 {
     for (size_t at = 0; at < follower->count; at++)
         database_thaw(follower->followed[at].source.database);
+}
+
+uint64_t follower_frozen_growth(const struct follower *follower)
+{
+    uint64_t most = 0;
+
+    for (size_t at = 0; at < follower->count; at++) {
+        uint64_t growth = database_log_growth(follower->followed[at].source.database);
+        most = growth > most ? growth : most;
+    }
+    return most;
 }
 
 struct base_database *follower_databases(struct follower *follower, size_t *ret_count)

@@ -70,6 +70,9 @@ bool follower_freeze(struct follower *follower, uint64_t deadline_ms, struct fol
                      struct err *err) CHECKED;
 void follower_thaw(struct follower *follower);
 
+/* By how many bytes the log of a frozen database has grown since: the most of all; 0 if none is frozen. */
+uint64_t follower_frozen_growth(const struct follower *follower);
+
 /* Has every collected commit handed over up to one moment of all databases (two readings of all headers that
  * are the same), which *ret_moment tells: scan for files afterwards. Databases that nobody collects count
  * too. ERR_TRANSIENT: commits came too fast for a moment of all of them, or a sink is full; try again.

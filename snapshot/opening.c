@@ -318,6 +318,7 @@ static bool begin_shipper(struct opening *opening, struct err *err)
     shipper->warn = engine_warn;
     shipper->warn_context = engine;
     shipper->directory_fd = engine->directory_fd;
+    shipper->wake_fd = engine->order_fd;
     shipper->follower = engine->follower;
     engine->owns_log = shipper_init(shipper, &opening->start.log, &opening->state, err);
     return engine->owns_log;

@@ -18,7 +18,10 @@ enum {
 
 static void forget_database(void *context, const struct database *database)
 {
-    outbox_forget(((struct shipper *)context)->outbox, database);
+    struct shipper *shipper = context;
+
+    outbox_forget(shipper->outbox, database);
+    shipper_leave_beside(shipper, database);
 }
 
 bool shipper_init(struct shipper *shipper, struct log *log, struct state *state, struct err *err)
@@ -47,6 +50,7 @@ bool shipper_init(struct shipper *shipper, struct log *log, struct state *state,
 void shipper_clear(struct shipper *shipper)
 {
     follower_on_leave(shipper->follower, NULL, NULL);
+    shipper_clear_beside(shipper);
     outbox_clear(shipper->outbox);
     outbox_free(shipper->outbox);
     pending_free(shipper->pending);
@@ -169,6 +173,12 @@ static void commit_shipment(struct shipper *shipper)
 {
     struct shipment *shipment = &shipper->shipment;
 
+    if (shipment->kind == SHIPMENT_BESIDE) {
+        answer_requests(shipper, shipment->request);
+        shipper_commit_beside(shipper);
+        shipment->kind = SHIPMENT_NONE;
+        return;
+    }
     state_point_clear(&shipper->state.shipped);
     shipper->state.shipped = shipper->state.sending;
     shipper->state.sending = (struct state_point){0};
@@ -239,7 +249,7 @@ bool shipper_is_asked(const struct shipper *shipper)
 static bool base_is_due(const struct shipper *shipper)
 {
     const struct record_header *newest = &shipper->log.newest;
-    struct restore_work work = {.records = newest->position - newest->base.announced,
+    struct restore_work work = {.records = newest->position - newest->base.position,
                                 .record_bytes = shipper->delta_bytes,
                                 .commits = shipper->delta_commits};
     uint64_t now_ns = store_unix_ns(shipper->store);
@@ -277,6 +287,14 @@ uint64_t shipper_base_due_ms(const struct shipper *shipper)
     return shipper->base_ended_ms + DURATIONS_BETWEEN * shipper->base_duration_ms;
 }
 
+/* A base that is due does not hold up what was committed. */
+static bool ship_due(struct shipper *shipper, bool final, struct err *err)
+{
+    if (!final && shipper_may_begin_beside(shipper) && base_is_due(shipper))
+        return shipper_begin_beside(shipper, err);
+    return shipper_ship_data(shipper, final, err);
+}
+
 static bool ship_base(struct shipper *shipper, bool final, struct err *err)
 {
     return shipper_cut_base(shipper, final, err) && shipper_send(shipper, err);
@@ -296,9 +314,11 @@ bool shipper_ship(struct shipper *shipper, bool final, struct err *err)
         return false;
     if (needs_base(shipper))
         return begin_anew(shipper, final, err);
-    if (!final && base_is_due(shipper))
+    if (!final && shipper->config->snapshot_interval_ms == 0)
         return ship_base(shipper, final, err);
-    if (shipper_ship_data(shipper, final, err))
+    if (!final && shipper->beside.is_cut && !shipper_announce_beside(shipper, err))
+        return false;
+    if (ship_due(shipper, final, err))
         return true;
     /* What is in flight stays; whatever became of it, it goes first. */
     if (log_in_flight(&shipper->log) || (err->code != ERR_CONFLICT && err->code != ERR_CORRUPT))
@@ -313,6 +333,7 @@ bool shipper_drain(struct shipper *shipper, uint64_t budget_ms, struct err *err)
     uint64_t until_ns = store_unix_ns(shipper->store) + budget_ms * NS_PER_MS;
     struct log_change change = {.kind = RECORD_DRAIN, .draining_until_ns = until_ns};
 
+    shipper_end_beside(shipper);
     if (!send_left_over(shipper, err))
         return false;
     drain_body_encode(until_ns, &body);
@@ -326,6 +347,7 @@ bool shipper_close(struct shipper *shipper, struct err *err)
 {
     struct log_change change = {.kind = RECORD_CLOSE};
 
+    shipper_end_beside(shipper);
     if (!send_left_over(shipper, err))
         return false;
     if (shipper->log.newest.kind == RECORD_CLOSE)

@@ -3,11 +3,12 @@
  *
  * As a rule that is a data record: the commits since the one before, and what happened to files. A base that
  * restarts the state (docs/FORMAT.md) goes out where there is nothing to build upon: at first, when databases
- * come or go, when a commit was lost from sight; and when restoring would take too long. All calls are the
- * engine thread's. */
+ * come or go, when a commit was lost from sight. Where restoring would merely take too long, a base is cut
+ * beside the records (shipper_beside.c). All calls are the engine thread's. */
 #ifndef SNAPSHOT_SHIPPER_H
 #define SNAPSHOT_SHIPPER_H
 
+#include "snapshot/base_job.h"
 #include "snapshot/cuts.h"
 #include "snapshot/data_record.h"
 #include "snapshot/deletions.h"
@@ -20,7 +21,12 @@
 #include "snapshot/sweep.h"
 #include "snapshot/yielding.h"
 
-enum shipment_kind { SHIPMENT_NONE, SHIPMENT_BASE, SHIPMENT_DATA };
+enum shipment_kind {
+    SHIPMENT_NONE,
+    SHIPMENT_BASE, /* that restarts the state */
+    SHIPMENT_DATA,
+    SHIPMENT_BESIDE, /* a base that repeats a state before */
+};
 
 /* What the record in flight holds: what is known when it is confirmed. */
 struct shipment {
@@ -46,6 +52,23 @@ struct shipper_given {
     uint64_t time_ns;
 };
 
+/* The base that is cut beside running records, at most one at a time. */
+struct beside {
+    struct base_job *job; /* NULL: none */
+    bool is_reading;      /* the databases are frozen for it */
+    bool is_given_up;     /* only its end is awaited */
+    bool is_cut;          /* it is over, and waits for its record */
+    uint64_t begun_ms;
+    uint64_t request;                    /* the newest that it answers */
+    uint64_t log_max_bytes;              /* a frozen database's log may grow by */
+    uint64_t delta_bytes, delta_commits; /* the shipper's when it began: what it makes up for */
+    unsigned outgrown;                   /* times in a row that this was not enough */
+    unsigned failures;                   /* in a row, of all kinds */
+    uint64_t retry_ms;                   /* not before: after a failure */
+    bool warned;
+    bool ended; /* none is begun any more */
+};
+
 struct shipper {
     const struct engine_config *config;
     struct store *store; /* with retry */
@@ -55,6 +78,7 @@ struct shipper {
     void (*warn)(void *context, const char *text);
     void *warn_context;
     int directory_fd;
+    int wake_fd; /* an event, raised when something is to be tended */
     struct id owner;
     struct follower *follower; /* owned by the engine */
     struct log log;            /* taken over from the start */
@@ -67,6 +91,7 @@ struct shipper {
     _Atomic uint64_t next_n;
     struct manifest previous; /* the state after the newest record; valid if has_previous */
     bool has_previous;
+    struct beside beside;
     struct outbox *outbox;
     struct cuts cuts;
     bool lost_continuity;  /* nothing but a base can follow */
@@ -129,6 +154,14 @@ bool shipper_same_databases(const struct shipper *shipper);
 /* Whether the files or the set of databases differ from the newest base although no event said so. final as
  * above: until then a deletion that has to wait is no difference. */
 bool shipper_differs(struct shipper *shipper, bool final, bool *ret_differs, struct err *err) CHECKED;
+/* Looks after a base that is cut beside the records: lets the databases go on when it has read them, or when
+ * their logs have grown too long. Cheap. */
+void shipper_tend_beside(struct shipper *shipper);
+/* Whether there is something for shipper_ship() to do although nothing has changed: a base waits for its
+ * record, or one that was asked for can be begun. */
+bool shipper_has_base(const struct shipper *shipper);
+/* Gives it up, at once, and begins no other: the application, or we, are about to end. */
+void shipper_end_beside(struct shipper *shipper);
 bool shipper_drain(struct shipper *shipper, uint64_t budget_ms, struct err *err) CHECKED;
 bool shipper_close(struct shipper *shipper, struct err *err) CHECKED;
 /* Looks whether another has taken over, if that is due: traffic counts what was forwarded to the backend.

@@ -32,10 +32,11 @@ static void list_dropped(struct tree *before, struct tree *now, struct base_body
     blob_names_clear(&new);
 }
 
-static void encode_base(struct shipper *shipper, const struct base_result *result, struct buf *ret_body)
+static void encode_base(struct shipper *shipper, const struct base_result *result, bool restarts,
+                        struct buf *ret_body)
 {
     struct base_body body = {
-        .flags = BASE_RESTARTS,
+        .flags = restarts ? BASE_RESTARTS : 0,
         .lowest_position = result->manifest.lowest_position,
         .position = result->manifest.position,
         .manifest = result->reference.manifest,
@@ -46,13 +47,13 @@ static void encode_base(struct shipper *shipper, const struct base_result *resul
         .state_bytes = manifest_state_bytes(&result->manifest),
     };
 
-    if (shipper->has_previous)
+    if (restarts && shipper->has_previous)
         list_dropped(shipper->previous.tree, result->manifest.tree, &body);
     base_body_encode(&body, ret_body);
     base_body_clear(&body);
 }
 
-static void freeze_base_record(struct shipper *shipper, struct base_result *result, uint64_t position)
+void shipper_freeze_base(struct shipper *shipper, struct base_result *result, bool restarts)
 {
     CLEANUP(buf_clearp) struct buf body = BUF_INIT(RECORD_SIZE_MAX / 2);
     struct log_change change;
@@ -61,18 +62,24 @@ static void freeze_base_record(struct shipper *shipper, struct base_result *resu
                                                   .time_ns = store_unix_ns(shipper->store)};
     shipper->shipment.horizon = retain_horizon(&shipper->retain, shipper->shipment.base.record,
                                                shipper->shipment.base.time_ns, shipper->config->retention_ms);
-    encode_base(shipper, result, &body);
+    encode_base(shipper, result, restarts, &body);
     change = (struct log_change){.kind = RECORD_BASE,
                                  .body = body.bytes,
                                  .body_size = body.size,
-                                 .changes_data = true,
+                                 .changes_data = restarts,
                                  .base = &result->reference,
                                  .horizon = shipper->shipment.horizon};
     log_freeze(&shipper->log, &shipper->owner, &change);
-    shipper->state.sending.position = shipper->log.flight_header.position;
-    shipper->state.sending.hash = shipper->log.flight_hash;
     manifest_clear(&shipper->shipment.manifest);
     shipper->shipment.manifest = result->manifest;
+    manifest_init(&result->manifest);
+}
+
+static void freeze_base_record(struct shipper *shipper, struct base_result *result, uint64_t position)
+{
+    shipper_freeze_base(shipper, result, true);
+    shipper->state.sending.position = shipper->log.flight_header.position;
+    shipper->state.sending.hash = shipper->log.flight_hash;
     tree_free(MOVE(shipper->shipment.tree));
     shipper->shipment.position = position;
     shipper->shipment.kind = SHIPMENT_BASE;
@@ -185,6 +192,7 @@ bool shipper_cut_base(struct shipper *shipper, bool final, struct err *err)
     bool done;
 
     shipper->shipment.request = shipper->wanted;
+    shipper_drop_beside(shipper);
     if (!take_state(shipper, &request.tree, &frozen, err))
         return false;
     if (!final)

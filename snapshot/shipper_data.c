@@ -187,15 +187,11 @@ static bool ship_cut(struct shipper *shipper, struct cut *cut, bool final, struc
     return err_wrap(err, "ship %s", changes.failed);
 }
 
-bool shipper_ship_data(struct shipper *shipper, bool final, struct err *err)
+/* Up to the newest cut. */
+static bool ship_cuts(struct shipper *shipper, bool final, struct err *err)
 {
     bool goes_on = true;
 
-    /* With a full outbox there is something to ship, which makes room. */
-    if (!collect(shipper, true, err) && shipper->cuts.count == 0)
-        return false;
-    if (shipper->lost_continuity)
-        return err_set(err, ERR_CONFLICT, "commits can't be read any more");
     while (goes_on && shipper->cuts.count > 0) {
         struct cut *cut = cuts_choose(&shipper->cuts, outbox_begin(shipper->outbox) + RECORD_WAITING_MAX);
         goes_on = cut != &shipper->cuts.list[shipper->cuts.count - 1];
@@ -203,4 +199,25 @@ bool shipper_ship_data(struct shipper *shipper, bool final, struct err *err)
             return false;
     }
     return true;
+}
+
+bool shipper_ship_moment(struct shipper *shipper, const struct follower_frozen *frozen, struct err *err)
+{
+    /* No lock has moved beyond that moment yet, and none does but with what comes after it. */
+    struct cut cut = {
+        .end = outbox_end(shipper->outbox), .position = frozen->position, .commits = frozen->commits};
+
+    shipper_remember_marks(shipper, &cut.point);
+    cuts_add(&shipper->cuts, &cut);
+    return ship_cuts(shipper, false, err);
+}
+
+bool shipper_ship_data(struct shipper *shipper, bool final, struct err *err)
+{
+    /* With a full outbox there is something to ship, which makes room. */
+    if (!collect(shipper, true, err) && shipper->cuts.count == 0)
+        return false;
+    if (shipper->lost_continuity)
+        return err_set(err, ERR_CONFLICT, "commits can't be read any more");
+    return ship_cuts(shipper, final, err);
 }

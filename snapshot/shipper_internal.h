@@ -7,10 +7,31 @@
 
 /* Sends the record that is in flight, and then knows what it has made durable. */
 bool shipper_send(struct shipper *shipper, struct err *err) CHECKED;
-/* Cuts a base of everything and freezes its record. */
+/* Cuts a base of everything, which restarts the state, and freezes its record. */
 bool shipper_cut_base(struct shipper *shipper, bool final, struct err *err) CHECKED;
 /* Ships everything that waits, in as many data records as that takes. ERR_CONFLICT: only a base can. */
 bool shipper_ship_data(struct shipper *shipper, bool final, struct err *err) CHECKED;
+/* The same up to the moment at which the databases have just been frozen, and not beyond. */
+bool shipper_ship_moment(struct shipper *shipper, const struct follower_frozen *frozen,
+                         struct err *err) CHECKED;
+/* Freezes the record that announces the base; its manifest is moved into the shipment. */
+void shipper_freeze_base(struct shipper *shipper, struct base_result *result, bool restarts);
+
+/* shipper_beside.c. Whether a base that is due may be begun now. */
+bool shipper_may_begin_beside(const struct shipper *shipper);
+/* Ships all that waits, and begins to cut a base of the state to which that leads. Whatever keeps the base
+ * from being begun is no failure of this call. */
+bool shipper_begin_beside(struct shipper *shipper, struct err *err) CHECKED;
+/* Appends the record of the base that was cut. */
+bool shipper_announce_beside(struct shipper *shipper, struct err *err) CHECKED;
+/* That record was confirmed: what lies in the base before, or in records up to this one, lies in it now. */
+void shipper_commit_beside(struct shipper *shipper);
+/* Gives up what is under way: the state does not go on from there. */
+void shipper_drop_beside(struct shipper *shipper);
+/* The database is about to be let go of, and must not be read any more. */
+void shipper_leave_beside(struct shipper *shipper, const struct database *database);
+/* Waits for its end. */
+void shipper_clear_beside(struct shipper *shipper);
 /* For a scan just made, with what the state to be shipped contains. Valid as long as the list of databases.
  */
 struct deletion_moment shipper_deletion_moment(struct shipper *shipper, uint64_t commits);

@@ -39,6 +39,31 @@ void tree_free(struct tree *tree)
     free(tree);
 }
 
+static void *copy_array(const void *array, size_t count, size_t element_size)
+{
+    void *copy = NULL;
+
+    if (count > 0) {
+        copy = xmalloc(count * element_size);
+        memcpy(copy, array, count * element_size);
+    }
+    return copy;
+}
+
+struct tree *tree_copy(const struct tree *from)
+{
+    struct tree *tree = xmalloc(sizeof(*tree));
+
+    *tree = *from;
+    tree->entries_capacity = from->entries_count;
+    tree->entries = copy_array(from->entries, from->entries_count, sizeof(*tree->entries));
+    tree->text_capacity = from->text_size;
+    tree->text = copy_array(from->text, from->text_size, 1);
+    tree->pieces_capacity = from->pieces_count;
+    tree->pieces = copy_array(from->pieces, from->pieces_count, sizeof(*tree->pieces));
+    return tree;
+}
+
 /* Room for `count` elements, at least twice what there was. */
 static void *grow(void *array, size_t *capacity, size_t count, size_t element_size)
 {

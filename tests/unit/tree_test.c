@@ -205,6 +205,27 @@ TEST(a_hundred_thousand_entries_are_sorted_and_found)
     }
 }
 
+TEST(a_copied_tree_is_the_same_and_another)
+{
+    CLEANUP(tree_freep) struct tree *tree = tree_new();
+    CLEANUP(tree_freep) struct tree *none = tree_copy(tree);
+    CLEANUP(tree_freep) struct tree *copy = NULL;
+    struct tree_piece piece = {.tag = 7, .raw_bytes = 50000};
+
+    EXPECT_INT(tree_count(none), 0);
+    tree_set_pieces(tree, add_file(tree, "a", 50000), &piece, 1);
+    tree_set_inline(add_file(tree, "b", 5), 3, 4);
+    copy = tree_copy(tree);
+    tree_at(tree, 0)->size = 1;
+    (void)add_file(copy, "c", 1);
+    EXPECT_INT(tree_count(tree), 2);
+    REQUIRE(tree_count(copy) == 3);
+    EXPECT_INT(tree_at(copy, 0)->size, 50000);
+    EXPECT_INT(tree_pieces(copy, tree_at(copy, 0))->tag, 7);
+    EXPECT_INT(tree_find(copy, "b")->extra, 4);
+    EXPECT_STR(tree_path(copy, tree_at(copy, 2)), "c");
+}
+
 TEST(a_trimmed_tree_can_grow_again)
 {
     CLEANUP(tree_freep) struct tree *tree = tree_new();
