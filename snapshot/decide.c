@@ -57,7 +57,7 @@ static bool decide_stranger(const struct decide_facts *facts, enum decision *ret
                                     : "does not come from HOLDFAST_STORE, which holds data too");
 }
 
-bool decide_start(const struct decide_facts *facts, enum decision *ret_decision, struct err *err)
+static bool decide_side(const struct decide_facts *facts, enum decision *ret_decision, struct err *err)
 {
     if (facts->store_empty) {
         assert(!facts->has_base);
@@ -78,5 +78,33 @@ bool decide_start(const struct decide_facts *facts, enum decision *ret_decision,
     if (!facts->has_state || !facts->same_lineage)
         return decide_stranger(facts, ret_decision, err);
     *ret_decision = facts->shipped_last ? DECIDE_KEEP_IF_PROVED : DECIDE_RESTORE_OVER;
+    return true;
+}
+
+/* What the store holds at that point wins over whatever is here. */
+static bool decide_roll_back(const struct decide_facts *facts, enum decision *decision, struct err *err)
+{
+    if (!facts->has_base)
+        return err_set(err, ERR_CONFIG,
+                       "HOLDFAST_RESTORE_AT names a point, but nothing can be restored from HOLDFAST_STORE "
+                       "yet; correct the bucket or the prefix, or remove HOLDFAST_RESTORE_AT");
+    if (*decision == DECIDE_ADOPT)
+        return err_set(err, ERR_CONFIG,
+                       "HOLDFAST_ADOPT=local makes HOLDFAST_DATA_DIR the newest state, and "
+                       "HOLDFAST_RESTORE_AT one of the store's; remove one of them");
+    if (*decision == DECIDE_KEEP_IF_PROVED)
+        *decision = DECIDE_RESTORE_OVER;
+    assert(*decision == DECIDE_RESTORE || *decision == DECIDE_RESTORE_OVER);
+    return true;
+}
+
+bool decide_start(const struct decide_facts *facts, enum decision *ret_decision, struct err *err)
+{
+    enum decision decision = DECIDE_FIRST_BOOT;
+
+    if (!decide_side(facts, &decision, err) ||
+        (facts->rolls_back && !decide_roll_back(facts, &decision, err)))
+        return false;
+    *ret_decision = decision;
     return true;
 }

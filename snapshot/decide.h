@@ -16,6 +16,7 @@ struct decide_facts {
     bool restoring;       /* … and a restore was under way */
     bool
         shipped_last; /* the last record that changed data is the one this directory shipped or was sending */
+    bool rolls_back;  /* a point is asked for, and the log doesn't say that this was carried out */
     enum engine_adopt adopt;
 };
 

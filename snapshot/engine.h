@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "snapshot/point.h"
 #include "snapshot/store/store.h"
 
 enum engine_adopt { ADOPT_REFUSE, ADOPT_LOCAL, ADOPT_REMOTE };
@@ -33,7 +34,8 @@ struct engine_config {
     uint64_t retention_ms;
     uint64_t start_timeout_ms;
     uint64_t takeover_wait_ms;
-    uint64_t duel_wait_ms; /* 0: none */
+    uint64_t duel_wait_ms;   /* 0: none */
+    struct point restore_at; /* POINT_NONE: nothing is rolled back */
     enum engine_adopt adopt;
     enum engine_predecessor predecessor;
     bool unsafe_no_fencing;
@@ -51,6 +53,13 @@ enum engine_phase {
     ENGINE_FENCED
 };
 
+/* What became of config.restore_at. */
+enum engine_roll_back {
+    ROLL_BACK_NONE,    /* nothing was asked for, or the start isn't that far */
+    ROLL_BACK_DONE,    /* by this start */
+    ROLL_BACK_EARLIER, /* the log says that it was carried out before: nothing was done */
+};
+
 enum { ENGINE_WARNINGS_MAX = 16 };
 
 struct engine_status {
@@ -64,6 +73,8 @@ struct engine_status {
     uint64_t durable_record;   /* newest record confirmed */
     uint64_t lag_ms;           /* age of the oldest change that is not durable; 0: none */
     uint64_t restore_ms;
+    enum engine_roll_back roll_back; /* known from RESTORED on */
+    uint64_t taken_from;             /* ROLL_BACK_DONE: the record whose state was brought back */
     uint64_t epoch;
     char owner[33];
     char step[128];        /* what it is doing, for humans: "fetching 3 databases, 1.2 GB" */

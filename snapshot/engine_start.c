@@ -68,6 +68,14 @@ static bool shipped_last(struct opening *opening, bool *ret_shipped, struct err 
     return true;
 }
 
+/* Once for each value: the log says which one was carried out last. */
+static bool wants_roll_back(const struct opening *opening)
+{
+    const struct point *wanted = &opening->engine->config.restore_at;
+
+    return wanted->kind != POINT_NONE && !point_equal(wanted, &opening->start.log.newest.roll_back);
+}
+
 static bool decide(struct opening *opening, struct err *err)
 {
     const struct start *start = &opening->start;
@@ -80,12 +88,16 @@ static bool decide(struct opening *opening, struct err *err)
             opening->has_state && !start->store_empty && id_equal(&opening->state.lineage, &start->lineage),
         .answered = opening->state.answered,
         .restoring = opening->state.restoring != RESTORING_NOT,
+        .rolls_back = wants_roll_back(opening),
         .adopt = opening->engine->config.adopt,
     };
 
+    start_set_goal(&opening->start, NULL, NULL);
     if (facts.same_lineage && facts.has_base && !shipped_last(opening, &facts.shipped_last, err))
         return false;
-    return decide_start(&facts, &opening->decision, err);
+    opening->rolls_back = facts.rolls_back;
+    return decide_start(&facts, &opening->decision, err) &&
+           (!facts.rolls_back || opening_find_goal(opening, err));
 }
 
 static bool refuse_if_empty(void *context, struct err *err)
@@ -178,9 +190,12 @@ static bool take_over(struct opening *opening, struct err *err)
     return err_set(err, ERR_TRANSIENT, "the log moves faster than this container can take over");
 }
 
-static void report_takeover(struct engine *engine)
+static void report_takeover(struct engine *engine, const struct opening *opening)
 {
     MUTEX_GUARD(&engine->mutex);
+    if (engine->config.restore_at.kind != POINT_NONE)
+        engine->status.roll_back = opening->rolls_back ? ROLL_BACK_DONE : ROLL_BACK_EARLIER;
+    engine->status.taken_from = opening->taken_from;
     engine->status.epoch = engine->shipper.log.newest.epoch;
     engine->status.published = engine->shipper.log.newest.base.announced != 0;
     event_raise(engine->event_fd);
@@ -206,6 +221,6 @@ bool engine_begin(struct engine *engine, struct err *err)
     opening_end_follower(&opening);
     state_clear(&opening.state);
     if (begun)
-        report_takeover(engine);
+        report_takeover(engine, &opening);
     return begun;
 }

@@ -108,10 +108,9 @@ static bool finish_place(struct opening *opening, struct place *place, struct ma
     if (!place_finish(place, manifest->tree, databases, manifest->databases_count, &set_aside, err))
         return false;
     if (set_aside > 0) {
-        (void)snprintf(
-            text, sizeof(text),
-            "what was here and is not in the store was set aside in .holdfast/aside/%s (%zu paths)",
-            opening->state.aside, set_aside);
+        (void)snprintf(text, sizeof(text), "what was here%s was set aside in .holdfast/aside/%s (%zu paths)",
+                       opening->rolls_back ? "" : " and is not in the store", opening->state.aside,
+                       set_aside);
         engine_warn(opening->engine, text);
     }
     return true;
@@ -149,7 +148,7 @@ static bool restore_directory(struct opening *opening, struct err *err)
 
     engine_set_step(engine, "restoring %zu databases and %zu files, %" PRIu64 " MiB, as of record %" PRIu64,
                     manifest->databases_count, tree_count(manifest->tree),
-                    manifest_state_bytes(manifest) >> 20, opening->start.log.newest.data_position);
+                    manifest_state_bytes(manifest) >> 20, start_goal_header(&opening->start)->data_position);
     if (!mark_restoring(opening, how, err) ||
         !place_begin(engine->directory_fd, how == RESTORING_ASIDE ? opening->state.aside : NULL,
                      engine->config.exclude, &place, err) ||
@@ -278,7 +277,8 @@ bool opening_act(struct opening *opening, bool *ret_exact, struct err *err)
     case DECIDE_RESTORE:
     case DECIDE_RESTORE_OVER:
         *ret_exact = true;
-        return restore_directory(opening, err);
+        return restore_directory(opening, err) &&
+               (!opening->rolls_back || opening_learn_superseded(opening, err));
     }
     return false;
 }
@@ -337,13 +337,16 @@ bool opening_hand_over(struct opening *opening, bool exact, struct err *err)
         state_point_clear(&opening->state.shipped);
         state_point_clear(&opening->state.sending);
     }
-    if (restored && !local_identify(engine->directory_fd, engine->exclude, engine->databases,
-                                    &opening->start.manifest, err))
+    if (restored && !opening->rolls_back &&
+        !local_identify(engine->directory_fd, engine->exclude, engine->databases, &opening->start.manifest,
+                        err))
         return false;
     if (!opening->follower && !open_follower(opening, err))
         return false;
     if (!begin_shipper(opening, err))
         return false;
+    if (opening->rolls_back)
+        return opening_supersede(opening, err);
     if (opening->start.has_manifest && (keeps || restored)) {
         shipper_set_previous(shipper, &opening->start.manifest);
         if (!begin_marks(shipper, exact, err))

@@ -15,6 +15,8 @@ struct opening {
     bool has_state;
     bool directory_empty;
     enum decision decision;
+    bool rolls_back;     /* what is restored is the state that HOLDFAST_RESTORE_AT names */
+    uint64_t taken_from; /* … which is that of this record */
     struct restore *restore;
     struct chain *chain;       /* the records behind the base, on their way; NULL: there are none */
     struct follower *follower; /* the engine's after the hand-over */
@@ -35,6 +37,16 @@ bool opening_begin_restore(struct opening *opening, struct err *err) CHECKED;
 /* Drops what was fetched: of the base alone, or all. Fine if nothing was begun. */
 void opening_end_base(struct opening *opening);
 void opening_end_restore(struct opening *opening);
+
+/* opening_rollback.c */
+
+/* Makes the record that HOLDFAST_RESTORE_AT names the start's goal. ERR_CONFIG: there is none, or it was
+ * pruned. */
+bool opening_find_goal(struct opening *opening, struct err *err) CHECKED;
+/* After the restore: start.manifest becomes the state that is superseded, unless it can't be read. */
+bool opening_learn_superseded(struct opening *opening, struct err *err) CHECKED;
+/* Appends the base by which what was restored becomes the newest state; the shipper has begun. */
+bool opening_supersede(struct opening *opening, struct err *err) CHECKED;
 
 /* Lets go of the databases. Fine if none was attached. */
 void opening_end_follower(struct opening *opening);

@@ -2,7 +2,8 @@
  *
  * They are asked for together with the base's parts, beside the takeover, from what the very first round has
  * listed: so they cost no round of their own. They are proved twice, by the base, which names one of them,
- * and by the head, which our own open follows. */
+ * and by the head, which our own open follows. (In a roll-back an earlier record takes the head's part: its
+ * header says as much about the state there.) */
 #include "snapshot/opening.h"
 
 #include "snapshot/replay.h"
@@ -17,14 +18,14 @@
  * manifest is on its way the base's own position is a good guess. */
 static uint64_t records_after(const struct start *start)
 {
-    return start->has_manifest ? start->manifest.lowest_position : start->log.newest.base.position;
+    return start->has_manifest ? start->manifest.lowest_position : start_goal_header(start)->base.position;
 }
 
 /* A base that restarts the state counts as the newest change itself; so nothing changed behind it. */
-static bool records_matter(const struct record_header *newest, uint64_t after)
+static bool records_matter(const struct record_header *goal, uint64_t after)
 {
-    return newest->base.announced != 0 && newest->data_position > after &&
-           newest->data_position != newest->base.announced;
+    return goal->base.announced != 0 && goal->data_position > after &&
+           goal->data_position != goal->base.announced;
 }
 
 static bool open_chain(struct opening *opening, const struct chain_range *range, struct err *err)
@@ -52,17 +53,17 @@ static bool open_chain(struct opening *opening, const struct chain_range *range,
 bool opening_begin_records(struct opening *opening, struct err *err)
 {
     const struct start *start = &opening->start;
-    struct chain_anchor head = start_head(start);
+    struct chain_anchor goal = start_goal(start);
     struct chain_range range = {.after = records_after(start),
-                                .through = head.position,
+                                .through = goal.position,
                                 .lineage = start->lineage,
-                                .anchors = {head}};
+                                .anchors = {goal}};
 
     if (opening->chain && chain_range(opening->chain)->after <= range.after &&
         chain_range(opening->chain)->through == range.through)
         return true;
     chain_free(MOVE(opening->chain));
-    return !records_matter(&start->log.newest, range.after) || open_chain(opening, &range, err);
+    return !records_matter(start_goal_header(start), range.after) || open_chain(opening, &range, err);
 }
 
 /* --- applying ---------------------------------------------------------------------------------------- */
@@ -70,12 +71,12 @@ bool opening_begin_records(struct opening *opening, struct err *err)
 /* The base record, if the state restarts there; 0: it repeats what the log says. */
 static bool find_restart(struct opening *opening, uint64_t *ret_restarted, struct err *err)
 {
-    const struct record_header *newest = &opening->start.log.newest;
-    uint64_t announced = newest->base.announced;
+    const struct record_header *goal = start_goal_header(&opening->start);
+    uint64_t announced = goal->base.announced;
     struct record_header header;
 
     *ret_restarted = 0;
-    if (newest->data_position < announced)
+    if (goal->data_position < announced)
         return true;
     if (!chain_peek(opening->chain, announced, &header, err))
         return err_wrap(err, "the record of the newest base");
@@ -91,7 +92,7 @@ static bool reopen(struct opening *opening, const struct chain_anchor *last, str
     const struct manifest *manifest = &opening->start.manifest;
     struct chain_range range = *chain_range(opening->chain);
 
-    range.anchors[0] = start_head(&opening->start);
+    range.anchors[0] = start_goal(&opening->start);
     range.anchors[1] =
         last->position != 0 ? *last : (struct chain_anchor){manifest->position, manifest->record};
     if (last->position != 0)
@@ -150,7 +151,7 @@ bool opening_apply_records(struct opening *opening, struct place *place, struct 
     if (!opening->chain)
         return true;
     engine_set_step(opening->engine, "applying what was shipped since the newest base, up to record %" PRIu64,
-                    start_head(start).position);
+                    start_goal(start).position);
     if (!find_restart(opening, &config.restarted, err))
         return false;
     chain_expect(opening->chain, &(struct chain_anchor){start->manifest.position, start->manifest.record});

@@ -13,7 +13,9 @@ struct reader_point {
     uint64_t record;
     uint64_t time_ns;
     enum record_kind kind;
-    uint64_t bytes; /* base: of the state there, uncompressed; data: of the record */
+    uint64_t bytes;      /* base: of the state there, uncompressed; data: of the record */
+    uint64_t taken_from; /* base: the record whose state it brought back, in a roll-back; 0: in none */
+    bool superseded;     /* a later roll-back went back to before it */
 };
 
 /* Visits points that can be restored, newest first: every base from the horizon on, and the newest data
@@ -31,6 +33,15 @@ struct reader_progress {
 
 /* The last record that is not later than time_ns, by the millisecond; 0: that is before the first point. */
 bool reader_find_time(struct store *store, uint64_t time_ns, uint64_t *ret_record, struct err *err) CHECKED;
+
+/* The record that a point names: the last that is not later than a time, or that very one. ERR_CONFIG: it
+ * does not exist, was pruned, or lies before the first point; one sentence with the remedy. */
+bool reader_find_point(struct store *store, const struct point *point, uint64_t *ret_record,
+                       struct err *err) CHECKED;
+
+/* Whether the roll-back that was carried out last is the one to this point (HOLDFAST_RESTORE_AT). */
+bool reader_is_carried_out(struct store *store, const struct point *point, bool *ret_done,
+                           struct err *err) CHECKED;
 
 struct reader_result {
     uint64_t record; /* the newest that changed what was restored */

@@ -40,7 +40,8 @@ static bool add_base(void *context, const struct reader_base *base, struct err *
     struct reader_point point = {.record = base->header.position,
                                  .time_ns = base->header.time_ns,
                                  .kind = base->header.kind,
-                                 .bytes = base->body.state_bytes};
+                                 .bytes = base->body.state_bytes,
+                                 .taken_from = base->body.taken_from};
 
     (void)err;
     add_point(context, &point);
@@ -134,6 +135,19 @@ static int newest_first(const void *one, const void *other)
     return left->record == right->record ? 0 : left->record > right->record ? -1 : 1;
 }
 
+/* All that lies between a roll-back and the record that it went back to. */
+static void mark_superseded(struct points *points)
+{
+    uint64_t lowest = UINT64_MAX; /* from newest to oldest: what is above it counts */
+
+    for (size_t at = 0; at < points->count; at++) {
+        struct reader_point *point = &points->list[at];
+        point->superseded = point->record > lowest;
+        if (!point->superseded)
+            lowest = point->taken_from > 0 ? point->taken_from : UINT64_MAX;
+    }
+}
+
 /* What was pruned between listing and reading is looked for again. */
 static bool collect(struct store *store, struct points *points, struct err *err)
 {
@@ -157,6 +171,7 @@ bool reader_list(struct store *store, bool (*visit)(void *context, const struct 
         return err_wrap(err, "list the points that can be restored");
     if (points.count > 1)
         qsort(points.list, points.count, sizeof(points.list[0]), newest_first);
+    mark_superseded(&points);
     for (size_t at = 0; at < points.count; at++)
         if (!visit(context, &points.list[at]))
             break;

@@ -64,7 +64,7 @@ void shipper_clear(struct shipper *shipper)
     deletions_clear(&shipper->deletions);
 }
 
-static void replace_previous(struct shipper *shipper, struct manifest *manifest)
+void shipper_replace_previous(struct shipper *shipper, struct manifest *manifest)
 {
     manifest_clear(&shipper->previous);
     shipper->previous = *manifest;
@@ -74,7 +74,7 @@ static void replace_previous(struct shipper *shipper, struct manifest *manifest)
 
 void shipper_set_previous(struct shipper *shipper, struct manifest *manifest)
 {
-    replace_previous(shipper, manifest);
+    shipper_replace_previous(shipper, manifest);
     shipper->base_time_ns = shipper->previous.time_ns;
     for (size_t at = 0; at < shipper->previous.databases_count; at++)
         follower_set_incarnation(shipper->follower, shipper->previous.databases[at].path,
@@ -116,7 +116,7 @@ static void commit_base(struct shipper *shipper)
     sweep_again(&shipper->sweep);
     shipper->base_time_ns = shipment->base.time_ns;
     shipper->delta_bytes = shipper->delta_commits = 0;
-    replace_previous(shipper, &shipment->manifest);
+    shipper_replace_previous(shipper, &shipment->manifest);
 }
 
 static void commit_data(struct shipper *shipper)

@@ -69,6 +69,12 @@ struct beside {
     bool ended; /* none is begun any more */
 };
 
+/* A base that makes an earlier state the newest one. */
+struct roll_back {
+    struct point point;  /* as it was asked for */
+    uint64_t taken_from; /* the record whose state it is */
+};
+
 struct shipper {
     const struct engine_config *config;
     struct store *store; /* with retry */
@@ -102,7 +108,8 @@ struct shipper {
     bool warned_state;
     bool warned_prune;
 
-    struct shipment shipment; /* in flight, or frozen and about to be */
+    struct shipment shipment;          /* in flight, or frozen and about to be */
+    const struct roll_back *roll_back; /* that the next base carries out; NULL: none */
 
     uint64_t wanted; /* the newest request for a base; 0: none */
     struct shipper_given given;
@@ -125,6 +132,12 @@ void shipper_clear(struct shipper *shipper);
 /* At the start: makes manifest (moved) the newest base, as it stands on this disk. It tells what is unchanged
  * from what has to be read, and which incarnations the databases have. */
 void shipper_set_previous(struct shipper *shipper, struct manifest *manifest);
+
+/* At the start, instead: what lies on this disk is the state of roll_back->taken_from and becomes the newest
+ * one, by a base. superseded (moved; NULL: not known): the state of the newest record so far, whose blobs may
+ * be named again. ERR_FENCED. After any other error what was sent may have landed. */
+bool shipper_roll_back(struct shipper *shipper, const struct roll_back *roll_back,
+                       struct manifest *superseded, struct err *err) CHECKED;
 
 /* Ships everything committed so far. final: the application is gone, deletions travel too. ERR_FENCED: the
  * log is another's. After any other error nothing is lost: call again. */

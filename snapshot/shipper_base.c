@@ -45,6 +45,7 @@ static void encode_base(struct shipper *shipper, const struct base_result *resul
         .previous_base = shipper->log.newest.base.announced,
         .horizon = shipper->shipment.horizon,
         .state_bytes = manifest_state_bytes(&result->manifest),
+        .taken_from = shipper->roll_back ? shipper->roll_back->taken_from : 0,
     };
 
     if (restarts && shipper->has_previous)
@@ -68,7 +69,8 @@ void shipper_freeze_base(struct shipper *shipper, struct base_result *result, bo
                                  .body_size = body.size,
                                  .changes_data = restarts,
                                  .base = &result->reference,
-                                 .horizon = shipper->shipment.horizon};
+                                 .horizon = shipper->shipment.horizon,
+                                 .roll_back = shipper->roll_back ? &shipper->roll_back->point : NULL};
     log_freeze(&shipper->log, &shipper->owner, &change);
     manifest_clear(&shipper->shipment.manifest);
     shipper->shipment.manifest = result->manifest;

@@ -5,6 +5,8 @@
 
 #include "snapshot/shipper.h"
 
+/* manifest (moved) is the state after the newest record. */
+void shipper_replace_previous(struct shipper *shipper, struct manifest *manifest);
 /* Sends the record that is in flight, and then knows what it has made durable. */
 bool shipper_send(struct shipper *shipper, struct err *err) CHECKED;
 /* Cuts a base of everything, which restarts the state, and freezes its record. */

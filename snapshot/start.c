@@ -62,11 +62,12 @@ void start_clear(struct start *start)
     chain_listing_clear(&start->listing);
     log_clear(&start->log);
     manifest_clear(&start->manifest);
+    start->goal.position = 0;
 }
 
 bool survey_take_manifest(struct start *start, const struct buf *bytes, struct err *err)
 {
-    const struct base_reference *base = &start->log.newest.base;
+    const struct base_reference *base = &start_goal_header(start)->base;
     struct manifest manifest;
     struct digest hash;
 
@@ -97,7 +98,7 @@ void start_forget_manifest(struct start *start)
 bool start_load_manifest(struct start *start, struct err *err)
 {
     CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(MANIFEST_SIZE_MAX);
-    const struct base_reference *base = &start->log.newest.base;
+    const struct base_reference *base = &start_goal_header(start)->base;
 
     if (base->announced == 0)
         return err_set(err, ERR_NOT_FOUND, "no base is announced");
@@ -107,10 +108,10 @@ bool start_load_manifest(struct start *start, struct err *err)
     if (start->prefetched.size > 0 && strcmp(start->prefetched_key.text, base->key.text) == 0)
         return survey_take_manifest(start, &start->prefetched, err);
     if (!store_get(start->store, base->key.text, &bytes, err)) {
-        /* The head names it, and what the head names is never pruned. */
+        /* What the head names is never pruned, nor what a record from the horizon on does. */
         if (err->code == ERR_NOT_FOUND)
             err->code = ERR_CORRUPT;
-        return err_wrap(err, "the newest base is unreadable");
+        return err_wrap(err, "the base is unreadable");
     }
     return survey_take_manifest(start, &bytes, err);
 }
@@ -257,6 +258,29 @@ struct chain_anchor start_head(const struct start *start)
     if (newest->kind == RECORD_OPEN && id_equal(&newest->owner, &start->owner))
         return (struct chain_anchor){newest->position - 1, newest->previous};
     return (struct chain_anchor){newest->position, start->log.newest_hash};
+}
+
+struct chain_anchor start_goal(const struct start *start)
+{
+    if (start->goal.position == 0)
+        return start_head(start);
+    return (struct chain_anchor){start->goal.position, start->goal_hash};
+}
+
+const struct record_header *start_goal_header(const struct start *start)
+{
+    return start->goal.position == 0 ? &start->log.newest : &start->goal;
+}
+
+void start_set_goal(struct start *start, const struct record_header *header, const struct digest *hash)
+{
+    struct key before = start_goal_header(start)->base.key;
+
+    start->goal = header ? *header : (struct record_header){.position = 0};
+    if (header)
+        start->goal_hash = *hash;
+    if (strcmp(before.text, start_goal_header(start)->base.key.text) != 0)
+        start_forget_manifest(start);
 }
 
 bool start_claim(struct start *start, struct err *err)

@@ -40,6 +40,10 @@ struct start {
     uint64_t head;                /* position of the record before our open */
     struct chain_listing listing; /* the newest 1000 records */
 
+    /* The record whose state is brought back, if that isn't the head; position 0: the head. */
+    struct record_header goal;
+    struct digest goal_hash;
+
     /* A manifest on its way beside another trip. */
     struct task_group prefetch;
     bool prefetching;
@@ -73,6 +77,14 @@ void start_forget_manifest(struct start *start);
 /* The newest record that isn't our own open, before and after the claim. */
 struct chain_anchor start_head(const struct start *start);
 
+/* The record whose state this start is about, the head unless another is set, and what its header says: of
+ * the base that the state begins with, too. */
+struct chain_anchor start_goal(const struct start *start);
+const struct record_header *start_goal_header(const struct start *start);
+/* Makes an earlier record the goal, or (NULL) the head again. The manifest is read anew where the base is
+ * another one. */
+void start_set_goal(struct start *start, const struct record_header *header, const struct digest *hash);
+
 enum start_verdict { START_OWNER, START_VOID };
 
 /* START_VOID: our open fell into a hole of the log; survey again. ERR_FENCED: another took over from us. */
@@ -81,8 +93,7 @@ bool start_confirm(struct start *start, enum start_verdict *ret_verdict, struct 
 /* Begins to fetch the manifest that the head names, beside the claim, so that it costs no trip of its own. */
 void start_prefetch_manifest(struct start *start);
 
-/* Reads the manifest that the head names, unless it is there already. ERR_NOT_FOUND if the head names none.
- */
+/* Reads the manifest that the goal names, unless it is there already. ERR_NOT_FOUND if it names none. */
 bool start_load_manifest(struct start *start, struct err *err) CHECKED;
 
 #endif

@@ -20,7 +20,7 @@ static void check(const struct row *row)
     EXPECT_INT(decided, !row->refused);
     if (row->refused) {
         EXPECT_INT(err.code, ERR_CONFIG);
-        EXPECT(strstr(err.text, "HOLDFAST_ADOPT") != NULL);
+        EXPECT(strstr(err.text, row->facts.rolls_back ? "HOLDFAST_RESTORE_AT" : "HOLDFAST_ADOPT") != NULL);
     } else if (decided) {
         EXPECT_INT(decision, row->decision);
     }
@@ -108,6 +108,40 @@ TEST(two_strangers_are_for_the_operator_to_tell_apart)
 
     for (size_t at = 0; at < sizeof(rows) / sizeof(rows[0]); at++)
         check(&rows[at]);
+}
+
+TEST(a_roll_back_takes_the_store_wherever_the_store_may_win)
+{
+    static const struct row rows[] = {
+        {"empty directory", FACTS(.rolls_back = true, .has_base = true, .directory_empty = true), false,
+         DECIDE_RESTORE},
+        {"a restore was cut off", FACTS(.rolls_back = true, .has_base = true, STATE, .restoring = true),
+         false, DECIDE_RESTORE},
+        {"it shipped the newest",
+         FACTS(.rolls_back = true, .has_base = true, STATE, .answered = true, .shipped_last = true), false,
+         DECIDE_RESTORE_OVER},
+        {"another container shipped since",
+         FACTS(.rolls_back = true, .has_base = true, STATE, .answered = true), false, DECIDE_RESTORE_OVER},
+        {"other data, remote", FACTS(.rolls_back = true, .has_base = true, .adopt = ADOPT_REMOTE), false,
+         DECIDE_RESTORE_OVER},
+        {"other data, local", FACTS(.rolls_back = true, .has_base = true, .adopt = ADOPT_LOCAL), true, 0},
+        {"an empty store", FACTS(.rolls_back = true, .store_empty = true, .directory_empty = true), true, 0},
+        {"no base", FACTS(.rolls_back = true, .directory_empty = true), true, 0},
+        {"no base, it served", FACTS(.rolls_back = true, STATE, .answered = true), true, 0},
+    };
+
+    for (size_t at = 0; at < sizeof(rows) / sizeof(rows[0]); at++)
+        check(&rows[at]);
+}
+
+TEST(a_roll_back_needs_the_operator_s_word_for_strangers_as_any_start)
+{
+    struct decide_facts facts = {.rolls_back = true, .has_base = true};
+    enum decision decision = DECIDE_ADOPT;
+    struct err err = {0};
+
+    EXPECT(!decide_start(&facts, &decision, &err));
+    EXPECT(err.code == ERR_CONFIG && strstr(err.text, "HOLDFAST_ADOPT") != NULL);
 }
 
 TAP_MAIN()
