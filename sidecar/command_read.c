@@ -6,7 +6,6 @@
 #include "sidecar/lifecycle.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 void reading_report(void *context, uint64_t bytes_done, uint64_t bytes_total)
 {
@@ -42,22 +41,35 @@ int reading_execute(struct reading *reading, bool (*work)(void *context, struct 
 static void add_point_json(struct reading *reading, const struct reader_point *point, const char *time)
 {
     buf_printf(
-        &reading->output, "%s{\"record\":%" PRIu64 ",\"time\":\"%s\",\"kind\":\"%s\",\"bytes\":%" PRIu64 "}",
+        &reading->output, "%s{\"record\":%" PRIu64 ",\"time\":\"%s\",\"kind\":\"%s\",\"bytes\":%" PRIu64,
         reading->entries > 0 ? "," : "", point->record, time, record_kind_name(point->kind), point->bytes);
+    if (point->taken_from > 0)
+        buf_printf(&reading->output, ",\"rolled_back_to\":%" PRIu64, point->taken_from);
+    buf_add_text(&reading->output, point->superseded ? ",\"superseded\":true}" : "}");
+}
+
+static void add_point_line(struct reading *reading, const struct reader_point *point, const char *time)
+{
+    char size[16];
+
+    progress_format_bytes(point->bytes, size);
+    buf_printf(&reading->output, "%10" PRIu64 "  %s  %-5s  %8s", point->record, time,
+               record_kind_name(point->kind), size);
+    if (point->taken_from > 0)
+        buf_printf(&reading->output, "  rolled back to %" PRIu64, point->taken_from);
+    buf_add_text(&reading->output, point->superseded ? "  superseded\n" : "\n");
 }
 
 static bool add_point(void *context, const struct reader_point *point)
 {
     struct reading *reading = context;
-    char time[CLOCK_TEXT_SIZE], size[16];
+    char time[CLOCK_TEXT_SIZE];
 
     clock_format(point->time_ns, time);
-    progress_format_bytes(point->bytes, size);
     if (reading->invocation->arguments->json)
         add_point_json(reading, point, time);
     else
-        buf_printf(&reading->output, "%10" PRIu64 "  %s  %-5s  %8s\n", point->record, time,
-                   record_kind_name(point->kind), size);
+        add_point_line(reading, point, time);
     reading->entries++;
     return true;
 }
@@ -87,36 +99,22 @@ int command_list(const struct invocation *invocation)
     return code;
 }
 
-static bool is_decimal(const char *text)
-{
-    return *text && strspn(text, "0123456789") == strlen(text) && strlen(text) < 19;
-}
-
 /* `--at`: a record's number, or a time that is looked up. */
 static bool find_target(struct reading *reading, uint64_t *ret_record, struct err *err)
 {
     const char *at = reading->invocation->arguments->at;
-    uint64_t time_ns = 0;
+    struct point point;
 
     if (!at) {
         *ret_record = READER_LATEST;
         return true;
     }
-    if (is_decimal(at)) {
-        *ret_record = strtoull(at, NULL, 10);
-        return *ret_record > 0 || err_set(err, ERR_CONFIG, "--at 0 is no record: they begin at 1");
-    }
-    if (!clock_parse(at, &time_ns, err))
+    if (!point_parse(at, &point))
         return err_set(err, ERR_CONFIG,
-                       "--at %.60s is neither a record nor a time: write for example 2026-11-21T10:00:00Z",
+                       "--at %.60s is neither a record (they begin at 1) nor a time: write for example "
+                       "2026-11-21T10:00:00Z",
                        at);
-    if (!reader_find_time(reading->store, time_ns, ret_record, err))
-        return false;
-    if (*ret_record == 0)
-        return err_set(err, ERR_CONFIG,
-                       "--at %.60s is before the first point: `holdfast list` shows what can be restored",
-                       at);
-    return true;
+    return reader_find_point(reading->store, &point, ret_record, err) || err_wrap(err, "--at");
 }
 
 void reading_add_result(struct reading *reading, const struct reader_result *result)

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "proxy/address.h"
 #include "sidecar/config_value.h"
+#include "snapshot/point.h"
 #include "snapshot/store/config.h"
 
 enum durability { DURABILITY_ASYNC, DURABILITY_SYNC };
@@ -37,6 +38,7 @@ struct config {
     uint64_t restore_budget_ms;
     uint64_t retention_ms;
     uint64_t drill_interval_ms; /* 0: none */
+    struct point restore_at;
     uint64_t spool_max_bytes;
     uint64_t start_timeout_ms;
     uint64_t hold_timeout_ms;

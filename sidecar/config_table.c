@@ -62,7 +62,9 @@ const struct config_variable config_variables[] = {
      .help = "how often a restore is rehearsed while serving (as `verify --deep` does, below `.holdfast/` of "
              "the data "
              "directory; it reads everything in the store); `0`: never"},
-    {"RESTORE_AT", KIND_LATER, 0, .help = "restore the data directory to that point at start"},
+    {"RESTORE_AT", KIND_POINT, FIELD(restore_at),
+     .help = "roll the data directory back to that point at the next start, once for each value: a record's "
+             "number or a time, as `restore --at` takes them. What came after it stays restorable"},
     {"SPOOL_MAX", KIND_SIZE, FIELD(spool_max_bytes), "1GiB",
      .help = "changes that wait for the store on disk (at most 10 % of the free space)"},
     {"START_TIMEOUT", KIND_DURATION, FIELD(start_timeout_ms), "60s",

@@ -14,6 +14,7 @@ enum config_kind {
     KIND_CHOICE,
     KIND_SIGNAL,
     KIND_GLOBS, /* an empty value means "none", not the default */
+    KIND_POINT, /* of the log: a record or a time */
     KIND_SECRET,
     KIND_LATER, /* known, but not supported by this release: setting it is a fault, never quietly ignored */
 };

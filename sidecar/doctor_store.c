@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "snapshot/reader.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -163,6 +164,27 @@ static bool look_at_content(struct diagnosis *diagnosis, struct store *store)
     return true;
 }
 
+/* What the next start would do. */
+static void look_at_point(struct diagnosis *diagnosis, struct store *store, const struct point *point)
+{
+    static const char variable[] = "HOLDFAST_RESTORE_AT";
+    bool carried_out = false;
+    uint64_t record = 0;
+    struct err err = {0};
+
+    if (point->kind == POINT_NONE)
+        return;
+    if (!reader_is_carried_out(store, point, &carried_out, &err) ||
+        (!carried_out && !reader_find_point(store, point, &record, &err)))
+        diagnosis_add(diagnosis, VERDICT_FAULT, variable, "%s", err.text);
+    else if (carried_out)
+        diagnosis_add(diagnosis, VERDICT_OK, variable,
+                      "it was carried out: the next start rolls nothing back");
+    else
+        diagnosis_add(diagnosis, VERDICT_NOTE, variable, "the next start rolls back to record %" PRIu64,
+                      record);
+}
+
 /* A write that no other check depends on, to tell a missing permission from a store without conditions. */
 static bool look_at_writing(struct diagnosis *diagnosis, struct store *store)
 {
@@ -190,6 +212,7 @@ bool doctor_look_at_store(struct diagnosis *diagnosis, const struct config *conf
     patient = store_retry(plain, REACH_TIMEOUT_MS, canceled);
     if (!look_at_content(diagnosis, patient))
         return true;
+    look_at_point(diagnosis, patient, &config->restore_at);
     look_at_clock(diagnosis, plain);
     if (look_at_writing(diagnosis, patient) && !race_for_keys(diagnosis, plain, config, canceled, err))
         return false;

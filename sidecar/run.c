@@ -13,6 +13,7 @@
 #include "sidecar/versions.h"
 
 #include <assert.h>
+#include <inttypes.h>
 
 struct run *run_new(const struct config *config, char *const *environment, char *const *command)
 {
@@ -80,6 +81,7 @@ static bool open_engine(struct run *run, struct err *err)
         .restore_budget_ms = config->restore_budget_ms,
         .spool_max_bytes = config->spool_max_bytes,
         .retention_ms = config->retention_ms,
+        .restore_at = config->restore_at,
         .start_timeout_ms = config->start_timeout_ms,
         .takeover_wait_ms = config->takeover_wait_ms,
         .duel_wait_ms = config->duel_wait_ms,
@@ -121,6 +123,23 @@ bool run_listen(struct run *run)
     return true;
 }
 
+static void tell_roll_back(const struct engine_status *status)
+{
+    switch (status->roll_back) {
+    case ROLL_BACK_NONE:
+        break;
+    case ROLL_BACK_DONE:
+        log_info("rolled back to record %" PRIu64
+                 ", as HOLDFAST_RESTORE_AT says; what came after it is "
+                 "superseded by record %" PRIu64 " and stays restorable for HOLDFAST_RETENTION",
+                 status->taken_from, status->durable_record);
+        break;
+    case ROLL_BACK_EARLIER:
+        log_info("HOLDFAST_RESTORE_AT was carried out by an earlier start: nothing is rolled back");
+        break;
+    }
+}
+
 static void tell_restored(const struct run *run)
 {
     const struct engine_status *status = &run->engine_status;
@@ -132,6 +151,7 @@ static void tell_restored(const struct run *run)
     else
         log_info("nothing to fetch, ready after %.2f s",
                  (double)(clock_monotonic_ms() - run->begin_ms) / 1000);
+    tell_roll_back(status);
 }
 
 /* The engine gives no news of every byte, so its status is asked for when the next look is due. */

@@ -98,7 +98,7 @@ def every_fault_of_the_configuration_at_once_and_in_ten_lines(scene):
 def what_a_later_release_brings_is_refused(scene):
     deployment = scene.deployment()
     put_precious(deployment)
-    for name in ("HOLDFAST_ENCRYPTION_KEY", "HOLDFAST_RESTORE_AT", "HOLDFAST_LAUNCH_TIMEOUT"):
+    for name in ("HOLDFAST_ENCRYPTION_KEY", "HOLDFAST_UPGRADE_ROLLBACK", "HOLDFAST_LAUNCH_TIMEOUT"):
         one_sentence(refused(deployment, 64, name + " is not supported by this release", environment={name: "1d-hush"}))
 
 

@@ -185,12 +185,31 @@ TEST(what_a_later_release_brings_is_refused_and_not_ignored)
     struct config config;
     struct config_report report;
 
-    EXPECT(!LOAD(ENOUGH, "HOLDFAST_ENCRYPTION_KEY=hush", "HOLDFAST_RESTORE_AT=2026-01-01T00:00:00Z",
+    EXPECT(!LOAD(ENOUGH, "HOLDFAST_ENCRYPTION_KEY=hush", "HOLDFAST_UPGRADE_ROLLBACK=1",
                  "HOLDFAST_LAUNCH_TIMEOUT="));
     EXPECT_INT(report.faults, 2);
     EXPECT(reported(&report, "HOLDFAST_ENCRYPTION_KEY", "not supported by this release"));
-    EXPECT(reported(&report, "HOLDFAST_RESTORE_AT", "not supported by this release"));
+    EXPECT(reported(&report, "HOLDFAST_UPGRADE_ROLLBACK", "not supported by this release"));
     EXPECT(!strstr(report.lines[0], "hush") && !strstr(report.lines[1], "hush"));
+    config_clear(&config);
+}
+
+TEST(a_point_to_roll_back_to_is_a_record_or_a_time)
+{
+    struct config config;
+    struct config_report report;
+
+    EXPECT(LOAD(ENOUGH, "HOLDFAST_RESTORE_AT="));
+    EXPECT_INT(config.restore_at.kind, POINT_NONE);
+    config_clear(&config);
+    EXPECT(LOAD(ENOUGH, "HOLDFAST_RESTORE_AT=42"));
+    EXPECT(config.restore_at.kind == POINT_RECORD && config.restore_at.value == 42);
+    config_clear(&config);
+    EXPECT(LOAD(ENOUGH, "HOLDFAST_RESTORE_AT=1970-01-01T00:00:02.5Z"));
+    EXPECT(config.restore_at.kind == POINT_TIME && config.restore_at.value == UINT64_C(2500000000));
+    config_clear(&config);
+    EXPECT(!LOAD(ENOUGH, "HOLDFAST_RESTORE_AT=yesterday"));
+    EXPECT(reported(&report, "HOLDFAST_RESTORE_AT=yesterday", "2026-11-21T10:00:00Z"));
     config_clear(&config);
 }
 
