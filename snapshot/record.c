@@ -266,6 +266,8 @@ bool record_decode(const void *bytes, size_t size, struct record *ret_record, st
     record.body = content.body;
     record.body_size = content.body_size;
     record.hash = content.hash;
+    record.bytes = bytes;
+    record.size = size;
     *ret_record = record;
     return true;
 }

@@ -51,6 +51,8 @@ struct record {
     const uint8_t *body;
     size_t body_size;
     struct digest hash;
+    const uint8_t *bytes; /* the whole object */
+    size_t size;
 };
 
 /* Appends the whole object to *bytes and gives its hash. body_size at most RECORD_SIZE_MAX - 4096 (asserted).

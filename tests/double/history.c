@@ -1,10 +1,12 @@
 #include "tests/double/history.h"
 
+#include "snapshot/data_body.h"
 #include "snapshot/identity.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void must(bool held, const struct err *err)
 {
@@ -53,6 +55,21 @@ void history_fill(struct history *history, size_t count, size_t body_size)
         (void)history_append(history, &change);
 }
 
+void history_work(struct history *history, size_t count, size_t body_size)
+{
+    CLEANUP(buf_clearp) struct buf body = BUF_INIT(1 << 16);
+    CLEANUP(freep) char *path = xcalloc(1, body_size + 1);
+    struct log_change change = {.kind = RECORD_DATA, .changes_data = true};
+
+    assert(body_size <= 4000);
+    memset(path, 'p', body_size);
+    data_add_gone(&body, path);
+    change.body = body.bytes;
+    change.body_size = body.size;
+    for (size_t at = 0; at < count; at++)
+        (void)history_append(history, &change);
+}
+
 uint64_t history_head(const struct history *history)
 {
     return history->log.newest.position;
@@ -81,4 +98,38 @@ void history_read(struct history *history, uint64_t position, struct buf *ret_by
     struct err err = {0};
 
     must(store_get(history->mem, key.text, ret_bytes, &err), &err);
+}
+
+void history_store_pack(struct history *history, uint64_t first, uint64_t last)
+{
+    CLEANUP(buf_clearp) struct buf object = BUF_INIT(PACK_SIZE_MAX);
+    size_t count = (size_t)(last - first + 1);
+    CLEANUP(freep) uint64_t *sizes = xcalloc(count, sizeof(sizes[0]));
+    struct err err = {0};
+
+    for (size_t at = 0; at < count; at++)
+        must(store_stat(history->mem, key_log(first + at).text, &sizes[at], &err), &err);
+    pack_begin(&object, first, sizes, count);
+    for (size_t at = 0; at < count; at++) {
+        CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
+        struct record record;
+        must(log_read(history->mem, &history->lineage, first + at, &bytes, &record, &err), &err);
+        pack_add(&object, &record);
+    }
+    pack_end(&object);
+    must(store_put(history->mem, key_pack(first, last).text, object.bytes, object.size, &err), &err);
+}
+
+void history_pack(struct history *history, uint64_t first, uint64_t last)
+{
+    struct err err = {0};
+
+    history_store_pack(history, first, last);
+    for (uint64_t position = first; position <= last; position++) {
+        CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
+        struct record record;
+        must(log_read(history->mem, &history->lineage, position, &bytes, &record, &err), &err);
+        if (record.header.kind != RECORD_OPEN)
+            must(store_delete(history->mem, key_log(position).text, &err), &err);
+    }
 }

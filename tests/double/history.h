@@ -4,9 +4,10 @@
 
 #include "snapshot/chain.h"
 #include "snapshot/log.h"
+#include "snapshot/pack.h"
 #include "tests/double/store_mem.h"
 
-enum { HISTORY_MAX = 512 };
+enum { HISTORY_MAX = 1500 };
 
 struct history {
     struct store *mem;
@@ -25,6 +26,8 @@ uint64_t history_append(struct history *history, const struct log_change *change
 /* Records that change nothing and have so many bytes of body: opens, so that the body is nobody's business.
  */
 void history_fill(struct history *history, size_t count, size_t body_size);
+/* Data records whose bodies hold one section of about so many bytes: a path that is gone. At most 4000. */
+void history_work(struct history *history, size_t count, size_t body_size);
 uint64_t history_head(const struct history *history);
 
 /* The range (after, through], anchored at both ends. */
@@ -33,5 +36,10 @@ struct chain_range history_range(const struct history *history, uint64_t after, 
 /* Replaces record `position` by these bytes. */
 void history_replace(struct history *history, uint64_t position, const struct buf *bytes);
 void history_read(struct history *history, uint64_t position, struct buf *ret_bytes);
+
+/* Stores a pack of these records, which are loose. */
+void history_store_pack(struct history *history, uint64_t first, uint64_t last);
+/* And deletes all but opens from log/, as an owner does. */
+void history_pack(struct history *history, uint64_t first, uint64_t last);
 
 #endif
