@@ -12,6 +12,7 @@
 
 #include "base/thread.h"
 #include "snapshot/log.h"
+#include "snapshot/pack.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -21,11 +22,16 @@ enum { FETCHERS = 8, BUDGET_BYTES = 8 << 20 };
 
 enum slot_state { SLOT_IDLE, SLOT_UNDER_WAY, SLOT_HERE, SLOT_FAILED };
 
-/* One object. */
+/* An object that was fetched. */
+struct object {
+    struct buf bytes;
+    struct pack pack; /* if it is one */
+};
+
 struct slot {
     struct chain_source source;
     enum slot_state state; /* guarded by the chain's mutex until it is SLOT_HERE or SLOT_FAILED */
-    struct buf bytes;
+    struct object object;
     struct err *why; /* SLOT_FAILED */
 };
 
@@ -53,42 +59,6 @@ struct chain {
 };
 
 /* --- what is there ----------------------------------------------------------------------------------- */
-
-void chain_listing_clear(struct chain_listing *listing)
-{
-    free(listing->sources);
-    *listing = (struct chain_listing){0};
-}
-
-bool chain_listing_add(struct chain_listing *listing, const struct store_entry *entry)
-{
-    bool is_full = (listing->count & (listing->count - 1)) == 0;
-    uint64_t position = 0;
-
-    if (!key_parse_log(entry->key, &position))
-        return false;
-    if (is_full)
-        listing->sources = xrealloc(listing->sources, (listing->count > 0 ? 2 * listing->count : 1) *
-                                                          sizeof(listing->sources[0]));
-    listing->sources[listing->count++] = (struct chain_source){position, position, entry->size};
-    return true;
-}
-
-static bool visit_record(void *context, const struct store_entry *entry, struct err *err)
-{
-    return chain_listing_add(context, entry) ||
-           err_set(err, ERR_CORRUPT, "%s: it is not a record of holdfast", entry->key);
-}
-
-bool chain_list(struct store *store, uint64_t after, uint64_t through, struct chain_listing *listing,
-                struct err *err)
-{
-    struct key newer = key_log(through + 1);
-
-    /* Newest first, and there are no more than one for each position. */
-    return after == through ||
-           store_list(store, "log/", newer.text, through - after, visit_record, listing, err);
-}
 
 static int compare_sources(const void *one, const void *other)
 {
@@ -120,9 +90,15 @@ static bool choose_sources(struct chain *chain, const struct chain_source *sourc
     return true;
 }
 
+/* A pack has at least two records. */
+static bool is_pack(const struct chain_source *source)
+{
+    return source->first != source->last;
+}
+
 static struct key source_key(const struct chain_source *source)
 {
-    return key_log(source->first);
+    return is_pack(source) ? key_pack(source->first, source->last) : key_log(source->first);
 }
 
 /* --- fetching ---------------------------------------------------------------------------------------- */
@@ -132,18 +108,29 @@ struct fetch {
     struct slot *slot;
 };
 
+/* A pack is proved by whoever fetches it, beside the others. */
+static bool fetch_object(struct store *store, const struct chain_source *source, struct object *object,
+                         struct err *err)
+{
+    struct key key = source_key(source);
+
+    object->bytes = (struct buf)BUF_INIT(is_pack(source) ? (size_t)PACK_SIZE_MAX : (size_t)RECORD_SIZE_MAX);
+    if (!store_get(store, key.text, &object->bytes, err))
+        return err_wrap(err, "%s", key.text);
+    return !is_pack(source) || pack_open(source->first, source->last, object->bytes.bytes, object->bytes.size,
+                                         &object->pack, err);
+}
+
 static bool fetch_slot(void *context, struct err *err)
 {
     CLEANUP(freep) struct fetch *fetch = context;
     struct chain *chain = fetch->chain;
     struct slot *slot = fetch->slot;
-    struct key key = source_key(&slot->source);
     bool fetched;
 
     fetched = atomic_load(&chain->stopped) ? err_set(err, ERR_CANCELED, "the restore was stopped")
-                                           : store_get(chain->store, key.text, &slot->bytes, err);
+                                           : fetch_object(chain->store, &slot->source, &slot->object, err);
     if (!fetched) {
-        err_prefix(err, "%s", key.text);
         slot->why = xmalloc(sizeof(*slot->why));
         *slot->why = *err;
     }
@@ -163,7 +150,6 @@ static void fetch_ahead(struct chain *chain)
             return;
         fetch = xmalloc(sizeof(*fetch));
         *fetch = (struct fetch){chain, slot};
-        slot->bytes = (struct buf)BUF_INIT(slot->source.bytes);
         slot->state = SLOT_UNDER_WAY;
         chain->ahead_bytes += slot->source.bytes;
         chain->begun++;
@@ -185,7 +171,7 @@ static bool await_slot(struct chain *chain, struct slot *slot, struct err *err)
 
 static void drop_slot(struct chain *chain, struct slot *slot)
 {
-    buf_clear(&slot->bytes);
+    buf_clear(&slot->object.bytes);
     chain->ahead_bytes -= slot->source.bytes;
     atomic_fetch_add(&chain->done_bytes, slot->source.bytes);
 }
@@ -265,27 +251,47 @@ void chain_expect(struct chain *chain, const struct chain_anchor *anchor)
 }
 
 /* A record in the object that holds it. */
-static bool find_record(const struct chain *chain, uint64_t position, const struct buf *object,
-                        struct record *ret_record, struct err *err)
+static bool find_record(const struct chain *chain, uint64_t position, const struct chain_source *source,
+                        const struct object *object, struct record *ret_record, struct err *err)
 {
-    return log_parse(&chain->range.lineage, position, object->bytes, object->size, ret_record, err);
+    const uint8_t *bytes = object->bytes.bytes;
+    size_t size = object->bytes.size;
+
+    if (is_pack(source))
+        bytes = pack_find(&object->pack, position, &size);
+    if (log_parse(&chain->range.lineage, position, bytes, size, ret_record, err))
+        return true;
+    if (is_pack(source))
+        err_prefix(err, "%s", source_key(source).text);
+    return false;
+}
+
+static bool peek(struct chain *chain, const struct chain_source *source, uint64_t position,
+                 struct record_header *ret_header, struct err *err)
+{
+    struct object object = {.bytes = BUF_INIT(0)};
+    struct record record;
+    bool found = fetch_object(chain->store, source, &object, err) &&
+                 find_record(chain, position, source, &object, &record, err);
+
+    buf_clear(&object.bytes);
+    if (found)
+        *ret_header = record.header;
+    return found;
 }
 
 bool chain_peek(struct chain *chain, uint64_t position, struct record_header *ret_header, struct err *err)
 {
-    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
     struct slot *slot = &chain->slots[chain->current];
     struct record record;
-    bool here;
 
     assert(position >= chain->next && position <= chain->range.through);
     while (position > slot->source.last)
         slot++;
-    here = slot < &chain->slots[chain->begun];
-    if (here ? !await_slot(chain, slot, err)
-             : !store_get(chain->store, source_key(&slot->source).text, &bytes, err))
-        return false;
-    if (!find_record(chain, position, here ? &slot->bytes : &bytes, &record, err))
+    if (slot >= &chain->slots[chain->begun])
+        return peek(chain, &slot->source, position, ret_header, err);
+    if (!await_slot(chain, slot, err) ||
+        !find_record(chain, position, &slot->source, &slot->object, &record, err))
         return false;
     *ret_header = record.header;
     return true;
@@ -322,7 +328,8 @@ bool chain_next(struct chain *chain, struct record *ret_record, bool *ret_end, s
         slot = &chain->slots[++chain->current];
         fetch_ahead(chain);
     }
-    if (!await_slot(chain, slot, err) || !find_record(chain, chain->next, &slot->bytes, &record, err) ||
+    if (!await_slot(chain, slot, err) ||
+        !find_record(chain, chain->next, &slot->source, &slot->object, &record, err) ||
         !check_chain(chain, &record, err))
         return false;
     chain->previous = record.hash;
@@ -351,7 +358,7 @@ void chain_free(struct chain *chain)
     }
     pool_free(chain->pool);
     for (size_t at = 0; at < chain->slots_count; at++) {
-        buf_clear(&chain->slots[at].bytes);
+        buf_clear(&chain->slots[at].object.bytes);
         free(chain->slots[at].why);
     }
     free(chain->slots);

@@ -6,8 +6,9 @@
  *     chain_open()           starts to fetch them, in parallel and within a budget of memory
  *     chain_next()           hands out one record after the other, proved
  *
- * An object holds one record (log/) or a run of consecutive ones; only chain.c knows which, and how a record
- * is found in it. One thread owns a chain; what it fetches with is its own. */
+ * An object holds one record (log/) or a run of consecutive ones (pack/); only chain.c knows which, and how a
+ * record is found in it. Packs win: a run reaches farther than what stands at one position. One thread owns a
+ * chain; what it fetches with is its own. */
 #ifndef SNAPSHOT_CHAIN_H
 #define SNAPSHOT_CHAIN_H
 
@@ -27,11 +28,18 @@ struct chain_listing {
 };
 
 void chain_listing_clear(struct chain_listing *listing);
-/* Adds what a LIST of log/ has shown; false if the key is not a record's. */
+/* Adds what a LIST of log/ or of pack/ has shown; false if the key is neither's. */
 bool chain_listing_add(struct chain_listing *listing, const struct store_entry *entry) CHECKED;
-/* Lists the records above `after` up to and including `through`; nothing if there are none between. */
+/* Moves what `from` has to `listing`. */
+void chain_listing_take(struct chain_listing *listing, struct chain_listing *from);
+/* Lists what holds the records above `after` up to and including `through`; nothing if there are none
+ * between. log/ first, then pack/: whatever was packed and deleted before the one was listed is in the other,
+ * and packs win. */
 bool chain_list(struct store *store, uint64_t after, uint64_t through, struct chain_listing *listing,
                 struct err *err) CHECKED;
+/* The lowest position from which on all records up to `through` are listed and take at most bytes_max to
+ * fetch; through + 1: not even that one. */
+uint64_t chain_listing_reach(const struct chain_listing *listing, uint64_t through, uint64_t bytes_max);
 
 /* A record whose hash is known from elsewhere: a manifest names the record that it stands at, a header the
  * one before it. Position 0: none. */
