@@ -15,7 +15,7 @@ void base_previous_open(struct base_previous *previous, const struct base_reques
 void base_previous_close(struct base_previous *previous)
 {
     buf_clear(&previous->part);
-    buf_clear(&previous->record);
+    archive_clear(&previous->archive);
     free(previous->frame);
 }
 
@@ -84,19 +84,13 @@ static bool fetch_record(struct base_previous *previous, uint32_t position, stru
 {
     const struct base_request *request = previous->request;
 
-    if (previous->record.size == 0 || previous->record_position != position) {
-        buf_clear(&previous->record);
-        previous->record = (struct buf)BUF_INIT(RECORD_SIZE_MAX);
-        previous->record_position = position;
-        if (log_read(request->store, &request->log->newest.lineage, position, &previous->record, ret_record,
-                     err))
-            return true;
-        buf_clear(&previous->record);
-        if (err->code == ERR_NOT_FOUND)
-            err->code = ERR_CORRUPT; /* nothing above the newest base is pruned */
-        return false;
-    }
-    return record_decode(previous->record.bytes, previous->record.size, ret_record, err);
+    if (!previous->archive.store)
+        previous->archive = archive_of(request->store, &request->log->newest.lineage);
+    if (archive_read(&previous->archive, position, ret_record, err))
+        return true;
+    if (err->code == ERR_NOT_FOUND)
+        err->code = ERR_CORRUPT; /* nothing above the newest base is pruned */
+    return false;
 }
 
 /* The put of the file at path; ERR_CORRUPT if the record has none. */

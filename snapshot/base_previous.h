@@ -3,6 +3,7 @@
 #ifndef SNAPSHOT_BASE_PREVIOUS_H
 #define SNAPSHOT_BASE_PREVIOUS_H
 
+#include "snapshot/archive.h"
 #include "snapshot/base.h"
 #include "snapshot/codec.h"
 
@@ -14,8 +15,7 @@ struct base_previous {
     uint32_t part_index;
     uint8_t *frame; /* NULL: none yet */
     uint32_t frame_index;
-    struct buf record; /* the whole object; empty: none yet */
-    uint32_t record_position;
+    struct archive archive; /* without a store: no record was read yet */
 };
 
 void base_previous_open(struct base_previous *previous, const struct base_request *request,

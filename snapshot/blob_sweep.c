@@ -21,6 +21,7 @@ enum { PAGE = 1000, RECORDS = 32 };
 void blob_sweep_clear(struct blob_sweep *sweep)
 {
     blob_names_clear(&sweep->found);
+    archive_clear(&sweep->archive);
     *sweep = (struct blob_sweep){0};
 }
 
@@ -101,12 +102,12 @@ static bool take_out_manifest(struct blob_sweep *sweep, const struct blob_sweep_
 static bool take_out(struct blob_sweep *sweep, const struct blob_sweep_log *log, uint64_t position,
                      struct err *err)
 {
-    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
     struct record record;
     struct record_refs refs;
 
-    if (!log_read(log->removal->store, &log->lineage, position, &bytes, &record, err) ||
-        !record_refs_read(&record, &refs, err))
+    if (!sweep->archive.store)
+        sweep->archive = archive_of(log->removal->store, &log->lineage);
+    if (!archive_read(&sweep->archive, position, &record, err) || !record_refs_read(&record, &refs, err))
         return false;
     blob_names_subtract(&sweep->found, &refs.named);
     blob_names_subtract(&sweep->found, &refs.dropped);

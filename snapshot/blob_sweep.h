@@ -3,6 +3,7 @@
 #ifndef SNAPSHOT_BLOB_SWEEP_H
 #define SNAPSHOT_BLOB_SWEEP_H
 
+#include "snapshot/archive.h"
 #include "snapshot/blob_names.h"
 #include "snapshot/removal.h"
 
@@ -13,6 +14,7 @@ struct blob_sweep {
     bool last_page;          /* nothing is left to be listed */
     struct blob_names found; /* of this page, less what is named */
     uint64_t next;           /* the record that is looked at next; 0: the page was not listed yet */
+    struct archive archive;  /* of these records; without a store: not used yet */
 };
 
 /* Where to look. */

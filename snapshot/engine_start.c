@@ -6,6 +6,7 @@
 #include "snapshot/opening.h"
 
 #include "base/clock.h"
+#include "snapshot/archive.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -55,14 +56,15 @@ static bool shipped_last(struct opening *opening, bool *ret_shipped, struct err 
 {
     const struct state *state = &opening->state;
     uint64_t data = opening->start.log.newest.data_position;
-    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
+    CLEANUP(archive_clear)
+    struct archive archive = archive_of(opening->start.store, &opening->start.lineage);
     struct record record;
 
     *ret_shipped = data != 0 && data == state->shipped.position;
     if (*ret_shipped || data == 0 || data != state->sending.position)
         return true;
     /* The position alone proves nothing: another owner's record may have taken it. */
-    if (!log_read(opening->start.store, &opening->start.lineage, data, &bytes, &record, err))
+    if (!archive_read(&archive, data, &record, err))
         return false;
     *ret_shipped = memcmp(record.hash.bytes, state->sending.hash.bytes, HASH_SIZE) == 0;
     return true;

@@ -1,5 +1,6 @@
 #include "snapshot/reader.h"
 
+#include "snapshot/archive.h"
 #include "snapshot/identity.h"
 #include "snapshot/log.h"
 #include "snapshot/reader_internal.h"
@@ -58,11 +59,11 @@ bool reader_find_head(struct store *store, struct reader_head *ret_head, struct 
 static bool read_base(struct store *store, const struct id *lineage, uint64_t position,
                       struct reader_base *ret_base, struct err *err)
 {
-    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
+    CLEANUP(archive_clear) struct archive archive = archive_of(store, lineage);
     struct record record;
     struct reader_base base = {0};
 
-    if (!log_read(store, lineage, position, &bytes, &record, err))
+    if (!archive_read(&archive, position, &record, err))
         return false;
     if (record.header.kind != RECORD_BASE)
         return err_set(err, ERR_CORRUPT, "record %" PRIu64 " is named as a base and is none", position);

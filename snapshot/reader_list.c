@@ -5,8 +5,8 @@
  * and the data records of the newest stretch of the log that costs little to read. A time is found among all
  * of them by halving, since record times never go back. */
 #include "base/clock.h"
+#include "snapshot/archive.h"
 #include "snapshot/chain.h"
-#include "snapshot/log.h"
 #include "snapshot/reader_internal.h"
 
 #include <assert.h>
@@ -50,42 +50,10 @@ static bool add_base(void *context, const struct reader_base *base, struct err *
 
 /* --- the newest stretch ------------------------------------------------------------------------------ */
 
-struct stretch {
-    struct chain_listing listing;
-    uint64_t lowest; /* position that was met last; 0: none */
-    uint64_t bytes;
-    bool ends; /* at a gap, or because it is long enough */
-};
-
-static bool visit_record(void *context, const struct store_entry *entry, struct err *err)
+static bool read_stretch(struct store *store, const struct reader_head *head,
+                         const struct chain_listing *listing, uint64_t first, struct points *points,
+                         struct err *err)
 {
-    struct stretch *stretch = context;
-    uint64_t position = 0;
-
-    if (!key_parse_log(entry->key, &position))
-        return err_set(err, ERR_CORRUPT, "%s: it is not a record of holdfast", entry->key);
-    stretch->ends = stretch->ends || (stretch->lowest > 0 && position + 1 != stretch->lowest) ||
-                    (stretch->lowest > 0 && stretch->bytes + entry->size > RECORDS_BYTES_MAX);
-    if (stretch->ends)
-        return true;
-    stretch->lowest = position;
-    stretch->bytes += entry->size;
-    return chain_listing_add(&stretch->listing, entry);
-}
-
-static uint64_t bytes_of(const struct chain_listing *listing, uint64_t position)
-{
-    for (size_t at = 0; at < listing->count; at++)
-        if (listing->sources[at].first == position)
-            return listing->sources[at].bytes;
-    return 0;
-}
-
-static bool read_stretch(struct store *store, const struct reader_head *head, const struct stretch *stretch,
-                         struct points *points, struct err *err)
-{
-    uint64_t horizon = head->header.horizon;
-    uint64_t first = stretch->lowest > horizon ? stretch->lowest : horizon;
     struct chain_range range = {.after = first - 1,
                                 .through = head->header.position,
                                 .lineage = head->lineage,
@@ -94,7 +62,7 @@ static bool read_stretch(struct store *store, const struct reader_head *head, co
     struct record record;
     bool end = false;
 
-    if (!chain_open(store, &range, &stretch->listing, &chain, err))
+    if (!chain_open(store, &range, listing, &chain, err))
         return false;
     for (;;) {
         struct reader_point point;
@@ -107,24 +75,31 @@ static bool read_stretch(struct store *store, const struct reader_head *head, co
         point = (struct reader_point){.record = record.header.position,
                                       .time_ns = record.header.time_ns,
                                       .kind = record.header.kind,
-                                      .bytes = bytes_of(&stretch->listing, record.header.position)};
+                                      .bytes = record.size};
         add_point(points, &point);
     }
 }
 
-/* From the head down. */
+/* From the head down, to the horizon, a gap, or where it is long enough. */
 static bool add_records(struct store *store, const struct reader_head *head, struct points *points,
                         struct err *err)
 {
-    struct stretch stretch = {.bytes = 0};
-    struct key newer = key_log(head->header.position + 1);
+    uint64_t horizon = head->header.horizon, newest = head->header.position, first;
+    uint64_t after = newest > RECORDS_MAX ? newest - RECORDS_MAX : 0;
+    struct chain_listing listing = {0};
     bool read;
 
-    if (head->header.horizon == 0)
+    if (horizon == 0)
         return true;
-    read = store_list(store, "log/", newer.text, RECORDS_MAX, visit_record, &stretch, err) &&
-           (stretch.lowest == 0 || read_stretch(store, head, &stretch, points, err));
-    chain_listing_clear(&stretch.listing);
+    if (after < horizon - 1)
+        after = horizon - 1;
+    read = chain_list(store, after, newest, &listing, err);
+    if (read) {
+        first = chain_listing_reach(&listing, newest, RECORDS_BYTES_MAX);
+        first = first > after ? first : after + 1; /* a pack may begin below */
+        read = read_stretch(store, head, &listing, first, points, err);
+    }
+    chain_listing_clear(&listing);
     return read;
 }
 
@@ -181,13 +156,12 @@ bool reader_list(struct store *store, bool (*visit)(void *context, const struct 
 /* --- by time ----------------------------------------------------------------------------------------- */
 
 /* A point is known by the time that `list` prints, which has milliseconds: that time has to find it again. */
-static bool read_is_later(struct store *store, const struct reader_head *head, uint64_t position,
-                          uint64_t time_ns, bool *ret_later, struct err *err)
+static bool read_is_later(struct archive *archive, uint64_t position, uint64_t time_ns, bool *ret_later,
+                          struct err *err)
 {
-    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
     struct record record;
 
-    if (!log_read(store, &head->lineage, position, &bytes, &record, err))
+    if (!archive_read(archive, position, &record, err))
         return false;
     *ret_later = record.header.time_ns / NS_PER_MS > time_ns / NS_PER_MS;
     return true;
@@ -197,12 +171,13 @@ static bool read_is_later(struct store *store, const struct reader_head *head, u
 static bool search(struct store *store, const struct reader_head *head, uint64_t time_ns,
                    uint64_t *ret_position, struct err *err)
 {
+    CLEANUP(archive_clear) struct archive archive = archive_of(store, &head->lineage);
     uint64_t low = head->header.horizon - 1, high = head->header.position;
 
     while (low < high) {
         uint64_t middle = high - (high - low) / 2;
         bool later = head->header.time_ns / NS_PER_MS > time_ns / NS_PER_MS;
-        if (middle < head->header.position && !read_is_later(store, head, middle, time_ns, &later, err))
+        if (middle < head->header.position && !read_is_later(&archive, middle, time_ns, &later, err))
             return false;
         if (later)
             high = middle - 1;

@@ -7,7 +7,7 @@
  * once. */
 #include "snapshot/reader_verify.h"
 
-#include "snapshot/log.h"
+#include "snapshot/archive.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -119,13 +119,12 @@ static bool verify_base(void *context, const struct reader_base *base, struct er
 /* Behind a base record that is damaged: the record before it names the base before. */
 static bool step_over(struct verification *verification, struct reader_head *head)
 {
-    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
+    CLEANUP(archive_clear) struct archive archive = archive_of(verification->store, &head->lineage);
     uint64_t horizon = head->header.horizon, position = verification->next;
     struct record record;
     struct err unreadable = {0};
 
-    if (position < 2 ||
-        !log_read(verification->store, &head->lineage, position - 1, &bytes, &record, &unreadable))
+    if (position < 2 || !archive_read(&archive, position - 1, &record, &unreadable))
         return false;
     head->header = record.header;
     head->header.horizon = horizon;

@@ -4,6 +4,7 @@
 #include "snapshot/retain.h"
 
 #include "base/clock.h"
+#include "snapshot/archive.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -49,12 +50,12 @@ static void make_room(struct retain *retain)
 static bool read_base(const struct retain *retain, struct retain_base *base, uint64_t *ret_before,
                       struct err *err)
 {
-    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
+    CLEANUP(archive_clear) struct archive archive = archive_of(retain->store, &retain->lineage);
     struct record record;
     struct base_body body;
     bool named;
 
-    if (!log_read(retain->store, &retain->lineage, base->record, &bytes, &record, err))
+    if (!archive_read(&archive, base->record, &record, err))
         return false;
     if (record.header.kind != RECORD_BASE)
         return err_set(err, ERR_CORRUPT, "record %" PRIu64 " is named as a base and is none", base->record);

@@ -9,6 +9,7 @@
 #include "snapshot/start.h"
 
 #include "base/clock.h"
+#include "snapshot/archive.h"
 #include "snapshot/survey.h"
 
 #include <assert.h>
@@ -167,7 +168,7 @@ static bool predecessor_is_gone(const struct start *start)
  */
 static bool count_opens(struct start *start, unsigned *ret_opens, struct err *err)
 {
-    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
+    CLEANUP(archive_clear) struct archive archive = archive_of(start->store, &start->lineage);
     struct record_header header = start->log.newest;
     uint64_t now_ns = store_unix_ns(start->store);
     unsigned before = 0, opens = patience_opens(&header, now_ns);
@@ -176,7 +177,7 @@ static bool count_opens(struct start *start, unsigned *ret_opens, struct err *er
            patience_duel_ms(opens, start->config->duel_wait_ms) < start->config->duel_wait_ms) {
         struct record record;
         struct err why = {0};
-        if (!log_read(start->store, &start->lineage, header.epoch - 1, &bytes, &record, &why)) {
+        if (!archive_read(&archive, header.epoch - 1, &record, &why)) {
             if (why.code == ERR_NOT_FOUND || why.code == ERR_CORRUPT)
                 break;
             *err = why;

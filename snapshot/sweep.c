@@ -5,6 +5,8 @@
  * open are never touched here; the next owner does. */
 #include "snapshot/sweep.h"
 
+#include "snapshot/archive.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -47,15 +49,14 @@ static struct key begin_of(const struct sweep *sweep, const char *prefix)
 /* A record above 8 MiB has its bulk in parts too. What can't be read may be such a one. */
 static bool ask_record(struct sweep *sweep, uint64_t position, struct err *err)
 {
-    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
+    CLEANUP(archive_clear) struct archive archive = archive_of(sweep->removal.store, &sweep->lineage);
     struct record record;
     struct err why = {0};
 
     record_refs_clear(&sweep->asked);
     sweep->asked_position = 0;
     sweep->asked_keeps_all =
-        !log_read(sweep->removal.store, &sweep->lineage, position, &bytes, &record, &why) ||
-        !record_refs_read(&record, &sweep->asked, &why);
+        !archive_read(&archive, position, &record, &why) || !record_refs_read(&record, &sweep->asked, &why);
     if (sweep->asked_keeps_all && why.code != ERR_NOT_FOUND && why.code != ERR_CORRUPT) {
         *err = why;
         return false;

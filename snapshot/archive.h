@@ -1,0 +1,32 @@
+/* One record, wherever it lies: loose in log/, or in a pack.
+ *
+ * Packs win: where a record was packed and deleted from log/, the open of a claimant that came too late may
+ * stand at its position (protocol.md, H2). So an open is only believed where no pack holds the position. */
+#ifndef SNAPSHOT_ARCHIVE_H
+#define SNAPSHOT_ARCHIVE_H
+
+#include "base/cleanup.h"
+#include "snapshot/pack.h"
+#include "snapshot/store/store.h"
+
+/* Where to read, and what was read last: the same record again, or the neighbour of a packed one, needs no
+ * request. One thread. */
+struct archive {
+    struct store *store; /* borrowed */
+    struct id lineage;
+    struct buf loose;
+    uint64_t loose_position; /* 0: it holds nothing that was believed */
+    struct buf packed;       /* empty: pack is void */
+    struct pack pack;
+};
+
+struct archive archive_of(struct store *store, const struct id *lineage);
+/* Gives the memory back; it may be used again. */
+void archive_clear(struct archive *archive);
+
+/* Reads and checks record `position`. It lives until the next call. ERR_NOT_FOUND: neither loose nor packed;
+ * ERR_CORRUPT begins with the key of the object at fault. */
+bool archive_read(struct archive *archive, uint64_t position, struct record *ret_record,
+                  struct err *err) CHECKED;
+
+#endif
