@@ -5,6 +5,7 @@
  * The one thing that only records know is which blobs they dropped, so those go before the record does. */
 #include "snapshot/prune.h"
 
+#include "snapshot/archive.h"
 #include "snapshot/log.h"
 #include "snapshot/record_refs.h"
 
@@ -13,7 +14,7 @@
 #include <stdio.h>
 
 static const char *const prefixes[PRUNE_DONE] = {
-    [PRUNE_MANIFESTS] = "base/", [PRUNE_PARTS] = "part/", [PRUNE_RECORDS] = "log/"};
+    [PRUNE_MANIFESTS] = "base/", [PRUNE_PARTS] = "part/", [PRUNE_RECORDS] = "log/", [PRUNE_PACKS] = "pack/"};
 
 void prune_init(struct prune *prune, const struct removal *removal, const struct id *lineage)
 {
@@ -64,16 +65,59 @@ static bool remove_record(void *context, const char *key, struct err *err)
     return removed;
 }
 
-/* Where the stage begins: what sorts behind is what lies below S, and for records what lies at it. A key with
- * an owner behind the number sorts behind the bare number. */
+/* A copy of an open may go with its pack: the open itself stays in log/. */
+static bool drop_packed(const struct prune *prune, const struct pack *pack, bool *ret_stays, struct err *err)
+{
+    for (uint64_t position = pack->first; position <= pack->last && !*ret_stays; position++) {
+        struct record_refs refs = {0};
+        struct record record;
+        struct err unreadable;
+        size_t size = 0;
+        const uint8_t *bytes = pack_find(pack, position, &size);
+        bool dropped;
+        *ret_stays = !log_parse(&prune->lineage, position, bytes, size, &record, &unreadable) ||
+                     record.header.kind == RECORD_PIN || !record_refs_read(&record, &refs, &unreadable);
+        if (*ret_stays)
+            return true;
+        dropped = drop_blobs(prune, &refs, err);
+        record_refs_clear(&refs);
+        if (!dropped)
+            return false;
+    }
+    return true;
+}
+
+static bool remove_pack(void *context, const char *key, struct err *err)
+{
+    const struct prune *prune = context;
+    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(PACK_SIZE_MAX);
+    struct pack pack;
+    struct err why = {0};
+    uint64_t first = 0, last = 0;
+    bool stays = false;
+
+    if (!key_parse_pack(key, &first, &last) || last > prune->lowest)
+        return true;
+    if (!store_get(prune->removal.store, key, &bytes, &why) ||
+        !pack_open(first, last, bytes.bytes, bytes.size, &pack, &why)) {
+        if (why.code == ERR_NOT_FOUND || why.code == ERR_CORRUPT)
+            return true;
+        *err = why;
+        return false;
+    }
+    return drop_packed(prune, &pack, &stays, err) && (stays || removal_delete(&prune->removal, key, err));
+}
+
+/* Where the stage begins: what sorts behind is what lies below S, and for records and packs what lies at it.
+ * A key with more behind the number sorts behind the bare number. */
 static struct key begin_of(const struct prune *prune)
 {
+    uint64_t newest = prune->stage == PRUNE_PACKS ? prune->lowest : prune->lowest - 1;
     struct key key;
 
     if (prune->stage == PRUNE_RECORDS)
         return key_log(prune->lowest + 1);
-    (void)snprintf(key.text, sizeof(key.text), "%s%016" PRIx64, prefixes[prune->stage],
-                   UINT64_MAX - (prune->lowest - 1));
+    (void)snprintf(key.text, sizeof(key.text), "%s%016" PRIx64, prefixes[prune->stage], UINT64_MAX - newest);
     return key;
 }
 
@@ -105,6 +149,8 @@ static bool remove_page(struct prune *prune, const struct key_list *page, struct
 
     if (prune->stage == PRUNE_RECORDS)
         return removal_each(&prune->removal, page, remove_record, prune, err);
+    if (prune->stage == PRUNE_PACKS)
+        return removal_each(&prune->removal, page, remove_pack, prune, err);
     pick(prune, page, &list);
     return removal_run(&prune->removal, &list, err);
 }
@@ -132,13 +178,13 @@ static bool prune_page(struct prune *prune, struct err *err)
 /* The horizon has moved: the base there says what is below it. */
 static bool begin(struct prune *prune, uint64_t horizon, struct err *err)
 {
-    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
+    CLEANUP(archive_clear) struct archive archive = archive_of(prune->removal.store, &prune->lineage);
+    CLEANUP(key_list_clear) struct key_list dropped = {0};
     struct record record;
     struct base_body body;
     uint64_t lowest;
-    CLEANUP(key_list_clear) struct key_list dropped = {0};
 
-    if (!log_read(prune->removal.store, &prune->lineage, horizon, &bytes, &record, err))
+    if (!archive_read(&archive, horizon, &record, err))
         return false;
     if (record.header.kind != RECORD_BASE)
         return err_set(err, ERR_CORRUPT, "record %" PRIu64 " is named as the horizon and is no base",

@@ -9,7 +9,7 @@
 #include "snapshot/record.h"
 #include "snapshot/removal.h"
 
-enum prune_stage { PRUNE_MANIFESTS, PRUNE_PARTS, PRUNE_RECORDS, PRUNE_DONE };
+enum prune_stage { PRUNE_MANIFESTS, PRUNE_PARTS, PRUNE_RECORDS, PRUNE_PACKS, PRUNE_DONE };
 
 struct prune {
     struct removal removal;
@@ -25,10 +25,10 @@ struct prune {
 void prune_init(struct prune *prune, const struct removal *removal, const struct id *lineage);
 
 /* Deletes some of what `horizon` (never below the one before; 0: none) allows: manifests and parts below S;
- * records at or below S, except opens, with the blobs that they dropped; the blobs that the record at H
- * dropped. A few dozen requests at most (and
- * what the record at H dropped), none once it is done. *ret_done: nothing is left to do. ERR_CORRUPT:
- * there is no base record at the horizon. */
+ * records at or below S, except loose opens, and packs that hold nothing else, with the blobs that they
+ * dropped; the blobs that the record at H dropped. A few dozen requests at most (and what packs and the
+ * record at H dropped), none once it is done. *ret_done: nothing is left to do. ERR_CORRUPT: there is no base
+ * record at the horizon. */
 bool prune_step(struct prune *prune, uint64_t horizon, bool *ret_done, struct err *err) CHECKED;
 
 #endif

@@ -7,29 +7,27 @@
 
 #include "base/thread.h"
 #include "snapshot/blob.h"
+#include "snapshot/chain.h"
 #include "snapshot/data_body.h"
 #include "snapshot/log.h"
+#include "snapshot/pack.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { READERS = 8, WINDOW_RECORDS = 64, WINDOW_BYTES = 16 << 20, GAP_TOLD_MAX = 8 };
+enum { READERS = 8, WINDOW_OBJECTS = 64, WINDOW_BYTES = 16 << 20, GAP_TOLD_MAX = 8 };
 
-/* One record of a window. */
+/* One object of a window. */
 struct reading {
     struct verification *verification;
-    uint64_t position;
+    struct chain_source source;
     struct buf bytes;
-    struct record record;
+    struct record record; /* if it is one */
+    struct pack pack;     /* if it is one */
     bool read;
     struct err why;
-};
-
-struct listed {
-    uint64_t position;
-    uint64_t bytes;
 };
 
 /* The records, newest first. */
@@ -37,12 +35,10 @@ struct log_walk {
     struct verification *verification;
     struct pool *pool;
     struct codec *codec;
-    struct listed *listed;
-    size_t listed_count;
-    uint64_t next; /* the position that was visited before; 0: none */
+    struct chain_listing listing; /* newest first; a pack before what it holds */
+    uint64_t next;                /* the position that was visited before; 0: none */
     bool has_previous;
     struct digest previous; /* what that one says of the record before it */
-    uint64_t packed;        /* up to here records may be in packs instead */
 };
 
 /* --- what a data record speaks of -------------------------------------------------------------------- */
@@ -172,7 +168,7 @@ static bool check_data(struct log_walk *walk, const struct record *record, struc
 static void note_gap(struct log_walk *walk, uint64_t position)
 {
     struct verification *verification = walk->verification;
-    uint64_t limit = verification->lowest > walk->packed ? verification->lowest : walk->packed;
+    uint64_t limit = verification->lowest;
     int told = 0;
 
     if (walk->next == 0 || position > limit)
@@ -183,28 +179,79 @@ static void note_gap(struct log_walk *walk, uint64_t position)
     }
 }
 
+/* The record follows from what was visited before, and what it speaks of is there. */
+static bool judge_record(struct log_walk *walk, const struct record *record, const char *key, struct err *err)
+{
+    struct verification *verification = walk->verification;
+    uint64_t position = record->header.position;
+    bool follows = walk->has_previous && walk->next == position + 1;
+
+    walk->next = position;
+    if (follows && !digest_equal(&walk->previous, &record->hash))
+        verification_note(verification, key,
+                          "the record after it names another hash: two histories are mixed under one prefix");
+    walk->has_previous = true;
+    walk->previous = record->header.previous;
+    return record->header.kind != RECORD_DATA || check_data(walk, record, err);
+}
+
+/* From its last record down, but for those that a newer pack holds as well. */
+static bool judge_pack(struct log_walk *walk, const struct reading *reading, uint64_t last, const char *key,
+                       struct err *err)
+{
+    for (uint64_t position = last; position >= reading->pack.first; position--) {
+        struct record record;
+        struct err why = {0};
+        size_t size = 0;
+        const uint8_t *bytes = pack_find(&reading->pack, position, &size);
+        if (!log_parse(&walk->verification->lineage, position, bytes, size, &record, &why)) {
+            verification_note(walk->verification, key, why.text);
+            walk->next = position;
+            walk->has_previous = false;
+        } else if (!judge_record(walk, &record, key, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_pack(const struct chain_source *source)
+{
+    return source->first != source->last;
+}
+
+static struct key key_of(const struct chain_source *source)
+{
+    return is_pack(source) ? key_pack(source->first, source->last) : key_log(source->first);
+}
+
+/* A loose record that a pack holds too is read and means nothing more: an open that stays for ever, what its
+ * owner had no time to delete, or an open that came too late. */
 static bool judge(struct log_walk *walk, const struct reading *reading, struct err *err)
 {
     struct verification *verification = walk->verification;
-    struct key key = key_log(reading->position);
-    bool follows = walk->has_previous && walk->next == reading->position + 1;
+    const struct chain_source *source = &reading->source;
+    struct key key = key_of(source);
+    bool is_known = walk->next != 0 && source->first >= walk->next;
+    uint64_t last = walk->next != 0 && source->last >= walk->next ? walk->next - 1 : source->last;
 
-    note_gap(walk, reading->position);
-    walk->next = reading->position;
-    walk->has_previous = false;
+    if (!is_known)
+        note_gap(walk, last);
     if (!reading->read) {
+        if (!is_known) {
+            walk->next = source->first;
+            walk->has_previous = false;
+        }
         if (verification_finds(verification, key.text, &reading->why))
             return true;
         *err = reading->why;
         return false;
     }
     verification->result.objects++;
-    if (follows && !digest_equal(&walk->previous, &reading->record.hash))
-        verification_note(verification, key.text,
-                          "the record after it names another hash: two histories are mixed under one prefix");
-    walk->has_previous = true;
-    walk->previous = reading->record.header.previous;
-    return reading->record.header.kind != RECORD_DATA || check_data(walk, &reading->record, err);
+    if (is_known)
+        return true;
+    return is_pack(source) ? judge_pack(walk, reading, last, key.text, err)
+                           : judge_record(walk, &reading->record, key.text, err);
 }
 
 /* --- all of them ------------------------------------------------------------------------------------- */
@@ -213,22 +260,31 @@ static bool read_one(void *context, struct err *err)
 {
     struct reading *reading = context;
     struct verification *verification = reading->verification;
+    const struct chain_source *source = &reading->source;
 
     (void)err;
-    reading->read = log_read(verification->store, &verification->lineage, reading->position, &reading->bytes,
-                             &reading->record, &reading->why);
+    if (!is_pack(source)) {
+        reading->bytes = (struct buf)BUF_INIT(RECORD_SIZE_MAX);
+        reading->read = log_read(verification->store, &verification->lineage, source->first, &reading->bytes,
+                                 &reading->record, &reading->why);
+        return true;
+    }
+    reading->bytes = (struct buf)BUF_INIT(PACK_SIZE_MAX);
+    reading->read = store_get(verification->store, key_of(source).text, &reading->bytes, &reading->why) &&
+                    pack_open(source->first, source->last, reading->bytes.bytes, reading->bytes.size,
+                              &reading->pack, &reading->why);
     return true;
 }
 
-/* From listed[first] on, as many as are read at once. */
-static size_t window_of(const struct log_walk *walk, size_t first)
+/* From the source `first` on, as many as are read at once. */
+static size_t window_of(const struct chain_listing *listing, size_t first)
 {
-    uint64_t bytes = walk->listed[first].bytes;
+    uint64_t bytes = listing->sources[first].bytes;
     size_t end = first + 1;
 
-    while (end < walk->listed_count && end - first < WINDOW_RECORDS &&
-           bytes + walk->listed[end].bytes <= WINDOW_BYTES)
-        bytes += walk->listed[end++].bytes;
+    while (end < listing->count && end - first < WINDOW_OBJECTS &&
+           bytes + listing->sources[end].bytes <= WINDOW_BYTES)
+        bytes += listing->sources[end++].bytes;
     return end - first;
 }
 
@@ -241,8 +297,7 @@ static bool read_window(struct log_walk *walk, size_t first, size_t count, struc
     group_init(&group, walk->pool, READERS);
     for (size_t at = 0; at < count; at++) {
         readings[at].verification = walk->verification;
-        readings[at].position = walk->listed[first + at].position;
-        readings[at].bytes = (struct buf)BUF_INIT(RECORD_SIZE_MAX);
+        readings[at].source = walk->listing.sources[first + at];
         group_submit(&group, read_one, &readings[at]);
     }
     judged = group_wait(&group, err);
@@ -253,12 +308,24 @@ static bool read_window(struct log_walk *walk, size_t first, size_t count, struc
     return judged;
 }
 
+static int newest_first(const void *one, const void *other)
+{
+    const struct chain_source *left = one, *right = other;
+
+    if (left->last != right->last)
+        return left->last > right->last ? -1 : 1;
+    return left->first == right->first ? 0 : left->first < right->first ? -1 : 1;
+}
+
 static bool read_all(struct log_walk *walk, struct err *err)
 {
     const atomic_bool *canceled = walk->verification->canceled;
+    struct chain_listing *listing = &walk->listing;
 
-    for (size_t at = 0, count; at < walk->listed_count; at += count) {
-        count = window_of(walk, at);
+    if (listing->count > 1)
+        qsort(listing->sources, listing->count, sizeof(listing->sources[0]), newest_first);
+    for (size_t at = 0, count; at < listing->count; at += count) {
+        count = window_of(listing, at);
         if (!read_window(walk, at, count, err))
             return false;
         if (canceled && atomic_load(canceled))
@@ -268,32 +335,13 @@ static bool read_all(struct log_walk *walk, struct err *err)
     return true;
 }
 
-static bool visit_record(void *context, const struct store_entry *entry, struct err *err)
+static bool visit(void *context, const struct store_entry *entry, struct err *err)
 {
     struct log_walk *walk = context;
-    bool is_full = (walk->listed_count & (walk->listed_count - 1)) == 0;
-    uint64_t position = 0;
 
     (void)err;
-    if (!key_parse_log(entry->key, &position)) {
+    if (!chain_listing_add(&walk->listing, entry))
         verification_note(walk->verification, entry->key, "it is not a record of holdfast");
-        return true;
-    }
-    if (is_full)
-        walk->listed = xrealloc(walk->listed, (walk->listed_count > 0 ? 2 * walk->listed_count : 1) *
-                                                  sizeof(walk->listed[0]));
-    walk->listed[walk->listed_count++] = (struct listed){position, entry->size};
-    return true;
-}
-
-static bool visit_pack(void *context, const struct store_entry *entry, struct err *err)
-{
-    struct log_walk *walk = context;
-    uint64_t first = 0, last = 0;
-
-    (void)err;
-    if (key_parse_pack(entry->key, &first, &last) && last > walk->packed)
-        walk->packed = last;
     return true;
 }
 
@@ -305,10 +353,11 @@ bool verification_read_log(struct verification *verification, struct err *err)
     if (!pool_open(READERS, "verify", &walk.pool, err))
         return false;
     walk.codec = codec_new();
-    done = store_list(verification->store, "pack/", NULL, 1, visit_pack, &walk, err) &&
-           store_list(verification->store, "log/", NULL, 0, visit_record, &walk, err) && read_all(&walk, err);
+    /* What is packed and deleted after the one was listed is in the other. */
+    done = store_list(verification->store, "log/", NULL, 0, visit, &walk, err) &&
+           store_list(verification->store, "pack/", NULL, 0, visit, &walk, err) && read_all(&walk, err);
     codec_free(walk.codec);
     pool_free(walk.pool);
-    free(walk.listed);
+    chain_listing_clear(&walk.listing);
     return done;
 }

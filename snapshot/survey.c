@@ -14,7 +14,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { LOG_PAGE = 1000, BASES_LISTED = 2, PROBE_PAUSE_MS = 1100, SURVEYS_MAX = 5 };
+enum { LOG_PAGE = 1000, BASES_LISTED = 2, PACKS_LISTED = 1000, PROBE_PAUSE_MS = 1100, SURVEYS_MAX = 5 };
 
 static const char probe_content[] = "holdfast condition probe\n";
 
@@ -25,6 +25,7 @@ struct findings {
     struct key bases[BASES_LISTED];
     size_t bases_count;
     bool has_packs;
+    struct chain_listing packs;
     bool probe_made; /* the probe was absent, or the condition is ignored: only a second PUT can tell */
     bool has_identity;
     struct buf identity;
@@ -34,6 +35,7 @@ struct findings {
 
 static void findings_clear(struct findings *findings)
 {
+    chain_listing_clear(&findings->packs);
     buf_clear(&findings->identity);
     buf_clear(&findings->head);
     for (size_t at = 0; at < BASES_LISTED; at++)
@@ -93,11 +95,27 @@ static bool visit_pack(void *context, const struct store_entry *entry, struct er
     return true;
 }
 
-static bool list_packs(void *context, struct err *err)
+static bool look_for_packs(void *context, struct err *err)
 {
     struct findings *findings = context;
 
     return store_list(findings->start->store, "pack/", NULL, 1, visit_pack, findings, err);
+}
+
+static bool take_pack(void *context, const struct store_entry *entry, struct err *err)
+{
+    return chain_listing_add(context, entry) ||
+           err_set(err, ERR_CORRUPT, "%s is not a pack of holdfast; remove it or correct HOLDFAST_STORE",
+                   entry->key);
+}
+
+/* In the second trip: what was packed and deleted before log/ was listed has to be among it. */
+static bool list_packs(void *context, struct err *err)
+{
+    struct findings *findings = context;
+
+    chain_listing_clear(&findings->packs);
+    return store_list(findings->start->store, "pack/", NULL, PACKS_LISTED, take_pack, &findings->packs, err);
 }
 
 static bool get_identity(void *context, struct err *err)
@@ -171,7 +189,7 @@ static bool first_trip(struct findings *findings, struct err *err)
     group_init(&group, findings->start->pool, 8);
     group_submit(&group, list_log, findings);
     group_submit(&group, list_bases, findings);
-    group_submit(&group, list_packs, findings);
+    group_submit(&group, look_for_packs, findings);
     group_submit(&group, first_probe, findings);
     group_submit(&group, get_identity, findings);
     if (!group_wait(&group, err))
@@ -254,12 +272,17 @@ static bool second_trip(struct findings *findings, bool with_manifest, struct er
         group_submit(&group, put_identity, findings);
     if (findings->newest > 0 && !known)
         group_submit(&group, get_head, findings);
+    if (findings->newest > 0 && !known)
+        group_submit(&group, list_packs, findings);
     for (size_t at = 0; with_manifest && !known && at < findings->bases_count; at++) {
         struct manifest_fetch *fetch = xmalloc(sizeof(*fetch));
         *fetch = (struct manifest_fetch){findings, at};
         group_submit(&group, get_manifest, fetch);
     }
-    return group_wait(&group, err);
+    if (!group_wait(&group, err))
+        return false;
+    chain_listing_take(&start->listing, &findings->packs);
+    return true;
 }
 
 static bool follow_head(struct findings *findings, struct err *err)
