@@ -241,6 +241,8 @@ static bool serve_once(struct engine *engine, struct pace *pace, bool *ret_over,
         engine_set_phase(engine, ENGINE_SERVING);
     if (pace->prunes && orders.answered && !orders.drain)
         shipper_prune(&engine->shipper, &pace->prunes);
+    if (orders.answered && !orders.drain)
+        shipper_pack(&engine->shipper);
     rest(engine, pace);
     wait_for_work(engine, pace, tick_ms(engine, pace, wants_to_ship, orders.drain));
     return true;

@@ -4,13 +4,13 @@ enum {
     START_MS = 500,                  /* round trips, syncs */
     STATE_BYTES_PER_MS = 300 * 1000, /* fetched, decoded, written: 1.1 GB in 1.1 s from a local store */
     RECORD_BYTES_PER_MS = 50 * 1000,
-    RECORD_US = 6000, /* eight requests at a time, 50 ms each */
+    OBJECT_US = 6000, /* eight requests at a time, 50 ms each */
     COMMIT_US = 50,   /* 24 to 45 measured */
 };
 
 uint64_t restore_predict_records_ms(const struct restore_work *work)
 {
-    return (work->records * RECORD_US + work->commits * COMMIT_US) / 1000 +
+    return (work->objects * OBJECT_US + work->commits * COMMIT_US) / 1000 +
            work->record_bytes / RECORD_BYTES_PER_MS;
 }
 

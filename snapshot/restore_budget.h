@@ -10,7 +10,7 @@
 
 struct restore_work {
     uint64_t state_bytes; /* of the base, uncompressed */
-    uint64_t records;     /* since then */
+    uint64_t objects;     /* that hold the records since then */
     uint64_t record_bytes;
     uint64_t commits;
 };

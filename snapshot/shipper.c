@@ -6,6 +6,7 @@
 #include "snapshot/shipper_internal.h"
 
 #include "base/clock.h"
+#include "snapshot/pack.h"
 #include "snapshot/restore_budget.h"
 
 #include <assert.h>
@@ -245,11 +246,22 @@ bool shipper_is_asked(const struct shipper *shipper)
     return shipper->wanted > shipper->given.request;
 }
 
+/* How many requests the records behind this one take. */
+static uint64_t objects_since(const struct shipper *shipper, uint64_t position)
+{
+    uint64_t packed = packer_reached(shipper->packer), newest = shipper->log.newest.position;
+
+    if (packed <= position)
+        return newest - position;
+    return newest - packed + (packed - position) / PACK_RECORDS_MAX + shipper->delta_bytes / PACK_BYTES_MAX +
+           1;
+}
+
 /* Because somebody asked, because of what has come since the newest one, or because it is old. */
 static bool base_is_due(const struct shipper *shipper)
 {
     const struct record_header *newest = &shipper->log.newest;
-    struct restore_work work = {.records = newest->position - newest->base.position,
+    struct restore_work work = {.objects = objects_since(shipper, newest->base.position),
                                 .record_bytes = shipper->delta_bytes,
                                 .commits = shipper->delta_commits};
     uint64_t now_ns = store_unix_ns(shipper->store);

@@ -15,6 +15,7 @@
 #include "snapshot/engine.h"
 #include "snapshot/follower.h"
 #include "snapshot/head_check.h"
+#include "snapshot/packer.h"
 #include "snapshot/pending.h"
 #include "snapshot/prune.h"
 #include "snapshot/state.h"
@@ -92,6 +93,7 @@ struct shipper {
     struct retain retain;
     struct sweep sweep;
     struct prune prune;
+    struct packer *packer;
     struct head_check head_check;
     struct yielding yielding;
     _Atomic uint64_t next_n;
@@ -107,6 +109,7 @@ struct shipper {
     unsigned moving;         /* records in a row that met a file while it was rewritten */
     bool warned_state;
     bool warned_prune;
+    bool warned_pack;
 
     struct shipment shipment;          /* in flight, or frozen and about to be */
     const struct roll_back *roll_back; /* that the next base carries out; NULL: none */
@@ -183,6 +186,9 @@ bool shipper_check_head(struct shipper *shipper, uint64_t traffic, bool *ret_lan
 /* Learns older bases, and deletes what was never announced and what retention allows; a little at a time.
  * *ret_goes_on: there is more to do now. A failure costs space only and is a warning. */
 void shipper_prune(struct shipper *shipper, bool *ret_goes_on);
+/* Lets records be moved into packs when enough of them are loose, by a thread of its own. Cheap. A failure
+ * costs requests at the next restore and is a warning. */
+void shipper_pack(struct shipper *shipper);
 /* Of shipper_init() and shipper_clear(). */
 void shipper_init_pruning(struct shipper *shipper);
 void shipper_clear_pruning(struct shipper *shipper);

@@ -1,4 +1,4 @@
-/* What the owner deletes beside its shipping. */
+/* What the owner deletes and packs beside its shipping. */
 #include "snapshot/shipper.h"
 
 void shipper_init_pruning(struct shipper *shipper)
@@ -10,10 +10,12 @@ void shipper_init_pruning(struct shipper *shipper)
     retain_init(&shipper->retain, shipper->store, open);
     sweep_init(&shipper->sweep, &removal, &shipper->retain, open);
     prune_init(&shipper->prune, &removal, &open->lineage);
+    shipper->packer = packer_new(shipper->log.once, shipper->pool, &open->lineage);
 }
 
 void shipper_clear_pruning(struct shipper *shipper)
 {
+    packer_free(MOVE(shipper->packer));
     sweep_clear(&shipper->sweep);
     retain_clear(&shipper->retain);
 }
@@ -51,5 +53,17 @@ void shipper_prune(struct shipper *shipper, bool *ret_goes_on)
         return;
     shipper->warned_prune = true;
     err_prefix(&why, "what nobody needs any more can't be deleted from HOLDFAST_STORE");
+    shipper->warn(shipper->warn_context, why.text);
+}
+
+void shipper_pack(struct shipper *shipper)
+{
+    struct err why = {0};
+
+    if (packer_tend(shipper->packer, &shipper->log.newest, &why) || shipper->warned_pack ||
+        why.code == ERR_TRANSIENT || why.code == ERR_CANCELED)
+        return;
+    shipper->warned_pack = true;
+    err_prefix(&why, "records can't be packed; a restore takes a request for each");
     shipper->warn(shipper->warn_context, why.text);
 }

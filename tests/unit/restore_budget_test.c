@@ -7,14 +7,14 @@ enum { BUDGET_MS = 10000 };
 
 TEST(a_few_records_are_no_reason)
 {
-    struct restore_work work = {.state_bytes = GB, .records = 100, .record_bytes = 10000000, .commits = 5000};
+    struct restore_work work = {.state_bytes = GB, .objects = 100, .record_bytes = 10000000, .commits = 5000};
 
     EXPECT(!restore_exceeds_budget(&work, BUDGET_MS));
 }
 
 TEST(records_commits_and_bytes_each_exceed_the_budget_in_the_end)
 {
-    struct restore_work records = {.state_bytes = GB, .records = 2000};
+    struct restore_work records = {.state_bytes = GB, .objects = 2000};
     struct restore_work commits = {.state_bytes = GB, .commits = 400000};
     struct restore_work bytes = {.state_bytes = GB, .record_bytes = GB};
 
@@ -26,20 +26,20 @@ TEST(records_commits_and_bytes_each_exceed_the_budget_in_the_end)
 /* 100 GB take minutes however few records follow; cutting the next base at once would only cost. */
 TEST(a_base_that_is_too_large_alone_is_no_reason)
 {
-    struct restore_work work = {.state_bytes = 100 * GB, .records = 1000, .commits = 50000};
+    struct restore_work work = {.state_bytes = 100 * GB, .objects = 1000, .commits = 50000};
 
     EXPECT(restore_predict_ms(&work) > BUDGET_MS);
     EXPECT(!restore_exceeds_budget(&work, BUDGET_MS));
-    work.records = 100000;
+    work.objects = 100000;
     EXPECT(restore_exceeds_budget(&work, BUDGET_MS));
 }
 
 TEST(more_of_anything_never_takes_less)
 {
-    struct restore_work work = {.state_bytes = GB, .records = 10, .record_bytes = 1000, .commits = 10};
+    struct restore_work work = {.state_bytes = GB, .objects = 10, .record_bytes = 1000, .commits = 10};
     uint64_t before = restore_predict_ms(&work);
 
-    work.records++;
+    work.objects++;
     EXPECT(restore_predict_ms(&work) >= before);
     work.state_bytes += GB;
     EXPECT(restore_predict_ms(&work) > before + 1000);
