@@ -129,14 +129,17 @@ void reading_add_result(struct reading *reading, const struct reader_result *res
                result->objects);
 }
 
-void reading_tell(const struct reader_result *result, const char *verb)
+void reading_tell(struct reading *reading, const struct reader_result *result, const char *verb)
 {
     char time[CLOCK_TEXT_SIZE], size[16];
 
+    if (reading->invocation->arguments->json)
+        return;
     clock_format(result->time_ns, time);
     progress_format_bytes(result->bytes, size);
-    log_info("%s up to record %" PRIu64 " of %s: %" PRIu64 " databases, %" PRIu64 " files, %s", verb,
-             result->record, time, result->databases, result->files, size);
+    buf_printf(&reading->output,
+               "%s up to record %" PRIu64 " of %s: %" PRIu64 " databases, %" PRIu64 " files, %s\n", verb,
+               result->record, time, result->databases, result->files, size);
 }
 
 static bool restore_copy(void *context, struct err *err)
@@ -150,7 +153,7 @@ static bool restore_copy(void *context, struct err *err)
         !reader_restore(reading->store, arguments->to, record, &progress, &reading->canceled,
                         &reading->result, err))
         return false;
-    reading_tell(&reading->result, "restored");
+    reading_tell(reading, &reading->result, "restored");
     if (arguments->json) {
         reading_add_result(reading, &reading->result);
         buf_add_text(&reading->output, ",\"directory\":");

@@ -30,7 +30,7 @@ void reading_report(void *context, uint64_t bytes_done, uint64_t bytes_total);
 /* Adds the result as a JSON object to the output, but for the brace that closes it. */
 void reading_add_result(struct reading *reading, const struct reader_result *result);
 
-/* One line in the log: "verified up to record 7 of …". */
-void reading_tell(const struct reader_result *result, const char *verb);
+/* Adds the result as a line for a person to the output: "verified up to record 7 of …"; not with --json. */
+void reading_tell(struct reading *reading, const struct reader_result *result, const char *verb);
 
 #endif

@@ -43,7 +43,7 @@ static bool try_points(struct reading *reading, struct reader_points *points, st
     if (!reader_try(reading->store, &trial, &progress, &reading->canceled, points, err))
         return false;
     for (size_t at = 0; at < points->count; at++)
-        reading_tell(&points->list[at], "restored and checked");
+        reading_tell(reading, &points->list[at], "restored and checked");
     return true;
 }
 
@@ -79,7 +79,7 @@ static bool verify_store(void *context, struct err *err)
     buf_add_text(&reading->output, json ? "{\"damaged\":[" : "");
     sound = reader_verify(reading->store, &damage, &progress, &reading->canceled, &reading->result, err);
     if (sound)
-        reading_tell(&reading->result, "verified");
+        reading_tell(reading, &reading->result, "verified");
     if (sound && reading->invocation->arguments->deep)
         sound = try_points(reading, &points, err);
     if (!sound && err->code != ERR_CORRUPT) {

@@ -6,6 +6,7 @@
 #include "proxy/proxy.h"
 #include "sidecar/admin_client.h"
 #include "sidecar/progress.h"
+#include "snapshot/sqlite.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -112,6 +113,10 @@ static void look_at_limits(struct diagnosis *diagnosis)
 
 static void look_at_libraries(struct diagnosis *diagnosis)
 {
+    char date[SQLITE_DATE_SIZE];
+
+    sqlite_source_date(date);
+    diagnosis_add(diagnosis, VERDICT_OK, "sqlite", "%s, its source is of %s", sqlite_version(), date);
     if (proxy_http_library_is_strict())
         diagnosis_add(diagnosis, VERDICT_OK, "libmicrohttpd", "%s", proxy_http_library());
     else

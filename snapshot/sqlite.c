@@ -272,3 +272,9 @@ const char *sqlite_version(void)
 {
     return sqlite3_libversion();
 }
+
+/* The source id begins with it (https://sqlite.org/c3ref/libversion.html). */
+void sqlite_source_date(char date[SQLITE_DATE_SIZE])
+{
+    (void)snprintf(date, SQLITE_DATE_SIZE, "%s", sqlite3_sourceid());
+}

@@ -75,7 +75,12 @@ void sqlite_unlock(struct sqlite *sqlite, enum sqlite_slot slot);
  * sqlite_close(). */
 bool sqlite_map_index(struct sqlite *sqlite, const uint32_t **ret_words, struct err *err) CHECKED;
 
-/* "3.40.1": the library that is loaded. */
+/* "3.40.1": the library that is loaded. Static. */
 const char *sqlite_version(void);
+
+enum { SQLITE_DATE_SIZE = 11 };
+
+/* "2022-12-28": when its source was checked in, which tells builds of one version apart. */
+void sqlite_source_date(char date[SQLITE_DATE_SIZE]);
 
 #endif

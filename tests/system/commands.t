@@ -4,6 +4,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import sqlite3
 import sys
@@ -98,7 +99,7 @@ def verify_reads_everything_back(scene):
     verdict = printed(deployment.command("verify", "--json"))
     assert verdict["sound"] is True and verdict["damaged"] == [] and verdict["result"]["databases"] == 1
     process = deployment.command("verify")
-    assert output(process) == "" and process.log.find("verified up to record")
+    assert output(process).startswith("verified up to record ") and process.log.lines == [], "the log is for faults"
 
 
 @test
@@ -125,7 +126,10 @@ def a_deep_verification_restores_two_points_and_leaves_nothing(scene):
     newest, oldest = verdict["points"]
     assert newest["record"] > oldest["record"] and newest["databases"] == 1 and newest["bytes"] > 300000
     process = deployment.command("verify", "--deep", environment=room)
-    assert output(process) == "" and process.log.find("restored and checked up to record %d" % newest["record"])
+    lines = output(process).splitlines()
+    assert [line.split(" of ")[0] for line in lines[1:]] == ["restored and checked up to record %d" % point["record"]
+                                                             for point in (newest, oldest)]
+    assert lines[0].startswith("verified up to record ") and process.log.lines == []
     assert os.listdir(room["TMPDIR"]) == []
     assert "deep" not in printed(deployment.command("verify", "--json"))
     process = deployment.command("verify", "--deep", "--json", environment={"TMPDIR": "/nowhere"})
@@ -215,7 +219,7 @@ def the_doctor_finds_a_healthy_patient_well_and_leaves_nothing(scene):
         diagnosis = printed(deployment.command("doctor", "--json", "--", "true"))
         assert diagnosis["faults"] == 0
         assert {"store", "clock", "permission to write", "permission to delete", "conditional writes", "data directory",
-                "command", "HOLDFAST_LISTEN"} <= {check["check"] for check in diagnosis["checks"]}
+                "command", "HOLDFAST_LISTEN", "sqlite", "libmicrohttpd"} <= {check["check"] for check in diagnosis["checks"]}
         assert store.keys() == [] and os.listdir(deployment.data) == []
 
 
@@ -324,7 +328,9 @@ def version_and_help_need_no_configuration(scene):
     deployment = scene.deployment(environment=bare)
     versions = printed(deployment.command("version", "--json"))
     assert {"holdfast", "libmicrohttpd", "sqlite", "zstd", "libcurl", "strict_http"} <= set(versions)
-    assert output(deployment.command("version")).startswith("holdfast " + versions["holdfast"])
+    text = output(deployment.command("version"))
+    assert text.startswith("holdfast " + versions["holdfast"]) and "sqlite %s\n" % versions["sqlite"] in text + "\n"
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d", versions["sqlite_source"]) and versions["sqlite_source"] in text
     assert "usage:" in output(deployment.command("help"))
     assert "HOLDFAST_STORE" in output(deployment.command("help", "environment"))
     for name in ("run", "restore", "list", "verify", "prune", "status", "snapshot", "doctor", "version", "help"):

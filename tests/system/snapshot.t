@@ -37,7 +37,8 @@ def a_snapshot_is_a_point_that_holds_what_was_written_before(scene):
     assert newest > cut["record"] and "announced as record %d of %s" % (newest, time) in sentence
     assert holdfast.stop() == 0
     copy = os.path.join(scene.folder("copies"), "copy")
-    output(deployment.command("restore", "--to", copy, "--at", str(cut["record"])))
+    restored = output(deployment.command("restore", "--to", copy, "--at", str(cut["record"])))
+    assert restored.startswith("restored up to record %d of %s" % (cut["record"], cut["time"]))
     oracle.check(scene.backend(copy).port)
 
 
