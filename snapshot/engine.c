@@ -226,7 +226,8 @@ static bool open_data_directory(struct engine *engine, struct err *err)
 {
     const char *path = engine->config.data_directory;
 
-    if (mkdir(path, 0755) != 0 && errno != EEXIST) {
+    engine->made_directory = mkdir(path, 0755) == 0;
+    if (!engine->made_directory && errno != EEXIST) {
         (void)err_errno(err, "HOLDFAST_DATA_DIR (%s) can't be created; create it or correct the path", path);
         err->code = ERR_CONFIG;
         return false;
@@ -235,7 +236,19 @@ static bool open_data_directory(struct engine *engine, struct err *err)
         err->code = ERR_CONFIG;
         return err_wrap(err, "HOLDFAST_DATA_DIR is not a directory that can be read");
     }
-    return state_lock(engine->directory_fd, &engine->lock_fd, err);
+    return state_lock(engine->directory_fd, &engine->made_folder, &engine->lock_fd, err);
+}
+
+/* A start that was refused leaves the directory as it found it. Once something was begun there is a state
+ * file, and all of it stays. */
+static void leave_no_trace(const struct engine *engine)
+{
+    if (engine->owns_log)
+        return;
+    if (engine->made_folder)
+        state_remove_folder(engine->directory_fd);
+    if (engine->made_directory)
+        (void)rmdir(engine->config.data_directory);
 }
 
 static bool prepare(struct engine *engine, struct err *err)
@@ -298,6 +311,7 @@ void engine_free(struct engine *engine)
     store_free(engine->patient);
     globs_free(engine->exclude);
     globs_free(engine->databases);
+    leave_no_trace(engine);
     close_fdp(&engine->lock_fd);
     close_fdp(&engine->directory_fd);
     close_fdp(&engine->event_fd);

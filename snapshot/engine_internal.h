@@ -23,6 +23,8 @@ struct engine {
     const atomic_bool *canceled;
     int directory_fd;
     int lock_fd;
+    bool made_directory; /* by this start, which removes them again if it is refused */
+    bool made_folder;
     struct globs *exclude;
     struct globs *databases;
     struct store *patient; /* config.store with retry, for the start */

@@ -13,9 +13,10 @@
 #include <sys/stat.h>
 
 static const char state_path[] = ".holdfast/state";
+static const char lock_path[] = ".holdfast/lock";
 static const char state_magic[] = "HFSTATE1";
 
-enum { STATE_SIZE_MAX = 4 << 20, STATE_DATABASES_MAX = 64, STATE_PATH_MAX = 4096 };
+enum { STATE_SIZE_MAX = 4 << 20, STATE_DATABASES_MAX = 64, STATE_PATH_MAX = 4096, LOCK_ATTEMPTS = 5 };
 
 void state_init(struct state *state)
 {
@@ -192,23 +193,24 @@ bool state_load(int directory_fd, struct state *ret_state, struct err *err)
     return true;
 }
 
-static bool check_writable(int directory_fd, struct err *err)
+static bool make_folder(int directory_fd, bool *ret_made, struct err *err)
 {
-    if (mkdirat(directory_fd, ".holdfast", 0700) != 0 && errno != EEXIST) {
+    bool made = mkdirat(directory_fd, ".holdfast", 0700) == 0;
+
+    if (!made && errno != EEXIST) {
         (void)err_errno(err, "HOLDFAST_DATA_DIR can't be written");
         err->code = ERR_CONFIG;
         return err_wrap(err, "make it writable for this user, or mount it read-write");
     }
+    *ret_made = made;
     return true;
 }
 
-bool state_lock(int directory_fd, int *ret_lock_fd, struct err *err)
+static bool take_lock(int directory_fd, int *ret_lock_fd, struct err *err)
 {
     CLEANUP(close_fdp) int fd = -1;
 
-    if (!check_writable(directory_fd, err))
-        return false;
-    if (!fs_open_beneath(directory_fd, ".holdfast/lock", O_RDWR | O_CREAT | O_NOFOLLOW, 0600, &fd, err)) {
+    if (!fs_open_beneath(directory_fd, lock_path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600, &fd, err)) {
         err->code = ERR_CONFIG;
         return err_wrap(err, "HOLDFAST_DATA_DIR can't be written; make it writable for this user");
     }
@@ -217,8 +219,45 @@ bool state_lock(int directory_fd, int *ret_lock_fd, struct err *err)
             return err_set(err, ERR_CONFIG,
                            "HOLDFAST_DATA_DIR is in use by another holdfast on this machine; stop it or give "
                            "this one a directory of its own");
-        return err_errno(err, "lock .holdfast/lock");
+        return err_errno(err, "lock %s", lock_path);
     }
     *ret_lock_fd = MOVE_FD(fd);
     return true;
+}
+
+/* A start that is refused removes the folder: its lock, opened before that, would guard nothing. */
+static bool is_removed(int lock_fd)
+{
+    struct stat status;
+
+    return fstat(lock_fd, &status) == 0 && status.st_nlink == 0;
+}
+
+bool state_lock(int directory_fd, bool *ret_made, int *ret_lock_fd, struct err *err)
+{
+    for (int attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
+        CLEANUP(close_fdp) int fd = -1;
+        bool made = false;
+        if (!make_folder(directory_fd, &made, err))
+            return false;
+        if (!take_lock(directory_fd, &fd, err)) {
+            if (made)
+                (void)unlinkat(directory_fd, ".holdfast", AT_REMOVEDIR);
+            return false;
+        }
+        if (is_removed(fd))
+            continue;
+        *ret_made = made;
+        *ret_lock_fd = MOVE_FD(fd);
+        return true;
+    }
+    return err_set(err, ERR_CONFIG, "HOLDFAST_DATA_DIR is in use by other starts on this machine; stop them");
+}
+
+void state_remove_folder(int directory_fd)
+{
+    if (faccessat(directory_fd, state_path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return;
+    (void)unlinkat(directory_fd, lock_path, 0);
+    (void)unlinkat(directory_fd, ".holdfast", AT_REMOVEDIR);
 }

@@ -53,8 +53,10 @@ bool state_load(int directory_fd, struct state *ret_state, struct err *err) CHEC
 /* Replaces it durably. */
 bool state_save(int directory_fd, const struct state *state, struct err *err) CHECKED;
 
-/* Makes .holdfast/ and takes its lock for the life of the descriptor. ERR_CONFIG if another process holds it
- * or the directory can't be written. */
-bool state_lock(int directory_fd, int *ret_lock_fd, struct err *err) CHECKED;
+/* Makes .holdfast/, unless it is there (*ret_made), and takes its lock for the life of the descriptor.
+ * ERR_CONFIG if another process holds it or the directory can't be written. */
+bool state_lock(int directory_fd, bool *ret_made, int *ret_lock_fd, struct err *err) CHECKED;
+/* Removes .holdfast/ again, while it is locked; with a state file in it, it stays. */
+void state_remove_folder(int directory_fd);
 
 #endif

@@ -40,7 +40,8 @@ def put_precious(deployment):
 def refused(deployment, code, *patterns, environment=None, command=None, begun=False):
     """Starts it, and checks all that a refusal promises. With `begun`, an empty directory may hold a half of a restore,
     which the next start takes for empty."""
-    before = fingerprint(deployment.data)
+    before, ours = fingerprint(deployment.data), os.path.join(deployment.data, ".holdfast")
+    had_ours = os.path.exists(ours)
     holdfast = deployment.start(ready=False, environment=environment, command=command)
     holdfast.expect_exit(code)
     for pattern in patterns:
@@ -52,6 +53,7 @@ def refused(deployment, code, *patterns, environment=None, command=None, begun=F
     for name in ("HOLDFAST_S3_ACCESS_KEY_ID", "HOLDFAST_S3_SECRET_ACCESS_KEY"):
         assert deployment.environment.get(name, "hush") not in holdfast.log.text(), "the log tells %s" % name
     assert begun or fingerprint(deployment.data) == before, "the data directory has changed"
+    assert begun or os.path.exists(ours) == had_ours, ".holdfast was left behind"
     return errors
 
 
@@ -216,6 +218,26 @@ def a_store_of_another_lineage(scene):
     deployment, other = shipped(scene), shipped(scene)
     deployment.store = other.store
     one_sentence(refused(deployment, 64, "lineage|HOLDFAST_ADOPT"))
+
+
+@test
+def data_that_is_not_the_stores(scene):
+    deployment, other = shipped(scene), scene.deployment()
+    put_precious(other)
+    other.store = deployment.store
+    one_sentence(refused(other, 64, "HOLDFAST_ADOPT=remote"))
+    assert os.listdir(other.data) == ["precious"]
+    assert other.start(environment={"HOLDFAST_ADOPT": "remote"}).stop() == 0
+
+
+@test
+def a_directory_that_a_refused_start_made_is_gone_again(scene):
+    deployment = scene.deployment(environment={
+        "HOLDFAST_S3_ENDPOINT": "http://127.0.0.1:%d" % scene.port(), "HOLDFAST_S3_ACCESS_KEY_ID": "hush-id",
+        "HOLDFAST_S3_SECRET_ACCESS_KEY": "hush-secret", "HOLDFAST_START_TIMEOUT": "0"})
+    path = os.path.join(scene.folder("parent"), "data")
+    one_sentence(refused(deployment, 74, environment={"HOLDFAST_STORE": "s3://bucket/prefix", "HOLDFAST_DATA_DIR": path}))
+    assert not os.path.exists(path)
 
 
 @test

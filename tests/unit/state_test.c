@@ -1,6 +1,7 @@
 #include "snapshot/state.h"
 
 #include "base/fs.h"
+#include "tests/double/scratch.h"
 #include "tests/tap.h"
 #include "tests/unit/record_sample.h"
 
@@ -70,6 +71,45 @@ TEST(the_newest_record_is_remembered_whatever_its_kind)
     for (int kind = RECORD_OPEN; kind <= RECORD_PIN; kind++)
         check_kind(fd, (enum record_kind)kind);
     EXPECT_OK(fs_remove_tree(AT_FDCWD, path, &err), &err);
+}
+
+TEST(the_folder_is_one_processs_and_can_be_taken_back)
+{
+    CLEANUP(scratch_closep) struct scratch scratch;
+    CLEANUP(close_fdp) int first = -1;
+    CLEANUP(close_fdp) int second = -1;
+    struct err err = {0};
+    bool made = false;
+
+    scratch_open(&scratch);
+    REQUIRE_OK(state_lock(scratch.fd, &made, &first, &err), &err);
+    EXPECT(made);
+    EXPECT(!state_lock(scratch.fd, &made, &second, &err));
+    EXPECT(err.code == ERR_CONFIG && strstr(err.text, "another holdfast"));
+    state_remove_folder(scratch.fd);
+    EXPECT(!scratch_exists(scratch.fd, ".holdfast"));
+    /* The lock that is still held there is nobody's any more. */
+    REQUIRE_OK(state_lock(scratch.fd, &made, &second, &err), &err);
+    EXPECT(made);
+}
+
+TEST(a_folder_in_which_something_was_begun_stays)
+{
+    CLEANUP(scratch_closep) struct scratch scratch;
+    CLEANUP(close_fdp) int fd = -1;
+    struct state state;
+    struct err err = {0};
+    bool made = false;
+
+    scratch_open(&scratch);
+    scratch_mkdir(scratch.fd, ".holdfast");
+    REQUIRE_OK(state_lock(scratch.fd, &made, &fd, &err), &err);
+    EXPECT(!made);
+    state_init(&state);
+    REQUIRE_OK(state_save(scratch.fd, &state, &err), &err);
+    state_remove_folder(scratch.fd);
+    EXPECT(scratch_exists(scratch.fd, ".holdfast/state") && scratch_exists(scratch.fd, ".holdfast/lock"));
+    state_clear(&state);
 }
 
 TAP_MAIN()
