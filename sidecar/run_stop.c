@@ -110,18 +110,43 @@ static bool is_settled(const struct run *run)
     return phase == ENGINE_DONE || phase == ENGINE_FAILED || phase == ENGINE_FENCED;
 }
 
+static void await_end(struct run *run, uint64_t deadline_ms)
+{
+    while (!is_settled(run) && clock_monotonic_ms() < deadline_ms)
+        run_attend(run, deadline_ms);
+}
+
+/* A stop that came during the restore. The log may be ours already, and wants its close. */
+static void end_start(struct run *run, uint64_t budget_ms, uint64_t deadline_ms)
+{
+    const struct engine_status *status = &run->engine_status;
+
+    if (!run->engine || run->stops == 0 || is_settled(run))
+        return;
+    engine_flush(run->engine, budget_ms);
+    await_end(run, deadline_ms);
+    if (status->phase == ENGINE_DONE)
+        log_info("stopped during the restore");
+    else if (status->phase != ENGINE_FENCED)
+        log_warning("stopped during the restore, and the log could not be closed: %s",
+                    status->phase == ENGINE_FAILED ? status->err.text : "there was no more time");
+}
+
 void run_flush(struct run *run)
 {
     uint64_t now_ms = clock_monotonic_ms(), budget_ms = life_flush_ms(&run->budget, now_ms);
     uint64_t deadline_ms = now_ms + budget_ms + FLUSH_GRACE_MS;
 
-    if (run->state < LIFE_LAUNCH || run->outcome.fenced)
+    if (run->outcome.fenced)
         return;
+    if (run->state < LIFE_LAUNCH) {
+        end_start(run, budget_ms, deadline_ms);
+        return;
+    }
     run_move(run, LIFE_FLUSH);
     if (!is_settled(run))
         engine_flush(run->engine, budget_ms);
-    while (!is_settled(run) && clock_monotonic_ms() < deadline_ms)
-        run_attend(run, deadline_ms);
+    await_end(run, deadline_ms);
     run->outcome.shipped = run->engine_status.phase == ENGINE_DONE;
     tell_flushed(run);
 }

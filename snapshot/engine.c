@@ -179,6 +179,7 @@ void engine_flush(struct engine *engine, uint64_t budget_ms)
     MUTEX_GUARD(&engine->mutex);
     engine->orders.flush = true;
     engine->orders.flush_until_ms = clock_monotonic_ms() + budget_ms;
+    atomic_store(&engine->given_up, true);
     atomic_store(&engine->interrupted, true);
     event_raise(engine->order_fd);
 }
@@ -211,9 +212,10 @@ static void *engine_run(void *context)
 {
     struct engine *engine = context;
     struct err err = {0};
-    bool ran = engine_begin(engine, &err);
+    bool over = false;
+    bool ran = engine_begin(engine, &over, &err);
 
-    if (ran) {
+    if (ran && !over) {
         engine_set_phase(engine, ENGINE_RESTORED);
         ran = engine_serve(engine, &err);
     }
@@ -261,7 +263,7 @@ static bool prepare(struct engine *engine, struct err *err)
         return false;
     if (!open_data_directory(engine, err) || !pool_open(WORKERS, "store", &engine->pool, err))
         return false;
-    engine->patient = store_retry(engine->config.store, engine->config.start_timeout_ms, engine->canceled);
+    engine->patient = store_retry(engine->config.store, engine->config.start_timeout_ms, &engine->given_up);
     engine->serving =
         store_retry(engine->config.store,
                     engine->config.start_timeout_ms < SERVING_RETRY_MS ? engine->config.start_timeout_ms
@@ -297,6 +299,7 @@ void engine_free(struct engine *engine)
     if (!engine)
         return;
     if (engine->canceled && atomic_load(engine->canceled)) {
+        atomic_store(&engine->given_up, true);
         atomic_store(&engine->interrupted, true);
         if (engine->order_fd >= 0)
             event_raise(engine->order_fd);

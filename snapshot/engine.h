@@ -91,7 +91,7 @@ struct engine;
 
 /* Checks the data directory (creates it if its parent is there), takes its lock and starts the thread.
  * ERR_CONFIG: unwritable, locked by another holdfast, … in one sentence with the remedy. *canceled stops all
- * work soon, without flushing. */
+ * work soon, without flushing; a start may see it only in engine_free(). */
 bool engine_open(const struct engine_config *config, const atomic_bool *canceled, struct engine **ret_engine,
                  struct err *err) CHECKED;
 /* Waits for the end of the run (DONE, FAILED or FENCED; *canceled brings it on) and frees it. NULL is fine.
@@ -121,7 +121,9 @@ void engine_answered(struct engine *engine);
  * budget_ms: how long it may take in all. */
 void engine_drain(struct engine *engine, uint64_t budget_ms);
 /* The child is gone, the state is final: ship it within budget_ms and append close; then DONE, FAILED (not
- * everything shipped) or FENCED. A run whose backend never answered publishes nothing but its close. */
+ * everything shipped) or FENCED. A run whose backend never answered publishes nothing but its close. While
+ * STARTING this gives the start up: if the log is ours by then it is closed, so that the next owner doesn't
+ * take this for a crash. */
 void engine_flush(struct engine *engine, uint64_t budget_ms);
 
 enum engine_answer {

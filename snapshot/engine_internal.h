@@ -21,6 +21,7 @@ struct engine_orders {
 struct engine {
     struct engine_config config;
     const atomic_bool *canceled;
+    atomic_bool given_up; /* the start is: canceled, or a stop came before its end */
     int directory_fd;
     int lock_fd;
     bool made_directory; /* by this start, which removes them again if it is refused */
@@ -65,8 +66,8 @@ bool engine_is_final(const struct engine *engine, const struct err *err);
 void engine_note_durable(struct engine *engine);
 
 /* The start sequence: on success the log is ours, the data directory is right and its databases are attached.
- */
-bool engine_begin(struct engine *engine, struct err *err) CHECKED;
+ * *ret_over: a stop came first; what had begun of our log is closed. */
+bool engine_begin(struct engine *engine, bool *ret_over, struct err *err) CHECKED;
 /* Ships until the flush was ordered and done. */
 bool engine_serve(struct engine *engine, struct err *err) CHECKED;
 

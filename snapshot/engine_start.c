@@ -7,13 +7,14 @@
 
 #include "base/clock.h"
 #include "snapshot/archive.h"
+#include "snapshot/store/config.h"
 
 #include <assert.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 
-enum { VOID_ROUNDS_MAX = 20 };
+enum { VOID_ROUNDS_MAX = 20, CLOSE_PAUSE_MS = 500 };
 
 #define CLOCK_SKEW_MAX_NS ((int64_t)(15 * 60 * (int64_t)NS_PER_SECOND))
 
@@ -129,7 +130,7 @@ static bool prepare_start(struct opening *opening, struct err *err)
         .config = &engine->config,
         .store = engine->patient,
         .pool = engine->pool,
-        .canceled = engine->canceled,
+        .canceled = &engine->given_up,
         .owner = engine->shipper.owner,
         .remembered = opening->has_state && opening->state.restoring == RESTORING_NOT
                           ? &opening->state.confirmed
@@ -184,7 +185,8 @@ static bool take_over(struct opening *opening, struct err *err)
         } else if (!follow_claim(opening, surveyed, err) || !start_confirm(&opening->start, &verdict, err)) {
             return false;
         }
-        if (verdict == START_OWNER)
+        opening->counts = verdict == START_OWNER;
+        if (opening->counts)
             return true;
         opening_clear(opening);
         start_init(&opening->start);
@@ -203,7 +205,49 @@ static void report_takeover(struct engine *engine, const struct opening *opening
     event_raise(engine->event_fd);
 }
 
-bool engine_begin(struct engine *engine, struct err *err)
+static bool append_close(struct opening *opening, struct err *err)
+{
+    struct engine *engine = opening->engine;
+    struct log *log = &opening->start.log;
+    struct log_change change = {.kind = RECORD_CLOSE};
+
+    if (engine->owns_log)
+        return shipper_close(&engine->shipper, err);
+    log->store = engine->serving;
+    if (!log_in_flight(log))
+        log_freeze(log, &engine->shipper.owner, &change);
+    return log_send(log, err);
+}
+
+/* Before the takeover counts there is nothing to close. Without the close the next owner would take this for
+ * a crash, and in a duel wait for it. */
+static bool end_early(struct opening *opening, struct err *err)
+{
+    struct engine *engine = opening->engine;
+    struct engine_orders orders = engine_orders(engine);
+    struct err why = {0};
+
+    if (!opening->counts)
+        return true;
+    engine_set_step(engine, "closing the log");
+    store_retry_until(engine->serving, orders.flush_until_ms);
+    while (!append_close(opening, &why)) {
+        if (why.code == ERR_FENCED || clock_monotonic_ms() + CLOSE_PAUSE_MS >= orders.flush_until_ms ||
+            !clock_pause(CLOSE_PAUSE_MS, engine->canceled)) {
+            *err = why;
+            return err_wrap(err, "end the log");
+        }
+    }
+    return true;
+}
+
+static bool stop_came(struct engine *engine, const struct err *why)
+{
+    MUTEX_GUARD(&engine->mutex);
+    return why->code == ERR_CANCELED && engine->orders.flush;
+}
+
+bool engine_begin(struct engine *engine, bool *ret_over, struct err *err)
 {
     struct opening opening = {.engine = engine};
     bool exact = false;
@@ -219,10 +263,13 @@ bool engine_begin(struct engine *engine, struct err *err)
     start_init(&opening.start);
     begun = look_at_directory(&opening, err) && take_over(&opening, err) &&
             opening_act(&opening, &exact, err) && opening_hand_over(&opening, exact, err);
+    if (begun)
+        report_takeover(engine, &opening);
+    *ret_over = !begun && stop_came(engine, err);
+    if (*ret_over)
+        begun = end_early(&opening, err);
     opening_clear(&opening);
     opening_end_follower(&opening);
     state_clear(&opening.state);
-    if (begun)
-        report_takeover(engine, &opening);
     return begun;
 }

@@ -62,7 +62,7 @@ bool opening_begin_restore(struct opening *opening, struct err *err)
     struct engine *engine = opening->engine;
 
     if (!start_load_manifest(&opening->start, err) || !check_disk(opening, err) ||
-        !restore_open(opening->start.store, &opening->start.manifest, NULL, NULL, engine->canceled,
+        !restore_open(opening->start.store, &opening->start.manifest, NULL, NULL, &engine->given_up,
                       &opening->restore, err) ||
         !opening_begin_records(opening, err))
         return false;

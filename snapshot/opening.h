@@ -17,6 +17,7 @@ struct opening {
     enum decision decision;
     bool rolls_back;     /* what is restored is the state that HOLDFAST_RESTORE_AT names */
     uint64_t taken_from; /* … which is that of this record */
+    bool counts;         /* the takeover does: the log is ours */
     struct restore *restore;
     struct chain *chain;       /* the records behind the base, on their way; NULL: there are none */
     struct follower *follower; /* the engine's after the hand-over */

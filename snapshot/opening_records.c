@@ -130,7 +130,7 @@ static bool replay_all(struct opening *opening, struct replay *replay, struct er
             return false;
         if (end)
             return true;
-        if (engine->canceled && atomic_load(engine->canceled))
+        if (atomic_load(&engine->given_up))
             return err_set(err, ERR_CANCELED, "the restore was stopped");
         if (!replay_record(replay, &record, err))
             return false;
@@ -145,7 +145,7 @@ bool opening_apply_records(struct opening *opening, struct place *place, struct 
                                    .manifest = &start->manifest,
                                    .place = place,
                                    .restore = place ? opening->restore : NULL,
-                                   .canceled = opening->engine->canceled};
+                                   .canceled = &opening->engine->given_up};
     CLEANUP(replay_freep) struct replay *replay = NULL;
 
     if (!opening->chain)

@@ -16,6 +16,7 @@ from lib.s3servers import FaultS3
 CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib", "scripted_child.py")
 KILLED = 128 + signal.SIGKILL
 SECRET = "hush-0f7c1d55"
+CLOSE_RECORD = 5
 
 
 def scripted(deployment, *options):
@@ -113,6 +114,33 @@ def sigint_stops_as_sigterm_does(scene):
     holdfast = start_scripted(deployment, "--code", "4")
     assert holdfast.stop(signal.SIGINT) == 4
     assert holdfast.out.find("got TERM")  # the child is sent its own stop signal
+
+
+def kind_of_head(store):
+    """Of the newest record (docs/FORMAT.md, Envelope)."""
+    return int.from_bytes(store.read(store.keys("log/")[0])[10:12], "little")
+
+
+@test
+def a_stop_during_the_restore_closes_the_log(scene):
+    with FaultS3() as server:
+        deployment, oracle = scene.deployment(store=server.store("p"), environment=server.environment), Oracle()
+        holdfast = deployment.start()
+        oracle.write(holdfast.port)
+        assert holdfast.stop() == 0
+        head = deployment.store.head()
+        deployment.wipe()
+        server.fault(operation="get", key="p/part/", kind="hold")
+        stopped = deployment.start(ready=False)
+        wait_until(lambda: deployment.store.head() > head, 20, "the takeover")
+        wait_until(lambda: "restoring" in fetch(stopped.port, "GET", "/_holdfast/ready").json["reason"], 20, "the restore")
+        stopped.send_signal(signal.SIGTERM)
+        stopped.wait_for_log("SIGTERM: stopping$")
+        server.clear_faults()
+        stopped.expect_exit(0)
+        assert stopped.log.find("stopped during the restore$") and not stopped.log.find("launched")
+        assert deployment.store.head() == head + 2 and kind_of_head(deployment.store) == CLOSE_RECORD
+        oracle.check(deployment.start().port)
 
 
 @test
