@@ -270,7 +270,6 @@ bool place_remove(struct place *place, const char *path, struct err *err)
 
 void place_keep(struct place *place, const char *path)
 {
-    assert(place->aside);
     (void)tree_add(place->kept, path, strlen(path), NULL, 0);
 }
 

@@ -49,11 +49,14 @@ bool place_write(int fd, const void *bytes, size_t size, uint64_t offset, struct
 /* Sets owner (where we may), mode and mtime of a file written through fd. Large files are made durable here,
  * beside the transfer of others; small ones by place_finish() all at once. Any thread. */
 bool place_seal(int fd, uint32_t mode, uint32_t uid, uint32_t gid, int64_t mtime_ns, struct err *err) CHECKED;
+/* Sets owner (where we may) and time of a symlink beneath a directory. */
+bool place_seal_symlink(int directory_fd, const char *path, uint32_t uid, uint32_t gid, int64_t mtime_ns,
+                        struct err *err) CHECKED;
 /* Takes away again what was placed at the path: a file, a symlink, or a directory if it is empty. Absent is
  * success. */
 bool place_remove(struct place *place, const char *path, struct err *err) CHECKED;
-/* Says that this file or symlink in the data directory is already right and stays; each path once, and only
- * with `aside`. */
+/* Says that this path of the data directory is already right and stays; each path once. In place there is
+ * nothing that could stay, and this means nothing. */
 void place_keep(struct place *place, const char *path);
 
 /* Exchanges old and new, sets the metadata of directories and symlinks from tree (which lists everything but

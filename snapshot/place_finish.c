@@ -161,17 +161,17 @@ static bool finish_directory(const struct place *place, const char *path, const 
     return sync_mounted(fd, err);
 }
 
-static bool finish_symlink(const struct place *place, const char *path, const struct tree_entry *entry,
-                           struct err *err)
+bool place_seal_symlink(int directory_fd, const char *path, uint32_t uid, uint32_t gid, int64_t mtime_ns,
+                        struct err *err)
 {
-    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, place_time(entry->mtime_ns)};
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, place_time(mtime_ns)};
     CLEANUP(close_fdp) int parent = -1;
     const char *name;
 
-    if (!fs_open_parent(place->directory_fd, path, &parent, &name, err))
+    if (!fs_open_parent(directory_fd, path, &parent, &name, err))
         return false;
-    if (geteuid() == 0 && fchownat(parent, name, entry->uid, entry->gid, AT_SYMLINK_NOFOLLOW) != 0 &&
-        errno != EPERM && errno != EINVAL)
+    if (geteuid() == 0 && fchownat(parent, name, uid, gid, AT_SYMLINK_NOFOLLOW) != 0 && errno != EPERM &&
+        errno != EINVAL)
         return err_errno(err, "set the owner");
     if (utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) != 0)
         return err_errno(err, "set the time");
@@ -193,7 +193,8 @@ static bool finish_metadata(const struct arrival *arrival, struct tree *tree, st
         if (entry->kind == ENTRY_DIRECTORY)
             finished = finish_directory(place, path, entry, err);
         else if (entry->kind == ENTRY_SYMLINK)
-            finished = finish_symlink(place, path, entry, err);
+            finished =
+                place_seal_symlink(place->directory_fd, path, entry->uid, entry->gid, entry->mtime_ns, err);
         if (!finished)
             return err_wrap(err, "%s", path);
     }
