@@ -61,6 +61,14 @@ static uint64_t offset_of(const struct apply_target *target, uint64_t page)
     return (page - 1) * target->page_size;
 }
 
+static bool read_pages(const struct apply_target *target, uint32_t page, size_t size, uint8_t *bytes,
+                       struct err *err)
+{
+    if (target->beside)
+        return page_overlay_read(target->beside, target->fd, page, bytes, size, err);
+    return fs_read_at(target->fd, bytes, size, offset_of(target, page), err);
+}
+
 /* The last page that is there after the runs so far, `last_page` included: the page of the locks, which never
  * comes, is taken as there when it is next. */
 static uint64_t reached(const struct apply_target *target, uint64_t last_page)
@@ -135,7 +143,7 @@ static bool take_previous(struct apply_target *target, const struct data_run *ru
     for (uint32_t at = 0; at < count;) {
         uint32_t stretch = stretch_of(run, at, count), page = data_run_page(run, at);
         size_t size = (size_t)stretch * run->page_size;
-        if (!fs_read_at(target->fd, previous, size, offset_of(target, page), err))
+        if (!read_pages(target, page, size, previous, err))
             return err_wrap(err, "page %" PRIu32, page);
         target->rolling_next ^= pagehash_of(previous, size, run->page_size, page);
         previous += size;
@@ -162,7 +170,8 @@ static bool write_images(const struct apply_target *target, const struct data_ru
     for (uint32_t at = 0; at < run->count;) {
         uint32_t stretch = stretch_of(run, at, run->count), page = data_run_page(run, at);
         size_t size = (size_t)stretch * run->page_size;
-        if (!fs_write_at(target->fd, images, size, offset_of(target, page), err))
+        if (target->beside ? !page_overlay_write(target->beside, page, images, size, err)
+                           : !fs_write_at(target->fd, images, size, offset_of(target, page), err))
             return err_wrap(err, "page %" PRIu32, page);
         images += size;
         at += stretch;
@@ -178,10 +187,11 @@ static bool take_cut(struct apply *apply, struct apply_target *target, struct er
     size_t size;
 
     for (uint64_t at = offset_of(target, (uint64_t)target->pages_after + 1); at < end; at += size) {
+        uint32_t page = (uint32_t)(at / target->page_size + 1);
         size = end - at < PIECE_BYTES ? (size_t)(end - at) : PIECE_BYTES;
-        if (!fs_read_at(target->fd, piece, size, at, err))
+        if (!read_pages(target, page, size, piece, err))
             return err_wrap(err, "what a commit cuts off");
-        target->rolling_next ^= pagehash_of(piece, size, target->page_size, at / target->page_size + 1);
+        target->rolling_next ^= pagehash_of(piece, size, target->page_size, page);
     }
     return true;
 }
@@ -203,7 +213,7 @@ static bool finish_commit(struct apply_target *target, struct err *err)
     bool is_cut = target->pages_after < target->pages;
     bool ends_with_locks = target->pages_after > target->pages && target->last_page < target->pages_after;
 
-    if ((is_cut || ends_with_locks) && ftruncate(target->fd, (off_t)size) != 0)
+    if (!target->beside && (is_cut || ends_with_locks) && ftruncate(target->fd, (off_t)size) != 0)
         return err_errno(err, "make a database %" PRIu64 " bytes large", size);
     target->pages = target->pages_after;
     target->rolling_hash = target->rolling_due;

@@ -3,17 +3,21 @@
  * Everything in a run is foreign: whatever it says, nothing outside the file's pages is read or written, and
  * no more memory is taken than one run may need (8 MiB and zstd's own). After the last run of each commit the
  * rolling hash of the whole database is compared with the one that the commit says, so a restore proves every
- * step. */
+ * step.
+ *
+ * With an overlay the file itself is only read: what is written waits there, to be written all at once. */
 #ifndef SNAPSHOT_APPLY_H
 #define SNAPSHOT_APPLY_H
 
 #include "snapshot/data_body.h"
+#include "snapshot/page_overlay.h"
 
 /* One database. Set fd (open for reading and writing, borrowed), page_size, pages and rolling_hash, as the
  * base's manifest says them, or none and the page size of its first run for a new incarnation; zero the
  * rest. */
 struct apply_target {
     int fd;
+    struct page_overlay *beside; /* borrowed; NULL: the file is written. With it fd need not be writable */
     uint32_t page_size;
     uint64_t pages;        /* after the newest whole commit; the file's size divided by the page size */
     uint64_t rolling_hash; /* the same */

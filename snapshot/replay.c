@@ -21,6 +21,10 @@ static void take_databases(struct replay *replay)
         database->state.path = xstrdup(manifest->databases[at].path);
         if (config->restarted > 0)
             database->state.position = config->restarted;
+        if (config->targets) {
+            database->target = config->targets[at];
+            continue;
+        }
         database->target = (struct apply_target){
             .fd = config->place ? restore_take_database(config->restore, at) : -1,
             .page_size = database->state.page_size,
@@ -48,7 +52,7 @@ struct replay *replay_open(const struct replay_config *config)
 {
     struct replay *replay = xcalloc(1, sizeof(*replay));
 
-    assert(!config->place == !config->restore);
+    assert(config->place ? config->restore || config->targets : !config->restore && !config->targets);
     replay->config = *config;
     replay->files_at = config->restarted > 0 ? config->restarted : config->manifest->position;
     replay->files = overlay_new(config->manifest->tree);
@@ -58,6 +62,7 @@ struct replay *replay_open(const struct replay_config *config)
     take_missing(replay);
     replay->has_unlisted_parents = replay_find_unlisted_parents(replay);
     replay->config.restore = NULL;
+    replay->config.targets = NULL;
     return replay;
 }
 
@@ -202,7 +207,8 @@ static bool seal_databases(struct replay *replay, struct err *err)
 {
     for (size_t at = 0; at < replay->databases_count; at++) {
         const struct manifest_database *state = &replay->databases[at].state;
-        int fd = replay->databases[at].target.fd;
+        const struct apply_target *target = &replay->databases[at].target;
+        int fd = target->beside ? -1 : target->fd;
         if (fd >= 0 && !place_seal(fd, state->mode, state->uid, state->gid, state->mtime_ns, err))
             return err_wrap(err, "%s", state->path);
     }

@@ -7,6 +7,10 @@
  *     replay_take(…)                     the manifest becomes the state at the last record
  *     place_finish(…)
  *
+ * Where the base lies on a disk already, the place may be another directory, which gets what is new, and the
+ * databases are changed through overlays (struct apply_target); who does this compares the manifests before
+ * and after to learn what is gone.
+ *
  * Without a place nothing is fetched or written and no restore is needed: the manifest alone is brought
  * forward, which tells what a directory that is already there should hold.
  *
@@ -16,6 +20,7 @@
 #ifndef SNAPSHOT_REPLAY_H
 #define SNAPSHOT_REPLAY_H
 
+#include "snapshot/apply.h"
 #include "snapshot/manifest.h"
 #include "snapshot/place.h"
 #include "snapshot/record.h"
@@ -28,7 +33,10 @@ struct replay_config {
     struct manifest *manifest; /* of the base; borrowed, changed by replay_take() alone */
     uint64_t restarted;        /* the base record, if it restarts the state: all stands there; else 0 */
     struct place *place;       /* NULL: the manifest alone */
-    struct restore *restore;   /* waited for; NULL without a place */
+    struct restore *restore;   /* waited for; NULL without a place, or if nothing was restored to it */
+    /* Instead of the restore's files: one for each database of the manifest, whose descriptors are taken
+     * over. NULL: none. */
+    const struct apply_target *targets;
     const atomic_bool *canceled;
 };
 
