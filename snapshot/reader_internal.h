@@ -2,6 +2,7 @@
 #ifndef SNAPSHOT_READER_INTERNAL_H
 #define SNAPSHOT_READER_INTERNAL_H
 
+#include "snapshot/chain.h"
 #include "snapshot/manifest.h"
 #include "snapshot/reader.h"
 #include "snapshot/restore.h"
@@ -34,6 +35,23 @@ bool reader_walk(struct store *store, const struct reader_head *head,
 
 bool reader_load_manifest(struct store *store, const struct reader_base *base, struct manifest *ret_manifest,
                           struct err *err) CHECKED;
+
+/* Where a restore begins and where it ends. */
+struct reader_plan {
+    struct reader_head head;
+    uint64_t through; /* the state at this record is wanted */
+    bool is_oldest;   /* that of the oldest base, wherever the walk finds it */
+    struct reader_base base;
+    bool has_base;
+    bool restarts; /* the base record itself is where the state begins */
+};
+
+/* Which base gives the state at a record (or READER_LATEST, READER_OLDEST). plan: zeroed. ERR_CONFIG: none.
+ */
+bool reader_make_plan(struct store *store, uint64_t at, struct reader_plan *plan, struct err *err) CHECKED;
+/* Begins to fetch the records behind the plan's base; *ret_chain is NULL if there are none. */
+bool reader_open_chain(struct store *store, const struct reader_plan *plan, const struct manifest *manifest,
+                       struct chain **ret_chain, struct err *err) CHECKED;
 
 /* Waits for a restore that was released, reporting as it goes, with so many bytes done before and so many to
  * be done after it. */

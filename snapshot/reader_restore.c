@@ -23,21 +23,11 @@ enum { REPORT_EVERY_MS = 100 };
 
 /* --- which base -------------------------------------------------------------------------------------- */
 
-/* Where a restore begins and where it ends. */
-struct plan {
-    struct reader_head head;
-    uint64_t through; /* the state at this record is wanted */
-    bool is_oldest;   /* that of the oldest base, wherever the walk finds it */
-    struct reader_base base;
-    bool has_base;
-    bool restarts; /* the base record itself is where the state begins */
-};
-
 /* A base that restarts the state holds from its record on. Any other repeats what the log says: with the
  * records behind it, it gives every state from P on, those before it was announced too. */
 static bool take_base(void *context, const struct reader_base *base, struct err *err)
 {
-    struct plan *plan = context;
+    struct reader_plan *plan = context;
     bool restarts = (base->body.flags & BASE_RESTARTS) != 0;
 
     (void)err;
@@ -56,7 +46,7 @@ static bool take_base(void *context, const struct reader_base *base, struct err 
     return plan->is_oldest;
 }
 
-static bool make_plan(struct store *store, uint64_t at, struct plan *plan, struct err *err)
+bool reader_make_plan(struct store *store, uint64_t at, struct reader_plan *plan, struct err *err)
 {
     if (!reader_find_head(store, &plan->head, err))
         return false;
@@ -85,7 +75,7 @@ struct copy {
     struct store *store;
     int directory_fd;
     const struct reader_copying *how;
-    struct plan plan;
+    struct reader_plan plan;
     struct manifest manifest;
     struct chain *chain; /* NULL: the base is all */
     struct reader_result result;
@@ -114,16 +104,15 @@ bool reader_run(struct restore *restore, const struct reader_progress *progress,
     return restore_wait(restore, err);
 }
 
-/* Begins to fetch the records behind the base, if there are any. */
-static bool open_chain(struct copy *copy, struct err *err)
+bool reader_open_chain(struct store *store, const struct reader_plan *plan, const struct manifest *manifest,
+                       struct chain **ret_chain, struct err *err)
 {
-    const struct plan *plan = &copy->plan;
     struct chain_listing listing = {0};
     struct chain_range range = {
-        .after = plan->restarts ? plan->base.header.position : copy->manifest.lowest_position,
+        .after = plan->restarts ? plan->base.header.position : manifest->lowest_position,
         .through = plan->through,
         .lineage = plan->head.lineage,
-        .anchors = {{copy->manifest.position, copy->manifest.record}},
+        .anchors = {{manifest->position, manifest->record}},
     };
     bool opened;
 
@@ -131,10 +120,11 @@ static bool open_chain(struct copy *copy, struct err *err)
         range.anchors[0] = (struct chain_anchor){plan->base.header.position, plan->base.hash};
     if (plan->through == plan->head.header.position)
         range.anchors[1] = (struct chain_anchor){plan->through, plan->head.hash};
+    *ret_chain = NULL;
     if (range.after == range.through)
         return true;
-    opened = chain_list(copy->store, range.after, range.through, &listing, err) &&
-             chain_open(copy->store, &range, &listing, &copy->chain, err);
+    opened = chain_list(store, range.after, range.through, &listing, err) &&
+             chain_open(store, &range, &listing, ret_chain, err);
     chain_listing_clear(&listing);
     return opened;
 }
@@ -261,16 +251,16 @@ static bool still_holds(struct copy *copy, bool *ret_holds, struct err *err)
 /* One plan, carried out and looked at again. *ret_holds false: the owner pruned it meanwhile. */
 static bool restore_once(struct copy *copy, bool *ret_holds, struct err *err)
 {
-    struct plan *plan = &copy->plan;
+    struct reader_plan *plan = &copy->plan;
     bool restored;
 
-    if (!make_plan(copy->store, copy->how->at, plan, err) ||
+    if (!reader_make_plan(copy->store, copy->how->at, plan, err) ||
         !reader_load_manifest(copy->store, &plan->base, &copy->manifest, err))
         return false;
     copy->result.record = plan->restarts ? plan->base.header.position : copy->manifest.position;
     copy->result.time_ns = plan->restarts ? plan->base.header.time_ns : copy->manifest.time_ns;
-    restored = open_chain(copy, err) && announce(copy, err) && write_copy(copy, err) &&
-               still_holds(copy, ret_holds, err);
+    restored = reader_open_chain(copy->store, plan, &copy->manifest, &copy->chain, err) &&
+               announce(copy, err) && write_copy(copy, err) && still_holds(copy, ret_holds, err);
     chain_free(MOVE(copy->chain));
     manifest_clear(&copy->manifest);
     return restored;
