@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "snapshot/standby_state.h"
 #include "snapshot/store/config.h"
 
 #include <assert.h>
@@ -238,7 +239,8 @@ static bool open_data_directory(struct engine *engine, struct err *err)
         err->code = ERR_CONFIG;
         return err_wrap(err, "HOLDFAST_DATA_DIR is not a directory that can be read");
     }
-    return state_lock(engine->directory_fd, &engine->made_folder, &engine->lock_fd, err);
+    return standby_refuse(engine->directory_fd, err) &&
+           state_lock(engine->directory_fd, &engine->made_folder, &engine->lock_fd, err);
 }
 
 /* A start that was refused leaves the directory as it found it. Once something was begun there is a state
