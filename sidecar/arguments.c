@@ -17,6 +17,8 @@ static const struct option {
      "where to restore to: a directory that is empty or not there yet"},
     {"at", "TIME|RECORD", offsetof(struct arguments, at),
      "the last point at or before that time (2026-11-21T10:00:00Z), or that record; the newest if not given"},
+    {"follow", NULL, offsetof(struct arguments, follow),
+     "keep the copy up to date with the newest record; goes on in a directory that it has left"},
     {"dry-run", NULL, offsetof(struct arguments, dry_run), "only say what would be deleted"},
     {"deep", NULL, offsetof(struct arguments, deep),
      "also restore the newest and the oldest point below $TMPDIR (or /tmp) and check every database"},
@@ -28,7 +30,7 @@ static const struct option {
 enum { OPTIONS_COUNT = sizeof(options) / sizeof(options[0]) };
 
 /* Known, and coming: said in so many words rather than called unknown. */
-static const char later_options[] = " pin follow ";
+static const char later_options[] = " pin ";
 
 static bool is_listed(const char *list, const char *name, size_t size)
 {

@@ -9,6 +9,7 @@ struct arguments {
     const char *to;
     const char *at;
     bool json;
+    bool follow;
     bool dry_run;
     bool deep;
     bool markdown;

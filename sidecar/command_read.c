@@ -172,6 +172,8 @@ int command_restore(const struct invocation *invocation)
         log_error("restore wants to know where: --to DIR, a directory that is empty or not there yet");
         return EXIT_CONFIG;
     }
+    if (invocation->arguments->follow)
+        return command_follow(invocation);
     code = reading_execute(&reading, restore_copy, "restoring");
     buf_clear(&reading.output);
     return code;

@@ -24,7 +24,17 @@ static const struct command commands[] = {
      "took over,\n"
      "  64 and 65 when it refused to start.",
      NEEDS_STORE, NULL},
-    {"restore", "write a copy of what is in the store elsewhere; disturbs nobody", "to at json", NULL, "",
+    {"restore", "write a copy of what is in the store elsewhere; disturbs nobody", "to at follow json", NULL,
+     "  With --follow it goes on until SIGTERM or SIGINT, then exits with 0: a warm standby. It says once "
+     "that the "
+     "copy is\n"
+     "  up to date; with --json it prints an object for each advance. The copy is for use after that; nobody "
+     "may "
+     "have its\n"
+     "  databases open meanwhile. A directory that a follower has left is gone on with. Before anything else "
+     "writes "
+     "to it,\n"
+     "  remove .holdfast in it: until then `run` refuses it.",
      NEEDS_STORE, command_restore},
     {"list", "what can be restored", "json", NULL, "", NEEDS_STORE, command_list},
     {"verify", "read back everything that a restore could need, and prove it", "deep json", NULL,

@@ -20,6 +20,8 @@ bool command_find(const char *name, const struct command **ret_command, struct e
 void commands_describe(struct buf *text);
 
 int command_restore(const struct invocation *invocation);
+/* The part of command_restore() that --follow asks for. */
+int command_follow(const struct invocation *invocation);
 int command_list(const struct invocation *invocation);
 int command_verify(const struct invocation *invocation);
 int command_prune(const struct invocation *invocation);

@@ -346,7 +346,8 @@ def restore_elsewhere_refuses_what_is_nonsense(scene):
                            (["--to", full + "-new", "--at", "1999-01-01T00:00:00Z"], "before the first point"),
                            (["--to", full + "-new", "--at", "0"], "--at 0"),
                            (["--to", full + "-new", "--at", "999999"], "999999"),
-                           (["--to", full + "-new", "--follow"], "later release"), (["--too", "x"], "did you mean --to")):
+                           (["--to", full + "-new", "--pin", "x"], "later release"), (["--to", full, "--follow"], "not empty"),
+                           (["--to", full + "-new", "--follow", "--at", "1"], "--at and --follow"), (["--too", "x"], "did you mean --to")):
         process = deployment.command("restore", *words)
         process.expect_exit(64)
         assert process.log.find(pattern), "no line like %s" % pattern

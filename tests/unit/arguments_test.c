@@ -82,8 +82,8 @@ TEST(an_unknown_option_names_the_nearest)
     EXPECT_STR(err.text, "list has no option --jsn: did you mean --json?");
     EXPECT(!PARSE("list", "--to", "x", NULL)); /* restore's */
     EXPECT_STR(err.text, "list has no option --to: `holdfast list --help` lists them");
-    EXPECT(!PARSE("restore", "--follow", NULL));
-    EXPECT_STR(err.text, "--follow comes with a later release");
+    EXPECT(!PARSE("restore", "--pin", "x", NULL));
+    EXPECT_STR(err.text, "--pin comes with a later release");
     EXPECT(!PARSE("restore", "-t", "x", NULL));
     EXPECT(strstr(err.text, "two dashes"));
 }
