@@ -31,6 +31,7 @@ struct engine_config {
     uint64_t snapshot_interval_ms; /* 0: every change is shipped as a base */
     uint64_t restore_budget_ms;
     uint64_t spool_max_bytes;
+    uint64_t frozen_log_bytes; /* by how much a database's log may grow for a base; 0: as suits its size */
     uint64_t retention_ms;
     uint64_t start_timeout_ms;
     uint64_t takeover_wait_ms;

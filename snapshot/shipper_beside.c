@@ -69,6 +69,8 @@ static uint64_t log_max_bytes(const struct shipper *shipper)
     for (size_t at = 0; at < shipper->previous.databases_count; at++)
         bytes += shipper->previous.databases[at].pages * shipper->previous.databases[at].page_size;
     most = bytes / LOG_SHARE > LOG_MAX_BYTES ? bytes / LOG_SHARE : LOG_MAX_BYTES;
+    if (shipper->config->frozen_log_bytes > 0)
+        most = shipper->config->frozen_log_bytes;
     most <<= doubled;
     if (fs_free_bytes(shipper->directory_fd, &free_bytes, &unknown) && most > free_bytes / LOG_SHARE_OF_FREE)
         most = free_bytes / LOG_SHARE_OF_FREE;

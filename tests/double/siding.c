@@ -13,56 +13,87 @@ static bool is_first_base_there(const struct engine_status *status)
     return life_is_durable(status) && status->durable_record > status->epoch;
 }
 
-bool siding_begin(struct siding *siding)
+bool siding_grow(struct siding *siding, unsigned mib)
+{
+    struct writer *writer = &siding->life.writer;
+    struct writer_plan plan = {.bytes = 1 << 20, .commits_max = mib};
+
+    (void)snprintf(plan.paths[0], sizeof(plan.paths[0]), "%s/db.sqlite3", siding->life.disk.path);
+    return writer_start(writer, &plan) && writer_finish(writer);
+}
+
+bool siding_begin(struct siding *siding, unsigned mib)
 {
     struct life *life = &siding->life;
     char big[50000];
 
     *siding = (struct siding){.count = 0};
     life_set_up(life);
-    life->config.snapshot_interval_ms = 1;
     life->config.sync_interval_ms = 10;
+    life->config.frozen_log_bytes = SIDING_LOG_MAX;
     memset(big, 'b', sizeof(big));
     scratch_write_bytes(life->disk.fd, "big", big, sizeof(big));
     scratch_write(life->disk.fd, "kept", "kept");
     scratch_write(life->disk.fd, "removed", "removed later");
-    if (!life_commit(life, 1) || !life_begin(life))
+    if (!life_commit(life, 1) || (mib > 0 && !siding_grow(siding, mib)) || !life_begin(life))
         return false;
     engine_answered(life->engine);
-    if (!life_await(life, is_first_base_there))
-        return false;
-    siding->parts = store_fault_count(life->faulty, "put", "part/");
-    return true;
+    return life_await(life, is_first_base_there);
+}
+
+void siding_write(struct siding *siding)
+{
+    char text[32];
+
+    (void)snprintf(text, sizeof(text), "step %zu", siding->count);
+    scratch_write(siding->life.disk.fd, "text", text);
+}
+
+void siding_note(struct siding *siding)
+{
+    struct life *life = &siding->life;
+
+    if (siding->count == SIDING_STEPS_MAX)
+        return;
+    siding->steps[siding->count].record = life->status.durable_record;
+    siding->steps[siding->count].value = life_value(life->disk.path);
+    (void)snprintf(siding->steps[siding->count].text, sizeof(siding->steps[0].text), "step %zu",
+                   siding->count);
+    siding->count++;
 }
 
 bool siding_step(struct siding *siding, uint64_t commits)
 {
     struct life *life = &siding->life;
-    char text[32];
 
-    (void)snprintf(text, sizeof(text), "step %zu", siding->count);
-    scratch_write(life->disk.fd, "text", text);
+    siding_write(siding);
     if ((commits > 0 && !life_commit(life, commits)) || !life_settle(life))
         return false;
-    if (siding->count == SIDING_STEPS_MAX)
-        return true;
-    siding->steps[siding->count].record = life->status.durable_record;
-    siding->steps[siding->count].value = life_value(life->disk.path);
-    (void)snprintf(siding->steps[siding->count++].text, sizeof(text), "%s", text);
+    siding_note(siding);
     return true;
+}
+
+bool siding_ask(struct siding *siding)
+{
+    struct err err = {0};
+    uint64_t request = 0;
+
+    if (engine_ask_base(siding->life.engine, &request, &err))
+        return true;
+    printf("# %s\n", err.text);
+    return false;
 }
 
 bool siding_hold(struct siding *siding)
 {
     struct life *life = &siding->life;
-    uint64_t limit_ms = clock_monotonic_ms() + LIFE_LIMIT_MS;
     size_t before = store_fault_count(life->faulty, "put", "part/");
 
     store_fault_add(life->faulty,
                     &(struct store_fault){.operation = "put", .key = "part/", .kind = FAULT_HOLD});
-    while (store_fault_count(life->faulty, "put", "part/") == before)
-        if (!siding_step(siding, 1) || clock_monotonic_ms() > limit_ms)
-            return false;
+    if (!siding_step(siding, 1) || !siding_ask(siding))
+        return false;
+    store_fault_await(life->faulty, "put", "part/", before + 1);
     return true;
 }
 

@@ -1,5 +1,5 @@
-/* A life whose next base is due at once, so that it is cut beside its records; and what every record of that
- * life should give. */
+/* A life in which bases are asked for, and cut beside its records; and what every record of that life should
+ * give. */
 #ifndef TESTS_DOUBLE_SIDING_H
 #define TESTS_DOUBLE_SIDING_H
 
@@ -15,13 +15,22 @@ struct siding {
         char text[32];   /* of the file `text` */
     } steps[SIDING_STEPS_MAX];
     size_t count;
-    size_t parts; /* that were PUT by the first base */
 };
 
-/* A life that has begun, with a base that restarts the state, small and large files and a database. */
-bool siding_begin(struct siding *siding);
-/* Holds every part from now on, ships steps until a base is under way and waits for its first part. */
+enum { SIDING_LOG_MAX = 1 << 20 }; /* by which a log may grow under a frozen database */
+
+/* A life that has begun, with a base that restarts the state, small and large files and a database of so many
+ * MiB that can't be compressed (0: a small one). */
+bool siding_begin(struct siding *siding, unsigned mib);
+/* Commits so many MiB more, one by one. */
+bool siding_grow(struct siding *siding, unsigned mib);
+/* From now on a base is due. */
+bool siding_ask(struct siding *siding);
+/* Holds every part from now on, asks for a base and waits for its first part. */
 bool siding_hold(struct siding *siding);
+/* The two halves of a step: writes the next text; and when it is durable, remembers the newest record. */
+void siding_write(struct siding *siding);
+void siding_note(struct siding *siding);
 /* So many more commits and another text, which are durable then, in a record that is remembered. */
 bool siding_step(struct siding *siding, uint64_t commits);
 /* Waits until a base newer than the one announced by record `before` is announced; its record, or 0. */

@@ -17,7 +17,7 @@ TEST(records_are_confirmed_while_a_base_is_under_way_and_every_one_of_them_can_b
     struct life *life = &siding.life;
     uint64_t position = 0, first, held, announced;
 
-    REQUIRE(siding_begin(&siding));
+    REQUIRE(siding_begin(&siding, 0));
     first = siding_newest_base(&siding, &position);
     REQUIRE(siding_hold(&siding));
     held = life->status.durable_record;
@@ -44,7 +44,7 @@ TEST(a_start_takes_the_base_and_the_records_above_its_position)
     uint64_t position = 0, first;
     int64_t value;
 
-    REQUIRE(siding_begin(&siding));
+    REQUIRE(siding_begin(&siding, 0));
     first = siding_newest_base(&siding, &position);
     REQUIRE(siding_hold(&siding));
     for (int step = 0; step < STEPS; step++)
@@ -53,7 +53,6 @@ TEST(a_start_takes_the_base_and_the_records_above_its_position)
     REQUIRE(siding_await_base(&siding, first) > 0);
     value = life_value(life->disk.path);
     life_cut_off(life);
-    life->config.snapshot_interval_ms = 24 * 3600 * 1000;
     /* The warm disk proves what it holds, and the cold one gets all of it. */
     for (int wiped = 0; wiped < 2; wiped++) {
         if (wiped)
@@ -83,7 +82,7 @@ TEST(files_that_change_and_vanish_meanwhile_go_in_as_they_were)
     struct err err = {0};
     uint64_t position = 0, first, announced;
 
-    REQUIRE(siding_begin(&siding));
+    REQUIRE(siding_begin(&siding, 0));
     first = siding_newest_base(&siding, &position);
     REQUIRE(siding_hold(&siding)); /* the database's part; the files come after it */
     scratch_write(life->disk.fd, "kept", "changed");
@@ -119,21 +118,19 @@ TEST(a_chain_of_such_bases_leaves_nothing_behind_that_the_next_one_needs)
     struct life *life = &siding.life;
     uint64_t position = 0, announced = 0;
 
-    REQUIRE(siding_begin(&siding));
+    REQUIRE(siding_begin(&siding, 0));
     life_cut_off(life);
     life->config.retention_ms = 0;
     REQUIRE(life_begin(life));
     engine_answered(life->engine);
     for (int base = 0; base < 4; base++) {
         uint64_t before = siding_newest_base(&siding, &position);
-        uint64_t limit_ms = clock_monotonic_ms() + LIFE_LIMIT_MS;
         char name[16];
         (void)snprintf(name, sizeof(name), "file %d", base);
         scratch_write(life->disk.fd, name, name);
-        while (siding_newest_base(&siding, &position) == before && clock_monotonic_ms() < limit_ms)
-            REQUIRE(siding_step(&siding, 1));
-        announced = siding_newest_base(&siding, &position);
-        REQUIRE(announced > before);
+        REQUIRE(siding_ask(&siding));
+        announced = siding_await_base(&siding, before);
+        REQUIRE(announced > before && siding_step(&siding, 1));
     }
     EXPECT_INT(life_end(life), ENGINE_DONE);
     EXPECT(siding_agrees(&siding, announced));

@@ -272,8 +272,11 @@ static void serve_and_kill(struct world *world)
 static void live_once(struct world *world)
 {
     static const uint64_t retentions_ms[] = {0, 300, 60000};
+    /* In half of the lives bases are due all the time, and cut beside the records. */
+    static const uint64_t intervals_ms[] = {1, 24 * 3600 * 1000};
 
     world->engine.config.retention_ms = retentions_ms[draw(world, 3)];
+    world->engine.config.snapshot_interval_ms = intervals_ms[draw(world, 2)];
     engine_process_start(&world->engine);
     if (draw(world, 6) == 0) {
         pause_ms(draw(world, 25)); /* killed in the start, in a restore perhaps */
