@@ -25,24 +25,20 @@ enum {
     LOG_SHARE = 8, /* of the databases' bytes, if that is more; doubled each time that it was not enough */
     LOG_SHARE_OF_FREE = 4, /* but never more of what is free on the disk */
     DOUBLED_MAX = 16,
-    RETRY_FIRST_MS =
-        1000, /* doubled with each failure in a row, and never less than ten times what it took */
+    RETRY_FIRST_MS = 500, /* or as long as the attempt took; doubled with each failure in a row */
     RETRY_DOUBLED_MAX = 8,
-    RETRY_DURATIONS = 10,
     WARN_FROM = 3, /* failures in a row, where later may do */
 };
 
 static void note_failure(struct shipper *shipper, const struct err *why)
 {
     struct beside *beside = &shipper->beside;
-    uint64_t now_ms = clock_monotonic_ms(), wait_ms = (now_ms - beside->begun_ms) * RETRY_DURATIONS;
+    uint64_t now_ms = clock_monotonic_ms(), took_ms = now_ms - beside->begun_ms;
     unsigned doubled = beside->failures < RETRY_DOUBLED_MAX ? beside->failures : RETRY_DOUBLED_MAX;
     bool passes = why->code == ERR_TRANSIENT || why->code == ERR_CANCELED;
     struct err said = *why;
 
-    if (wait_ms < (uint64_t)RETRY_FIRST_MS << doubled)
-        wait_ms = (uint64_t)RETRY_FIRST_MS << doubled;
-    beside->retry_ms = now_ms + wait_ms;
+    beside->retry_ms = now_ms + ((took_ms > RETRY_FIRST_MS ? took_ms : RETRY_FIRST_MS) << doubled);
     beside->failures++;
     if (beside->warned || (passes && beside->failures < WARN_FROM))
         return;

@@ -122,7 +122,7 @@ TEST(a_base_under_which_a_log_grows_too_long_is_given_up_and_tried_again)
     REQUIRE(siding_await_base(&siding, first) > 0);
     (void)siding_newest_base(&siding, &position);
     EXPECT(position >= outgrown); /* not the one that was under way */
-    EXPECT(siding_agrees(&siding, first));
+    EXPECT(siding_agrees(&siding, outgrown));
     EXPECT_INT(life_end(life), ENGINE_DONE);
     life_tear_down(life);
 }
