@@ -28,6 +28,12 @@ void *xcalloc(size_t count, size_t size)
     return or_abort(calloc(count ? count : 1, size ? size : 1));
 }
 
+void *xaligned(size_t alignment, size_t size)
+{
+    assert(size > 0 && size % alignment == 0);
+    return or_abort(aligned_alloc(alignment, size));
+}
+
 void *xrealloc(void *memory, size_t size)
 {
     return or_abort(realloc(memory, size ? size : 1));

@@ -48,6 +48,8 @@ bool buf_check(const struct buf *buf, const char *what, struct err *err) CHECKED
 /* malloc and friends that abort on failure: for objects of fixed, small size. */
 void *xmalloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *xcalloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
+/* The address is a multiple of alignment, a power of two; so must size be (asserted). */
+void *xaligned(size_t alignment, size_t size) __attribute__((malloc, returns_nonnull));
 void *xrealloc(void *memory, size_t size) __attribute__((returns_nonnull));
 char *xstrdup(const char *text) __attribute__((malloc, returns_nonnull));
 char *xasprintf(const char *format, ...) PRINTF_LIKE(1, 2) __attribute__((malloc, returns_nonnull));

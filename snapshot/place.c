@@ -19,11 +19,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-enum {
-    BLOCK_SIZE = 4 << 10,
-    WRITE_SIZE = 64 << 10,
-    DURABLE_SIZE = 1 << 20, /* from here on a file is worth a sync of its own, beside the network */
-};
+enum { DURABLE_SIZE = 1 << 20 }; /* from here on a file is worth a sync of its own, beside the network */
 
 bool place_leaves_alone(const struct place *place, const char *path)
 {
@@ -273,61 +269,7 @@ void place_keep(struct place *place, const char *path)
     (void)tree_add(place->kept, path, strlen(path), NULL, 0);
 }
 
-/* --- writing ----------------------------------------------------------------------------------------- */
-
-static bool is_zero(const uint8_t *bytes, size_t size)
-{
-    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
-}
-
-/* Bytes from `offset` on that have one fate: a run of whole blocks of zeros, or a run of anything else within
- * one write. */
-static size_t run_length(const uint8_t *bytes, size_t size, uint64_t offset, bool *ret_hole)
-{
-    size_t length = 0;
-    bool hole = false;
-
-    while (length < size) {
-        size_t step = BLOCK_SIZE - (size_t)((offset + length) % BLOCK_SIZE);
-        bool zeros = step == BLOCK_SIZE && size - length >= step && is_zero(bytes + length, step);
-        if (step > size - length)
-            step = size - length;
-        if (length == 0)
-            hole = zeros;
-        if (zeros != hole || (!hole && length > 0 && (offset + length) % WRITE_SIZE == 0))
-            break;
-        length += step;
-    }
-    *ret_hole = hole;
-    return length;
-}
-
-/* Mostly it is one already, and then this is cheap; but a later image of a page may be the one of zeros. */
-static bool punch_hole(int fd, const void *zeros, size_t size, uint64_t offset, struct err *err)
-{
-    if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)size) == 0)
-        return true;
-    if (errno != EOPNOTSUPP && errno != ENOSYS)
-        return err_errno(err, "punch a hole of %zu bytes", size);
-    return fs_write_at(fd, zeros, size, offset, err);
-}
-
-bool place_write(int fd, const void *bytes, size_t size, uint64_t offset, struct err *err)
-{
-    const uint8_t *at = bytes;
-
-    while (size > 0) {
-        bool hole;
-        size_t run = run_length(at, size, offset, &hole);
-        assert(run > 0 && (hole || run <= WRITE_SIZE));
-        if (hole ? !punch_hole(fd, at, run, offset, err) : !fs_write_at(fd, at, run, offset, err))
-            return false;
-        at += run;
-        size -= run;
-        offset += run;
-    }
-    return true;
-}
+/* --- finishing a file --------------------------------------------------------------------------------- */
 
 bool place_set_owner_and_mode(int fd, uint32_t mode, uint32_t uid, uint32_t gid, struct err *err)
 {

@@ -21,9 +21,14 @@
 #include "base/err.h"
 #include "snapshot/tree.h"
 
+#include <stdatomic.h>
+
 struct place;
 
-enum { PLACE_ASIDE_KEPT = 3 };
+enum {
+    PLACE_ASIDE_KEPT = 3,
+    PLACE_DIRECT_ALIGNMENT = 4096, /* of memory, offsets and sizes: pages, and more than disks ask for */
+};
 
 /* directory_fd: the data directory (borrowed). aside: NULL to restore in place; else the name of the folder
  * for what is set aside. In place, what a former attempt left (everything but .holdfast, lost+found and
@@ -46,6 +51,18 @@ bool place_file(struct place *place, const char *path, uint64_t size, int *ret_f
  * docs/DESIGN.md). Whole 4 KiB blocks of zeros become holes, whatever was written there before. Any thread.
  */
 bool place_write(int fd, const void *bytes, size_t size, uint64_t offset, struct err *err) CHECKED;
+/* For a file of `size` bytes too large to be worth its room in the page cache, just made by place_file():
+ * true if its descriptor is written past the cache (O_DIRECT) from now on. Not every file system can. */
+bool place_go_direct(int fd, uint64_t size) CHECKED;
+/* As place_write(), for such a file, each range once: offset and the address of bytes are multiples of
+ * PLACE_DIRECT_ALIGNMENT (asserted), and size is padded to one: so much is read of bytes and may be in the
+ * file until place_leave_direct(). Blocks of 64 KiB become holes. *is_direct becomes false if the file system
+ * refuses after all; this range has gone through the cache then, and place_write() is for the others. Any
+ * thread, several at once. */
+bool place_write_direct(int fd, atomic_bool *is_direct, const void *bytes, size_t size, uint64_t offset,
+                        struct err *err) CHECKED;
+/* When all is written, before anything else is done with the descriptor. Harmless if it never was direct. */
+bool place_leave_direct(int fd, uint64_t size, struct err *err) CHECKED;
 /* Sets owner (where we may), mode and mtime of a file written through fd. Large files are made durable here,
  * beside the transfer of others; small ones by place_finish() all at once. Any thread. */
 bool place_seal(int fd, uint32_t mode, uint32_t uid, uint32_t gid, int64_t mtime_ns, struct err *err) CHECKED;

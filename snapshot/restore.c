@@ -14,10 +14,11 @@
 
 enum {
     FETCHERS = 8,
-    FRAME_ROOMS = 3, /* decoding is work for processors, of which there are few */
+    FRAME_ROOMS = 4, /* decoding is work for processors, of which there are few; and the disk has some */
     /* Of 64 MiB that a restore may take; the rest is the rooms, the records that wait (chain.c), the program,
      * stacks and zstd's tables. */
-    BUDGET_BYTES = 24 << 20,
+    BUDGET_BYTES = 20 << 20,
+    DIRECT_FROM_BYTES = 64 << 20, /* docs/BENCHMARKS.md */
 };
 
 static int compare_inline(const void *left, const void *right, void *context)
@@ -151,7 +152,7 @@ void restore_give_room(struct restore *restore, struct frame_room *room)
 static void make_rooms(struct restore *restore)
 {
     for (int count = 0; count < FRAME_ROOMS; count++)
-        restore_give_room(restore, xmalloc(sizeof(struct frame_room)));
+        restore_give_room(restore, xaligned(PLACE_DIRECT_ALIGNMENT, sizeof(struct frame_room)));
 }
 
 static void free_rooms(struct restore *restore)
@@ -237,6 +238,7 @@ bool restore_open(struct store *store, const struct manifest *manifest, const st
     restore->damage = damage;
     restore->canceled = canceled;
     restore->budget = BUDGET_BYTES;
+    restore->direct_from = DIRECT_FROM_BYTES;
     if (kept)
         restore->kept = *kept;
     restore->databases = xcalloc(manifest->databases_count, sizeof(restore->databases[0]));
@@ -286,17 +288,34 @@ static bool make_skeleton(struct restore *restore, struct err *err)
     return true;
 }
 
+static bool make_database(struct restore *restore, size_t index, struct err *err)
+{
+    const struct manifest_database *database = &restore->manifest->databases[index];
+    struct database_job *job = &restore->databases[index];
+    uint64_t bytes = database->pages * database->page_size;
+
+    if (!place_file(restore->place, database->path, bytes, &job->fd, err))
+        return false;
+    job->is_direct = bytes >= restore->direct_from && place_go_direct(job->fd, bytes);
+    return true;
+}
+
 static bool make_databases(struct restore *restore, struct err *err)
 {
     for (size_t at = 0; at < restore->manifest->databases_count; at++) {
-        const struct manifest_database *database = &restore->manifest->databases[at];
         if (restore_keeps_database(restore, at))
-            place_keep(restore->place, database->path);
-        else if (!place_file(restore->place, database->path, database->pages * database->page_size,
-                             &restore->databases[at].fd, err))
+            place_keep(restore->place, restore->manifest->databases[at].path);
+        else if (!make_database(restore, at, err))
             return false;
     }
     return true;
+}
+
+void restore_set_direct_from(struct restore *restore, uint64_t bytes)
+{
+    MUTEX_GUARD(&restore->mutex);
+    assert(!restore->released);
+    restore->direct_from = bytes;
 }
 
 bool restore_release(struct restore *restore, struct place *place, struct err *err)

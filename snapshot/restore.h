@@ -31,6 +31,10 @@ bool restore_open(struct store *store, const struct manifest *manifest, const st
                   const struct restore_damage *damage, const atomic_bool *canceled,
                   struct restore **ret_restore, struct err *err) CHECKED;
 
+/* Databases of at least so many bytes are written past the page cache (place.h), before restore_release(); a
+ * number that was measured unless this is called. */
+void restore_set_direct_from(struct restore *restore, uint64_t bytes);
+
 /* Allows writing into place (borrowed; NULL: verify only). Creates directories, symlinks and empty files
  * here. */
 bool restore_release(struct restore *restore, struct place *place, struct err *err) CHECKED;

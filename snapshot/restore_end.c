@@ -53,6 +53,8 @@ static bool prove_database(struct restore *restore, size_t index, struct err *er
 
     if (restore_keeps_database(restore, index))
         return true;
+    if (job->fd >= 0 && !place_leave_direct(job->fd, database->pages * database->page_size, err))
+        return err_wrap(err, "write %s", database->path);
     if (atomic_load(&job->rolling_hash) != database->rolling_hash) {
         struct err damage = {0};
         struct key key =

@@ -9,9 +9,8 @@
 
 struct database_job {
     int fd;
-    /* The kernel lets one thread at a time write to a file; the others would spin for it where they could
-     * decode (ext4: 15 % of all samples). */
-    pthread_mutex_t writing;
+    atomic_bool is_direct;   /* fd goes past the page cache */
+    pthread_mutex_t writing; /* by way of the page cache */
     _Atomic uint64_t rolling_hash;
 };
 
@@ -26,8 +25,8 @@ struct file_job {
 /* Room for one decoded frame. A restore has a few of them, and uses them again: memory that is taken anew for
  * each part costs a page fault for every 4 KiB of the database. */
 struct frame_room {
+    _Alignas(PLACE_DIRECT_ALIGNMENT) uint8_t raw[FRAME_RAW_BYTES];
     struct frame_room *next;
-    uint8_t raw[FRAME_RAW_BYTES];
 };
 
 /* A file of which a blob is absent. */
@@ -60,7 +59,8 @@ struct restore {
     size_t next_entry;
     struct file_job *file; /* the file whose pieces are being handed out */
     bool damaged;
-    bool goes_on; /* restore_expect_more() */
+    bool goes_on;         /* restore_expect_more() */
+    uint64_t direct_from; /* bytes of a database */
     struct restore_missing *missing;
     size_t missing_count;
 

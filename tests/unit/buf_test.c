@@ -1,5 +1,6 @@
 #include "base/buf.h"
 
+#include "base/cleanup.h"
 #include "tests/tap.h"
 
 #define BUF(name, max) __attribute__((cleanup(buf_clearp))) struct buf name = BUF_INIT(max)
@@ -219,6 +220,15 @@ TEST(out_of_memory_ends_the_process_with_a_word)
 #endif
     (void)text;
     (void)close(output[0]);
+}
+
+TEST(aligned_memory_begins_where_it_should)
+{
+    for (size_t alignment = 16; alignment <= 8192; alignment *= 2) {
+        CLEANUP(freep) char *memory = xaligned(alignment, 3 * alignment);
+        EXPECT_INT((uintptr_t)memory % alignment, 0);
+        memset(memory, 1, 3 * alignment);
+    }
 }
 
 TAP_MAIN()
