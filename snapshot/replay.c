@@ -72,6 +72,7 @@ void replay_free(struct replay *replay)
         return;
     for (size_t at = 0; at < replay->databases_count; at++) {
         free(replay->databases[at].state.path);
+        free(replay->databases[at].asked);
         close_fdp(&replay->databases[at].target.fd);
     }
     for (size_t at = 0; at < replay->missing_count; at++) {
@@ -130,6 +131,8 @@ static bool replay_data(struct replay *replay, const struct record *record, stru
     struct data_section section;
     bool end = false;
 
+    if (replay->config.place)
+        replay_read_ahead(replay, record);
     buf_clear(&replay->bulk.bytes);
     replay->bulk.count = 0;
     for (;;) {

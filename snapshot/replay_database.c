@@ -62,6 +62,8 @@ bool replay_drop_database(struct replay *replay, struct replay_database *databas
     database->touched = true;
     close_fdp(&database->target.fd);
     database->target.fd = -1;
+    free(database->asked);
+    database->asked = NULL;
     return replay_unplace(replay, database->state.path, err);
 }
 

@@ -11,6 +11,8 @@
 struct replay_database {
     struct manifest_database state; /* owns the path */
     struct apply_target target;     /* owns the fd; -1: nothing is written */
+    uint8_t *asked; /* a bit for each page that replay_read_ahead() has asked for; NULL: none */
+    uint64_t asked_bits;
     bool gone;
     bool touched; /* by this record */
 };
@@ -41,6 +43,9 @@ struct replay {
     const struct record_header *record; /* under way */
     uint64_t objects;
 };
+
+/* Has the disk begin with the pages that the record's runs need. */
+void replay_read_ahead(struct replay *replay, const struct record *record);
 
 /* The database of that path, if one is there now. */
 struct replay_database *replay_live_database(struct replay *replay, const char *path);
