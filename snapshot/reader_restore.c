@@ -298,6 +298,7 @@ static void empty_again(int directory_fd)
 
     if (place_begin(directory_fd, NULL, "", &place, &ignored))
         place_free(place);
+    (void)!fs_remove_tree(directory_fd, ".holdfast", &ignored);
 }
 
 bool reader_copy(struct store *store, int directory_fd, const struct reader_copying *how,
