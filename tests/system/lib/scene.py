@@ -106,7 +106,7 @@ class Deployment:
 
 class Scene:
     def __init__(self):
-        self._folder = tempfile.mkdtemp(prefix="holdfast-test-")
+        self.root = tempfile.mkdtemp(prefix="holdfast-test-")  # of all folders
         self._ports = Ports()
         self._count = 0
         self.processes = []
@@ -114,7 +114,7 @@ class Scene:
     def folder(self, name):
         """A new, empty folder."""
         self._count += 1
-        path = os.path.join(self._folder, "%02d-%s" % (self._count, name))
+        path = os.path.join(self.root, "%02d-%s" % (self._count, name))
         os.mkdir(path)
         return path
 
@@ -157,4 +157,4 @@ class Scene:
     def clear(self):
         reap_all()
         self._ports.clear()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.root, ignore_errors=True)
