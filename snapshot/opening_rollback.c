@@ -17,7 +17,8 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdio.h>
+
+enum { LOOKS_MAX = 3 };
 
 /* Reads one record wherever it lies. It lives as long as the chain. */
 static bool read_record(struct opening *opening, uint64_t position, struct chain **ret_chain,
@@ -37,7 +38,7 @@ static bool read_record(struct opening *opening, uint64_t position, struct chain
     return read;
 }
 
-bool opening_find_goal(struct opening *opening, struct err *err)
+static bool find_goal(struct opening *opening, struct err *err)
 {
     struct start *start = &opening->start;
     CLEANUP(chain_freep) struct chain *chain = NULL;
@@ -45,18 +46,29 @@ bool opening_find_goal(struct opening *opening, struct err *err)
     struct record record;
     uint64_t position = 0;
 
-    engine_set_step(opening->engine, "looking for the point that HOLDFAST_RESTORE_AT names");
     if (!reader_find_point(start->store, &opening->engine->config.restore_at, &position, err))
-        return err_wrap(err, "HOLDFAST_RESTORE_AT");
+        return false;
     opening->taken_from = position < head.position ? position : head.position;
     if (opening->taken_from == head.position)
         return true;
-    if (!read_record(opening, position, &chain, &record, err)) {
+    if (!read_record(opening, position, &chain, &record, err))
+        return false;
+    start_set_goal(start, &record.header, &record.hash);
+    return true;
+}
+
+bool opening_find_goal(struct opening *opening, struct err *err)
+{
+    engine_set_step(opening->engine, "looking for the point that HOLDFAST_RESTORE_AT names");
+    for (int look = 1; !find_goal(opening, err); look++) {
+        /* What is absent was pruned by an owner that is still at work, which the next look tells, or is
+         * missing. */
+        if (err->code == ERR_NOT_FOUND && look < LOOKS_MAX)
+            continue;
         if (err->code == ERR_NOT_FOUND)
             err->code = ERR_CORRUPT;
         return err_wrap(err, "HOLDFAST_RESTORE_AT");
     }
-    start_set_goal(start, &record.header, &record.hash);
     return true;
 }
 

@@ -57,6 +57,7 @@ TEST(a_warm_disk_is_rolled_back_once_and_what_is_superseded_stays_a_point)
 {
     struct past past;
     struct life *life = &past.life;
+    size_t fetched;
 
     REQUIRE(past_set_up(&past));
     past_ask_for(&past, POINT_RECORD, past.record[2]);
@@ -69,11 +70,24 @@ TEST(a_warm_disk_is_rolled_back_once_and_what_is_superseded_stays_a_point)
     scratch_write(life->disk.fd, "text", "four");
     REQUIRE(life_settle(life));
     life_cut_off(life); /* kill -9 */
+    fetched = store_fault_count(life->faulty, "get", "part/");
     REQUIRE(past_starts(&past, ROLL_BACK_EARLIER));
+    EXPECT_INT(store_fault_count(life->faulty, "get", "part/"), fetched); /* the disk proves itself */
     EXPECT(past_holds(&past, "four", 2));
     EXPECT_INT(life_end(life), ENGINE_DONE);
     expect_points(&past);
     past_tear_down(&past);
+}
+
+/* What a start that has just rolled back has appended. */
+static void expect_announced(struct life *life)
+{
+    struct record_header header = read_header(life, life->status.durable_record);
+
+    EXPECT_INT(header.kind, RECORD_BASE);
+    EXPECT_INT(header.data_position, header.position);
+    EXPECT(point_equal(&header.roll_back, &life->config.restore_at));
+    EXPECT(life->status.published && !life->status.has_changes);
 }
 
 static bool forget(void *context, const struct store_entry *entry, struct err *err)
@@ -81,7 +95,7 @@ static bool forget(void *context, const struct store_entry *entry, struct err *e
     return store_delete(context, entry->key, err);
 }
 
-/* As pruning does once the horizon is there: the blobs of before, which come first. */
+/* As pruning does once the horizon is there: so many blobs of before, which come first. */
 static void forget_blobs(struct life *life, size_t count)
 {
     struct err err = {0};
@@ -90,27 +104,21 @@ static void forget_blobs(struct life *life, size_t count)
     EXPECT_OK(store_list(life->mem, "blob/", NULL, count, forget, life->mem, &err), &err);
 }
 
-TEST(an_empty_disk_is_rolled_back_once_and_the_store_knows_before_the_launch)
+TEST(an_empty_disk_is_rolled_back_once_and_needs_nothing_that_may_be_pruned)
 {
     struct past past;
     struct life *life = &past.life;
     struct record_header header;
-    size_t blobs;
 
     REQUIRE(past_set_up(&past));
-    blobs = store_mem_count(life->mem, "blob/");
     past_ask_for(&past, POINT_RECORD, past.record[2]);
     life_wipe(life);
     REQUIRE(past_starts(&past, ROLL_BACK_DONE));
     EXPECT(past_holds(&past, "two", 2));
     EXPECT(!scratch_exists(life->disk.fd, ".holdfast/aside") && !life_warned(life, "set aside"));
-    EXPECT(life->status.published && !life->status.has_changes);
-    header = read_header(life, life->status.durable_record);
-    EXPECT_INT(header.kind, RECORD_BASE);
-    EXPECT_INT(header.data_position, header.position);
-    EXPECT(point_equal(&header.roll_back, &life->config.restore_at));
-    life_cut_off(life); /* the backend never answered */
-    forget_blobs(life, blobs);
+    expect_announced(life);
+    life_cut_off(life);                /* the backend never answered */
+    forget_blobs(life, PAST_VERSIONS); /* the second one's too: the third had dropped it */
     life_wipe(life);
     REQUIRE(past_starts(&past, ROLL_BACK_EARLIER));
     EXPECT(past_holds(&past, "two", 2));
@@ -152,6 +160,29 @@ TEST(every_other_value_rolls_back_again_to_a_base_a_record_a_time_or_the_head)
     past_ask_for(&past, POINT_TIME, UINT64_MAX);
     head = store_mem_count(past.life.mem, "log/");
     expect_roll_back(&past, head, "two", 2);
+    past_tear_down(&past);
+}
+
+TEST(a_container_that_still_runs_is_superseded_and_fenced)
+{
+    struct past past;
+    struct life *life = &past.life, other;
+
+    REQUIRE(past_set_up(&past));
+    life_set_up(&other);
+    other.config.store = life->faulty;
+    REQUIRE(life_begin(&other));
+    engine_answered(other.engine);
+    scratch_write(other.disk.fd, "text", "four");
+    REQUIRE(life_settle(&other));
+    past_ask_for(&past, POINT_RECORD, past.record[2]);
+    REQUIRE(past_starts(&past, ROLL_BACK_DONE));
+    EXPECT(past_holds(&past, "two", 2));
+    scratch_write(other.disk.fd, "text", "too late");
+    REQUIRE(life_await(&other, life_is_over));
+    EXPECT_INT(other.status.phase, ENGINE_FENCED);
+    life_cut_off(life);
+    life_tear_down(&other);
     past_tear_down(&past);
 }
 
