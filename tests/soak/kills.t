@@ -33,10 +33,7 @@ def kills_over_a_directory(scene):
 
 @test(limit_s=6 * 3600)
 def kills_over_a_directory_with_two_databases(scene):
-    deployment = scene.deployment()
-    plain = deployment.backend_command
-    deployment.backend_command = lambda *arguments: plain("--second-database", *arguments)
-    soak(scene, deployment, SEED + 1)
+    soak(scene, scene.deployment(arguments=["--second-database"]), SEED + 1)
 
 
 @test(limit_s=6 * 3600)

@@ -2,9 +2,10 @@
 instants.
 
 In every round a writer keeps the backend busy; at a random moment the machine (holdfast and the backend), holdfast
-alone or the backend alone gets SIGKILL, or holdfast gets SIGTERM, and the disk is kept or thrown away. What must be
-back depends on that: after a clean end, or with the disk kept, everything that was acknowledged; on a new disk, what
-the status called durable. And every point that the store lists is restored and opened, not only the last: a later
+alone or the backend alone gets SIGKILL, or holdfast gets SIGTERM, or another container takes over, and the disk is
+kept or thrown away. What must be back depends on that: after a clean end, or with the disk kept, everything that was
+acknowledged; on a new disk, what the status called durable. Some lives cut bases all the time, beside their records,
+and some of those keep little and prune. And every point that the store lists is restored and opened, not only the last: a later
 repair hides a bad one."""
 
 import json
@@ -20,7 +21,8 @@ from .process import is_alive, send_to
 from .waiting import wait_until
 from .web import fetch
 
-MACHINE, HOLDFAST, BACKEND, STOP = "machine", "holdfast", "backend", "stop"
+MACHINE, HOLDFAST, BACKEND, STOP, TAKEOVER = "machine", "holdfast", "backend", "stop", "takeover"
+FENCED = 76
 
 
 class Writer:
@@ -61,9 +63,19 @@ class Kills:
         self.opened = set()
         self.kept_after_kill = False
         self.gave_way = 0
+        self.other = deployment.elsewhere()
+
+    def _environment(self):
+        # That duels are slowed down is tested elsewhere.
+        environment = {"HOLDFAST_DUEL_WAIT": "0"}
+        if self.rng.random() < 0.4:
+            environment["HOLDFAST_SNAPSHOT_INTERVAL"] = "1s"
+            if self.rng.random() < 0.3:
+                environment["HOLDFAST_RETENTION"] = "5s"
+        return environment
 
     def round(self):
-        holdfast = self.deployment.start()
+        holdfast = self.deployment.start(environment=self._environment())
         if self.kept_after_kill and holdfast.log.find("the store wins"):
             # A disk that doesn't prove what it holds gives way, as any crash may cost the last interval; nothing is thrown away.
             assert holdfast.log.find("set aside"), "what was not shipped is gone without a word"
@@ -73,14 +85,15 @@ class Kills:
         writer = Writer(holdfast.port, self.oracle, self.rng)
         try:
             self._live(holdfast)
-            what = self.rng.choice([MACHINE, MACHINE, HOLDFAST, BACKEND, STOP])
+            what = self.rng.choice([MACHINE, MACHINE, HOLDFAST, BACKEND, STOP, TAKEOVER])
             shipped = self._end(holdfast, what)
         finally:
             writer.stop()
-        wipe = self.rng.random() < 0.6
+        # What was fenced must not come back with what it had more.
+        wipe = self.rng.random() < 0.6 or what == TAKEOVER
         self.kept_after_kill = not shipped and not wipe
         self.counts[what, wipe] = self.counts.get((what, wipe), 0) + 1
-        self.kills += what != STOP
+        self.kills += what not in (STOP, TAKEOVER)
         if wipe:
             self.deployment.wipe()
             # On a new disk only what was shipped is promised; the rest is a crash's loss, not an error.
@@ -113,11 +126,23 @@ class Kills:
             code = holdfast.wait()
             assert code == 128 + signal.SIGKILL, "a killed backend was told as %d" % code
             return True
+        elif what == TAKEOVER:
+            self._take_over(holdfast)
         else:
             code = holdfast.stop()
             assert code == 0, "a clean stop ended with %d" % code
             return True
         return False
+
+    def _take_over(self, holdfast):
+        """Another container on a disk of its own, while the first one serves."""
+        successor = self.other.start(environment={"HOLDFAST_DUEL_WAIT": "0"})
+        code = holdfast.wait()
+        assert code == FENCED, "the one that was taken over from ended with %d" % code
+        self.durable.check(successor.port)
+        code = successor.stop()
+        assert code == 0, "the successor's stop ended with %d" % code
+        self.other.wipe()
 
     def open_every_point(self):
         """Restores each listed point that was not opened before, and asks SQLite."""

@@ -55,13 +55,14 @@ class Backend(Process):
 class Deployment:
     """A data directory, a store and ports that stay the same from one start to the next, as a container's do."""
 
-    def __init__(self, scene, store=None, environment=None, backend=None):
+    def __init__(self, scene, store=None, environment=None, backend=None, arguments=()):
         self.scene = scene
         self.backend = backend or backend_path()
         self.data = scene.folder("data")
         self.store = store or DirectoryStore(scene.folder("store"))
         self.port, self.upstream, self.admin = (scene.port() for _ in range(3))
         self.environment = environment or {}  # added to every start's
+        self.arguments = arguments            # of the backend, the same
 
     def variables(self, more=None):
         """What `run` gets."""
@@ -76,7 +77,8 @@ class Deployment:
             **self.environment, **(more or {})})
 
     def backend_command(self, *arguments):
-        return [self.backend, "--data", self.data, "--port", self.upstream, "--interface", "127.0.0.1", *arguments]
+        return [self.backend, "--data", self.data, "--port", self.upstream, "--interface", "127.0.0.1",
+                *self.arguments, *arguments]
 
     def start(self, *arguments, environment=None, command=None, ready=True):
         """`holdfast run -- backend ARGUMENTS…`; waits until it serves unless ready is false."""
@@ -101,7 +103,7 @@ class Deployment:
 
     def elsewhere(self):
         """The same store with another data directory and other ports: a second container."""
-        return Deployment(self.scene, self.store, self.environment, self.backend)
+        return Deployment(self.scene, self.store, self.environment, self.backend, self.arguments)
 
 
 class Scene:
