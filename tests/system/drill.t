@@ -29,7 +29,8 @@ def a_drill_passes_and_a_damaged_object_fails_the_next_one(scene):
     holdfast.wait_durable()
     status = drill_of(holdfast, lambda drill: drill["last_success"])
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", status["drill"]["last_success"])
-    assert status["warnings"] == [] and holdfast.log.find("drill: everything in the store is whole")
+    assert status["warnings"] == []
+    holdfast.wait_for_log("drill: everything in the store is whole")
     metrics = holdfast.metrics()
     assert metrics["holdfast_drill_success_time_seconds"] > 1.6e9 and metrics["holdfast_drill_failures_total"] == 0
     key = deployment.store.keys("blob/")[0]
@@ -41,7 +42,8 @@ def a_drill_passes_and_a_damaged_object_fails_the_next_one(scene):
     status = drill_of(holdfast, lambda drill: drill["last_failure"])
     assert status["drill"]["problem"].startswith(key) and status["state"] == "serve" and status["degraded"] is False
     assert [warning for warning in status["warnings"] if key in warning]
-    assert holdfast.log.find("warning drill: " + key) and holdfast.log.find("warning the drill failed: ")
+    holdfast.wait_for_log("warning drill: " + key)
+    holdfast.wait_for_log("warning the drill failed: ")
     assert holdfast.metrics()["holdfast_drill_failures_total"] >= 1
     with open(path, "wb") as file:
         file.write(content)
