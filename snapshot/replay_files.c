@@ -247,9 +247,9 @@ static struct tree *unwritten(struct replay *replay)
 /* The same as restoring a base that holds these files and nothing else. */
 bool replay_write_files(struct replay *replay, struct err *err)
 {
-    CLEANUP(restore_freep) struct restore *restore = NULL;
     CLEANUP(tree_freep) struct tree *tree = unwritten(replay);
     struct manifest manifest;
+    CLEANUP(restore_freep) struct restore *restore = NULL; /* the last: its threads read the two */
     bool written;
 
     if (tree_count(tree) == 0)
