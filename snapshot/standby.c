@@ -110,10 +110,11 @@ static bool add_record(struct standby_step *step, const struct record *record, s
     struct standby *standby = step->standby;
 
     if (!restarts(record)) {
-        bool added = standby_step_record(step, record, err);
+        if (standby_step_record(step, record, err))
+            return true;
         /* What doesn't fit may be wrong in the record, or in the copy. */
-        standby->distrusts = !added && (err->code == ERR_CORRUPT || err->code == ERR_NOT_FOUND);
-        return added;
+        standby->distrusts = standby->distrusts || err->code == ERR_CORRUPT || err->code == ERR_NOT_FOUND;
+        return false;
     }
     if (step->records > 0 && !standby_step_commit(step, err))
         return false;
@@ -174,7 +175,9 @@ static bool take_plan(struct standby *standby, const struct reader_plan *plan, s
     standby_step_init(&step, standby);
     taken = standby_step_base(&step, &plan->base, err);
     if (taken) {
-        uint64_t until = step.after.position;
+        /* The copy never goes back, not even on the way. */
+        uint64_t least = standby->now.position;
+        uint64_t until = step.after.position > least ? step.after.position : least;
         taken = reader_open_chain(standby->config.store, plan, &step.after, &chain, err);
         source.chain = chain;
         taken = taken && (chain ? take_records(&source, &step, until, err) : standby_step_commit(&step, err));

@@ -37,6 +37,29 @@ TEST(a_copy_whose_next_records_were_pruned_begins_anew)
     }
 }
 
+/* Records that were packed, and are loose no more, lead on like any other. */
+TEST(what_was_packed_meanwhile_is_found_there)
+{
+    struct story story;
+    struct following following;
+    uint64_t first;
+
+    story_begin(&story, 405);
+    following_begin(&following, story.history.mem);
+    story_step(&story);
+    REQUIRE(following_matches(&following, &story));
+    following_stop(&following);
+    first = history_head(&story.history) - 1;
+    for (int step = 0; step < 6; step++)
+        story_step(&story);
+    history_pack(&story.history, first, history_head(&story.history) - 2);
+    REQUIRE_OK(following_start(&following), &following.err);
+    EXPECT(following_matches(&following, &story));
+    EXPECT_INT(following.warnings, 0);
+    following_end(&following);
+    story_end(&story);
+}
+
 TEST(a_damaged_record_is_passed_by_with_a_newer_base)
 {
     struct story story;
@@ -59,6 +82,34 @@ TEST(a_damaged_record_is_passed_by_with_a_newer_base)
     EXPECT(strstr(following.err.text, key.text) != NULL);
     following_stop(&following);
     story_cut(&story, history_head(&story.history), 0, true);
+    REQUIRE_OK(following_start(&following), &following.err);
+    EXPECT(following_matches(&following, &story));
+    following_end(&following);
+    store_free(faulty);
+    story_end(&story);
+}
+
+/* The newest base is far behind the copy, and what is damaged lies ahead of it. */
+TEST(a_damaged_record_without_a_newer_base_leaves_the_copy_where_it_is)
+{
+    struct story story;
+    struct following following;
+    struct store *faulty;
+    struct key key;
+
+    story_begin(&story, 415);
+    faulty = store_fault_new(story.history.mem);
+    following_begin(&following, faulty);
+    for (int step = 0; step < 70; step++)
+        story_step(&story);
+    REQUIRE(following_matches(&following, &story));
+    story_step(&story);
+    key = key_log(history_head(&story.history));
+    story_step(&story);
+    store_fault_add(faulty, &(struct store_fault){.operation = "get", .key = key.text, .kind = FAULT_FLIP});
+    EXPECT(following_refuses(&following, &story, ERR_CORRUPT, key.text));
+    following_stop(&following);
+    store_fault_clear(faulty);
     REQUIRE_OK(following_start(&following), &following.err);
     EXPECT(following_matches(&following, &story));
     following_end(&following);
