@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -57,6 +58,29 @@ def a_roll_back_is_carried_out_once_and_nothing_is_lost(scene):
     deployment.command("restore", "--to", copy, "--at", str(superseded[0]["record"])).expect_exit(0)
     undone.check(scene.backend(copy).port)
     assert third.stop() == 0
+
+
+@test
+def a_copy_that_follows_goes_back_too(scene):
+    deployment, kept = scene.deployment(), Oracle()
+    first = deployment.start()
+    kept.write(first.port)
+    first.wait_durable()
+    target, before = points(deployment)[0]["record"], writes(first.port)
+    copy = os.path.join(scene.folder("copies"), "copy")
+    follower = deployment.command("restore", "--to", copy, "--follow", "--json")
+    fetch(first.port, "POST", "/write", body="undone")
+    assert first.stop() == 0
+
+    second = deployment.start(environment={"HOLDFAST_RESTORE_AT": str(target)})
+    rolled_back = points(deployment)[0]["record"]
+    wait_until(lambda: any(json.loads(line)["record"] >= rolled_back for line in list(follower.out.lines)), 20, "the follower")
+    assert second.stop() == 0
+    follower.send_signal(signal.SIGTERM)
+    follower.expect_exit(0)
+    backend = scene.backend(copy)
+    kept.check(backend.port)
+    assert writes(backend.port) == before
 
 
 @test
