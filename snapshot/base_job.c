@@ -11,7 +11,10 @@
 #include <assert.h>
 #include <string.h>
 
-enum { REQUEST_MS = 60000 }; /* for one request, again and again: nobody waits for it */
+enum {
+    REQUEST_MS = 60000, /* for one request, again and again: nobody waits for it */
+    NUMBERS = 1 << 24,  /* more than a base has parts of 4 MiB */
+};
 
 struct base_job {
     struct log at; /* the newest record, and nothing else of it */
@@ -19,11 +22,15 @@ struct base_job {
     struct manifest origin; /* where the contents of the tree have been so far; the tree is the request's */
     struct base_database *databases;
     uint64_t *rolling_hashes; /* that the log says of them */
-    struct store *store;
+    struct store *store;      /* with retry */
+    struct store *once;       /* without */
+    uint64_t first_n;         /* of NUMBERS that are its own */
+    _Atomic uint64_t next_n;
     struct base_request request;
     int event_fd;
     pthread_t thread;
     atomic_bool canceled;
+    atomic_bool leaves; /* what it has stored, to the next owner: there is no time left */
     _Atomic uint64_t unread_bytes;
 
     pthread_rwlock_t lock; /* guards what follows: held for reading while a page is read */
@@ -63,11 +70,27 @@ static bool check_hashes(const struct base_job *job, struct err *err)
     return true;
 }
 
+/* Nobody has heard of it, and the numbers are this job's alone: another base may be cut at the same position
+ * meanwhile. A PUT that is still on its way may land afterwards; the next owner finds that. */
+static void remove_stored(const struct base_job *job)
+{
+    const struct key *manifest = &job->result.reference.key;
+    uint64_t end = atomic_load(&job->next_n);
+    struct err ignored = {0};
+    bool removed = !manifest->text[0] || store_delete(job->once, manifest->text, &ignored);
+
+    assert(end - job->first_n <= NUMBERS);
+    for (uint64_t n = job->first_n; removed && n < end && !atomic_load(&job->leaves); n++)
+        removed = store_delete(job->once, key_part(job->at.newest.position, &job->owner, n).text, &ignored);
+}
+
 static void *run(void *context)
 {
     struct base_job *job = context;
 
     job->succeeded = base_fill(&job->request, &job->result, &job->err) && check_hashes(job, &job->err);
+    if (!job->succeeded && !atomic_load(&job->leaves))
+        remove_stored(job);
     atomic_store(&job->over, true);
     event_raise(job->event_fd);
     return NULL;
@@ -102,7 +125,7 @@ static void fill_request(struct base_job *job, const struct base_job_plan *plan)
         .directory_fd = plan->directory_fd,
         .log = &job->at,
         .owner = &job->owner,
-        .next_n = plan->next_n,
+        .next_n = &job->next_n,
         .databases = job->databases,
         .databases_count = plan->databases_count,
         .read_pages = read_pages,
@@ -152,7 +175,10 @@ bool base_job_start(const struct base_job_plan *plan, struct base_job **ret_job,
     job->at = (struct log){.newest = plan->log->newest, .newest_hash = plan->log->newest_hash};
     job->owner = *plan->owner;
     job->event_fd = plan->event_fd;
+    job->once = plan->store;
     job->store = store_retry(plan->store, REQUEST_MS, &job->canceled);
+    job->first_n = atomic_fetch_add(plan->next_n, NUMBERS);
+    atomic_store(&job->next_n, job->first_n);
     copy_state(job, plan);
     fill_request(job, plan);
     if (!begin(job, plan, err) || !thread_start(&job->thread, "base", run, job, err)) {
@@ -167,7 +193,7 @@ void base_job_free(struct base_job *job)
 {
     if (!job)
         return;
-    base_job_cancel(job);
+    base_job_leave(job);
     pthread_join(job->thread, NULL);
     clear(job);
 }
@@ -196,6 +222,12 @@ void base_job_cancel(struct base_job *job)
 {
     atomic_store(&job->canceled, true);
     base_job_stop_reading(job);
+}
+
+void base_job_leave(struct base_job *job)
+{
+    atomic_store(&job->leaves, true);
+    base_job_cancel(job);
 }
 
 bool base_job_is_over(const struct base_job *job)

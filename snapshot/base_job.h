@@ -27,7 +27,9 @@ struct base_job_plan {
 };
 
 bool base_job_start(const struct base_job_plan *plan, struct base_job **ret_job, struct err *err) CHECKED;
-/* Cancels and waits for its end: as long as a request of the store's that is under way. NULL is fine. */
+/* base_job_leave(), and waits for its end: as long as a request of the store's that is under way. NULL is
+ * fine.
+ */
 void base_job_free(struct base_job *job);
 
 bool base_job_reads(const struct base_job *job, const struct database *database);
@@ -35,8 +37,11 @@ bool base_job_reads(const struct base_job *job, const struct database *database)
 bool base_job_has_read(const struct base_job *job);
 /* Waits for reads that are under way; what is still to be read fails. */
 void base_job_stop_reading(struct base_job *job);
-/* The same, and tells it to end. */
+/* The same, and tells it to end: it removes what it has stored, as it does after a failure. */
 void base_job_cancel(struct base_job *job);
+/* The same, but all that stays where it is, for the next owner to sweep: there is no time, or no right, left.
+ */
+void base_job_leave(struct base_job *job);
 /* Whether its thread has nothing left to do. */
 bool base_job_is_over(const struct base_job *job);
 /* How it ended, once it is over (asserted). The result is the job's, or whose it is moved to. ERR_CORRUPT:

@@ -7,9 +7,10 @@
  * it and the records above that position.
  *
  * Nothing waits for it. What is in its way (a database that comes or goes, a log that grows too long under a
- * frozen file, the store, a drain) ends it, and what it has stored is nobody's: positions at or above our own
- * open are not swept by us but by the next owner, so parts that are still being stored are never taken for
- * garbage. It uploads no blobs: those that the tree names are there. */
+ * frozen file, the store, a drain) ends it, and what it has stored is nobody's. It removes that itself if
+ * there is time; positions at or above our own open are not swept by us but by the next owner, so parts that
+ * are still being stored are never taken for garbage. It uploads no blobs: those that the tree names are
+ * there. */
 #include "snapshot/shipper_internal.h"
 
 #include "base/clock.h"
@@ -164,8 +165,10 @@ void shipper_leave_beside(struct shipper *shipper, const struct database *databa
 
 void shipper_end_beside(struct shipper *shipper)
 {
-    shipper_drop_beside(shipper);
     shipper->beside.ended = true;
+    if (shipper->beside.job)
+        base_job_leave(shipper->beside.job);
+    shipper_drop_beside(shipper);
 }
 
 void shipper_clear_beside(struct shipper *shipper)

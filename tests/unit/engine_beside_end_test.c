@@ -104,14 +104,23 @@ TEST(a_base_that_fails_is_said_once_and_tried_again_while_records_go_on)
     life_tear_down(life);
 }
 
+static size_t count_parts(struct siding *siding, uint64_t position)
+{
+    CLEANUP(freep) char *prefix = xasprintf("part/%016" PRIx64 "-", UINT64_MAX - position);
+
+    return store_mem_count(siding->life.mem, prefix);
+}
+
 /* A frozen file keeps its log from being emptied, so a base that takes too long makes way. */
 TEST(a_base_under_which_a_log_grows_too_long_is_given_up_and_tried_again)
 {
     struct siding siding;
     struct life *life = &siding.life;
     uint64_t position = 0, first, outgrown;
+    size_t parts;
 
     REQUIRE(siding_begin(&siding, 9)); /* there is more to be read than the part that is held */
+    parts = store_mem_count(life->mem, "part/");
     first = siding_newest_base(&siding, &position);
     REQUIRE(siding_hold(&siding));
     REQUIRE(siding_grow(&siding, 2));
@@ -121,7 +130,8 @@ TEST(a_base_under_which_a_log_grows_too_long_is_given_up_and_tried_again)
     store_fault_release(life->faulty);
     REQUIRE(siding_await_base(&siding, first) > 0);
     (void)siding_newest_base(&siding, &position);
-    EXPECT(position >= outgrown); /* not the one that was under way */
+    EXPECT(position >= outgrown); /* not the one that was under way, of which nothing is left */
+    EXPECT_INT(store_mem_count(life->mem, "part/"), parts + count_parts(&siding, position));
     EXPECT(siding_agrees(&siding, outgrown));
     EXPECT_INT(life_end(life), ENGINE_DONE);
     life_tear_down(life);
