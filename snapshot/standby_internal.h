@@ -71,8 +71,6 @@ struct standby_change {
 
 bool standby_plan(const struct standby_change *change, struct standby_redo *redo, struct err *err) CHECKED;
 
-/* The database of that path; NULL if there is none. */
-const struct manifest_database *standby_find_database(const struct manifest *manifest, const char *path);
 /* Whether owner, mode and time are the same. */
 bool standby_same_attributes(const struct tree_entry *one, const struct tree_entry *other);
 

@@ -194,7 +194,7 @@ static bool describe_current(const struct standby *standby, struct walk *walk, s
         const char *name = walk_name(walk, at);
         const char *path = walk_join(walk, name);
         struct stat status;
-        if (scan_is_reserved(path) || standby_find_database(&standby->now, path))
+        if (scan_is_reserved(path) || manifest_find_database(&standby->now, path))
             continue;
         if (strlen(path) > TREE_PATH_MAX || fstatat(walk->fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0 ||
             !describe(walk, name, &status, tree))

@@ -27,23 +27,6 @@ static void plan_clearp(struct plan *plan)
     free(plan->touched);
 }
 
-const struct manifest_database *standby_find_database(const struct manifest *manifest, const char *path)
-{
-    size_t low = 0, high = manifest->databases_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(manifest->databases[middle].path, path);
-        if (order == 0)
-            return &manifest->databases[middle];
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
-}
-
 bool standby_same_attributes(const struct tree_entry *one, const struct tree_entry *other)
 {
     return one->mode == other->mode && one->uid == other->uid && one->gid == other->gid &&
@@ -76,7 +59,8 @@ static bool keep_staged(struct plan *plan, const char *path, struct err *err)
 {
     const struct standby_change *change = plan->change;
     const struct tree_entry *entry = tree_find(change->after->tree, path);
-    bool wanted = entry ? entry->kind != ENTRY_DIRECTORY : standby_find_database(change->after, path) != NULL;
+    bool wanted =
+        entry ? entry->kind != ENTRY_DIRECTORY : manifest_find_database(change->after, path) != NULL;
     CLEANUP(close_fdp) int parent = -1;
     const char *name;
 
@@ -180,7 +164,7 @@ static void remove_unless_replaced(struct plan *plan, const char *path, bool is_
 {
     const struct tree_entry *entry = tree_find(plan->change->after->tree, path);
     bool to_directory = entry && entry->kind == ENTRY_DIRECTORY;
-    bool to_file = entry ? !to_directory : standby_find_database(plan->change->after, path) != NULL;
+    bool to_file = entry ? !to_directory : manifest_find_database(plan->change->after, path) != NULL;
 
     if (is_directory ? to_directory : to_file)
         return;
@@ -245,7 +229,7 @@ static const struct standby_database *overlay_of(const struct plan *plan,
 
 static void change_database(struct plan *plan, const struct manifest_database *database)
 {
-    const struct manifest_database *old = standby_find_database(plan->change->before, database->path);
+    const struct manifest_database *old = manifest_find_database(plan->change->before, database->path);
     const struct standby_database *patched = overlay_of(plan, database);
     struct standby_attributes attributes = {database->mode, database->uid, database->gid, database->mtime_ns};
     bool patches = patched && (patched->overlay.count > 0 || !old || old->pages != database->pages);

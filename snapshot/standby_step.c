@@ -214,7 +214,7 @@ static bool keeps_entry(const struct standby *standby, struct tree *new_tree, co
 
 static bool keeps_database(const struct standby *standby, const struct manifest_database *new)
 {
-    const struct manifest_database *old = standby_find_database(&standby->now, new->path);
+    const struct manifest_database *old = manifest_find_database(&standby->now, new->path);
 
     return old && old->page_size == new->page_size && old->pages == new->pages &&
            old->rolling_hash == new->rolling_hash;

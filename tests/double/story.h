@@ -55,6 +55,9 @@ void story_step(struct story *story);
 void story_idle(struct story *story, enum record_kind kind);
 /* Appends a base of the state at `position`, with the databases as they were up to `lag` records before. */
 void story_cut(struct story *story, uint64_t position, uint64_t lag, bool restarts);
+/* A story of four chapters: bases that repeat what the log says, with databases that lag, one that restarts
+ * it, and records between. */
+void story_tell(struct story *story, uint64_t seed);
 /* Deletes the blobs that no state from `horizon` on names, and says so in the records' headers: `horizon` is
  * a base record. */
 void story_forget_blobs(struct story *story, uint64_t horizon);

@@ -158,3 +158,19 @@ struct manifest story_manifest(struct story *story, uint64_t announced)
                &err);
     return manifest;
 }
+
+void story_tell(struct story *story, uint64_t seed)
+{
+    story_begin(story, seed);
+    for (int chapter = 0; chapter < 4; chapter++) {
+        uint64_t position;
+        for (int step = 0; step < 5; step++)
+            story_step(story);
+        position = history_head(&story->history);
+        story_step(story);
+        story_idle(story, RECORD_DRAIN);
+        story_cut(story, position, chapter == 2 ? 0 : (uint64_t)chapter, chapter == 2);
+        story_step(story);
+    }
+    story_idle(story, RECORD_CLOSE);
+}

@@ -4,6 +4,7 @@
 #include "snapshot/guarded_file.h"
 #include "tests/double/changing.h"
 #include "tests/double/replica.h"
+#include "tests/double/stale_clock.h"
 #include "tests/double/store_fault.h"
 #include "tests/double/store_mem.h"
 #include "tests/tap.h"
@@ -34,19 +35,7 @@ ssize_t hooked_pread(int fd, void *bytes, size_t size, off_t offset)
     return got;
 }
 
-/* So many times the clock that files are stamped with stands still. */
-static int stale_stamps;
 static bool read_early;
-int hooked_clock_gettime(clockid_t clock, struct timespec *now) __asm__("clock_gettime");
-
-int hooked_clock_gettime(clockid_t clock, struct timespec *now)
-{
-    if (clock != CLOCK_REALTIME_COARSE || stale_stamps == 0)
-        return (int)syscall(SYS_clock_gettime, clock, now);
-    stale_stamps--;
-    *now = (struct timespec){.tv_sec = 1};
-    return 0;
-}
 
 static void open_disk(struct changing *changing)
 {

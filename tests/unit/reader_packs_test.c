@@ -10,23 +10,6 @@
 
 #include <pthread.h>
 
-/* Four bases with some ten records each. */
-static void tell(struct story *story, uint64_t seed)
-{
-    story_begin(story, seed);
-    for (int chapter = 0; chapter < 4; chapter++) {
-        uint64_t position;
-        for (int step = 0; step < 5; step++)
-            story_step(story);
-        position = history_head(&story->history);
-        story_step(story);
-        story_idle(story, RECORD_DRAIN);
-        story_cut(story, position, chapter == 2 ? 0 : (uint64_t)chapter, chapter == 2);
-        story_step(story);
-    }
-    story_idle(story, RECORD_CLOSE);
-}
-
 /* All but the newest records, in packs of so many. */
 static void pack_all(struct story *story, uint64_t each)
 {
@@ -65,7 +48,7 @@ TEST(every_record_from_the_horizon_on_is_restored)
 
     for (size_t at = 0; at < 3; at++) {
         struct story story;
-        tell(&story, 170 + at);
+        story_tell(&story, 170 + at);
         pack_all(&story, each[at]);
         EXPECT(restores_all(&story));
         story_end(&story);
@@ -79,7 +62,7 @@ TEST(crossing_packs_do_no_harm)
     struct damages damages;
     struct err err = {0};
 
-    tell(&story, 173);
+    story_tell(&story, 173);
     history_store_pack(&story.history, 5, 20);
     history_store_pack(&story.history, 18, 25);
     history_store_pack(&story.history, 6, 7);
@@ -104,7 +87,7 @@ TEST(points_are_listed_as_if_nothing_had_been_packed)
     uint64_t before = 0, after = 0;
     struct err err = {0};
 
-    tell(&story, 174);
+    story_tell(&story, 174);
     EXPECT_OK(reader_list(story.history.mem, count_point, &before, &err), &err);
     pack_all(&story, 6);
     EXPECT_OK(reader_list(story.history.mem, count_point, &after, &err), &err);
@@ -118,7 +101,7 @@ TEST(a_time_is_found_in_packs)
     uint64_t horizon, found[200], now = 0;
     struct err err = {0};
 
-    tell(&story, 175);
+    story_tell(&story, 175);
     horizon = story.history.log.newest.horizon;
     REQUIRE(history_head(&story.history) < 200);
     for (int round = 0; round < 2; round++) {
@@ -146,7 +129,7 @@ TEST(a_whole_store_is_verified_without_a_word)
         struct story story;
         struct damages damages;
         struct err err = {0};
-        tell(&story, 176);
+        story_tell(&story, 176);
         pack_all(&story, each);
         EXPECT_OK(damages_find(story.history.mem, &damages, &err), &err);
         EXPECT_INT(damages.count, 0);
@@ -163,7 +146,7 @@ TEST(a_damaged_or_missing_pack_is_named)
         struct damages damages;
         struct key key;
         struct err err = {0};
-        tell(&story, 177);
+        story_tell(&story, 177);
         pack_all(&story, 4);
         key = key_pack(13, 16);
         REQUIRE_OK(store_get(story.history.mem, key.text, &bytes, &err), &err);
@@ -202,7 +185,7 @@ TEST(records_that_are_packed_under_a_readers_hands_are_listed_again)
     struct packer packer = {.story = &story};
     pthread_t thread;
 
-    tell(&story, 178);
+    story_tell(&story, 178);
     packer.held = store_fault_new(story.history.mem);
     store_fault_add(packer.held, &(struct store_fault){.operation = "get",
                                                        .key = "log/ffffffffffffffe", /* from 16 to 31 */

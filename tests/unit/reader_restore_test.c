@@ -37,29 +37,12 @@ static void expect_refused(struct store *store, uint64_t at, enum err_code code,
     EXPECT(!scratch_exists(copy.fd, "db.sqlite3"));
 }
 
-/* Bases that repeat what the log says, with databases that lag, one that restarts it, and records between. */
-static void tell(struct story *story, uint64_t seed)
-{
-    story_begin(story, seed);
-    for (int chapter = 0; chapter < 4; chapter++) {
-        uint64_t position;
-        for (int step = 0; step < 5; step++)
-            story_step(story);
-        position = history_head(&story->history);
-        story_step(story);
-        story_idle(story, RECORD_DRAIN);
-        story_cut(story, position, chapter == 2 ? 0 : (uint64_t)chapter, chapter == 2);
-        story_step(story);
-    }
-    story_idle(story, RECORD_CLOSE);
-}
-
 TEST(every_record_from_the_horizon_on_is_restored)
 {
     for (uint64_t seed = 70; seed < 73; seed++) {
         struct story story;
 
-        tell(&story, seed);
+        story_tell(&story, seed);
         for (uint64_t at = story.history.log.newest.horizon; at <= history_head(&story.history); at++)
             REQUIRE(restores(&story, story.history.mem, at));
         EXPECT(restores(&story, story.history.mem, READER_LATEST));
@@ -71,7 +54,7 @@ TEST(what_is_not_there_is_refused_and_why)
 {
     struct story story;
 
-    tell(&story, 73);
+    story_tell(&story, 73);
     expect_refused(story.history.mem, 1, ERR_CONFIG, "pruned");
     expect_refused(story.history.mem, history_head(&story.history) + 1, ERR_CONFIG, "does not exist");
     story_end(&story);
@@ -103,7 +86,7 @@ TEST(a_record_that_is_missing_damaged_or_foreign_is_named)
     struct key key;
     uint64_t at;
 
-    tell(&story, 74);
+    story_tell(&story, 74);
     at = history_head(&story.history) - 1; /* behind the newest base */
     key = key_log(at);
     faulty = store_fault_new(story.history.mem);
@@ -125,7 +108,7 @@ TEST(a_record_of_another_branch_is_refused)
     CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(RECORD_SIZE_MAX);
     uint64_t at;
 
-    tell(&story, 75);
+    story_tell(&story, 75);
     at = history_head(&story.history) - 1;
     history_begin(&other);
     other.log.newest.lineage = story.history.lineage;
@@ -144,7 +127,7 @@ TEST(a_fault_that_passes_is_no_damage)
     struct story story;
     struct store *faulty;
 
-    tell(&story, 76);
+    story_tell(&story, 76);
     faulty = store_fault_new(story.history.mem);
     store_fault_add(faulty,
                     &(struct store_fault){
@@ -171,7 +154,7 @@ TEST(a_restore_ends_when_it_is_canceled_and_leaves_nothing)
     struct story story;
     struct err err = {0};
 
-    tell(&story, 77);
+    story_tell(&story, 77);
     scratch_open(&copy);
     EXPECT(!reader_restore(story.history.mem, copy.path, READER_LATEST, &progress, &canceled, &result, &err));
     EXPECT_INT(err.code, ERR_CANCELED);
@@ -199,7 +182,7 @@ TEST(a_time_gives_the_last_record_that_is_not_later)
     uint64_t head, horizon, found = 1;
     struct err err = {0};
 
-    tell(&story, 78);
+    story_tell(&story, 78);
     counted = store_fault_new(story.history.mem);
     head = history_head(&story.history);
     horizon = story.history.log.newest.horizon;
@@ -249,7 +232,7 @@ TEST(bases_and_data_records_are_listed_newest_first)
     struct store *counted;
     struct err err = {0};
 
-    tell(&story, 79);
+    story_tell(&story, 79);
     counted = store_fault_new(story.history.mem);
     EXPECT_OK(reader_list(counted, note_point, &listed, &err), &err);
     EXPECT_INT(listed.bases, 5);

@@ -1,6 +1,7 @@
 /* Scanning at the limits: long paths, what may not be read, what is attached, what changes meanwhile, and
  * many. */
 #include "tests/double/scanning.h"
+#include "tests/double/stale_clock.h"
 
 #include "base/clock.h"
 
@@ -8,8 +9,6 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Directories named "d" whose whole path has `length` bytes (an odd number). */
@@ -61,19 +60,6 @@ TEST(a_longer_path_is_an_error_that_says_so)
     EXPECT_SCAN(scratch.fd, "d", "*", "|");
     REQUIRE(unlinkat(fd, "f", 0) == 0);
     (void)close(fd);
-}
-
-/* So many times the clock that files are stamped with stands still. */
-static int stale_stamps;
-int hooked_clock_gettime(clockid_t clock, struct timespec *now) __asm__("clock_gettime");
-
-int hooked_clock_gettime(clockid_t clock, struct timespec *now)
-{
-    if (clock != CLOCK_REALTIME_COARSE || stale_stamps == 0)
-        return (int)syscall(SYS_clock_gettime, clock, now);
-    stale_stamps--;
-    *now = (struct timespec){.tv_sec = 1};
-    return 0;
 }
 
 /* Times of files move in ticks. A file of pages that got its first one within the tick of the look would keep
