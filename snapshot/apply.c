@@ -1,8 +1,9 @@
 /* Runs onto a database file.
  *
- * The invariant: between two commits file, pages and rolling hash of the target agree. Within a commit the
- * file is ahead, but never in a page whose previous image is still needed: pages ascend over all runs of a
- * commit, so none comes twice, and what is cut off at the end is above all that were written.
+ * The invariant: between two commits file, pages and rolling hash of the target agree; the file is what is on
+ * the disk with the images over it that are kept in memory (hot_pages.h). Within a commit it is ahead, but
+ * never in a page whose previous image is still needed: pages ascend over all runs of a commit, so none comes
+ * twice, and what is cut off at the end is above all that were written.
  *
  * Growth has no gaps: each page that a commit adds comes in one of its runs. So what a hostile run can make
  * of the file is bounded by its own bytes, and no page is ever in the file that is not in the hash. */
@@ -10,10 +11,12 @@
 
 #include "base/fs.h"
 #include "snapshot/data_layout.h"
+#include "snapshot/hot_pages.h"
 #include "snapshot/pagehash.h"
 
 #include <assert.h>
 #include <inttypes.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Larger writes leave large folios behind on ext4, which cost the application 20 to 60 times as much with
@@ -23,7 +26,9 @@ enum { PIECE_BYTES = 64 << 10 };
 struct apply {
     struct codec *codec;
     struct buf images;
-    struct buf previous; /* or what is cut off, piece by piece */
+    struct buf previous;              /* or what is cut off, piece by piece */
+    struct hot_pages *hot;            /* NULL: every image is written at once */
+    uint64_t hashes[DELTA_PAGES_MAX]; /* of the images */
 };
 
 struct apply *apply_new(void)
@@ -43,7 +48,25 @@ void apply_free(struct apply *apply)
     codec_free(apply->codec);
     buf_clear(&apply->images);
     buf_clear(&apply->previous);
+    hot_pages_free(apply->hot);
     free(apply);
+}
+
+void apply_keep(struct apply *apply, size_t bytes)
+{
+    assert(!apply->hot);
+    apply->hot = hot_pages_new(bytes);
+}
+
+bool apply_flush(struct apply *apply, const struct apply_target *target, struct err *err)
+{
+    return !apply->hot || hot_pages_flush(apply->hot, target->fd, err);
+}
+
+void apply_forget(struct apply *apply, const struct apply_target *target)
+{
+    if (apply->hot)
+        hot_pages_forget(apply->hot, target->fd);
 }
 
 static uint8_t *room_of(struct buf *buf, size_t size)
@@ -136,32 +159,87 @@ static uint32_t stretch_of(const struct data_run *run, uint32_t at, uint32_t end
     return count;
 }
 
-/* Reads the first `count` pages of the run; they leave the hash. */
-static bool take_previous(struct apply_target *target, const struct data_run *run, uint32_t count,
-                          uint8_t *previous, struct err *err)
+/* What is beside a database has a place of its own. */
+static bool has_kept(const struct apply *apply, const struct apply_target *target)
 {
-    for (uint32_t at = 0; at < count;) {
-        uint32_t stretch = stretch_of(run, at, count), page = data_run_page(run, at);
-        size_t size = (size_t)stretch * run->page_size;
-        if (!read_pages(target, page, size, previous, err))
+    return apply->hot && !target->beside;
+}
+
+/* The image of a page that is kept, which leaves the hash; false: it is in the file. */
+static bool take_kept(struct apply *apply, struct apply_target *target, uint32_t page, uint8_t *previous)
+{
+    uint64_t hash = 0;
+    const uint8_t *bytes =
+        has_kept(apply, target) ? hot_pages_find(apply->hot, target->fd, page, &hash) : NULL;
+
+    if (!bytes)
+        return false;
+    memcpy(previous, bytes, target->page_size);
+    target->rolling_next ^= hash;
+    return true;
+}
+
+/* As stretch_of(), as far as nothing is kept: the first page isn't. */
+static uint32_t stretch_in_file(struct apply *apply, const struct apply_target *target,
+                                const struct data_run *run, uint32_t at, uint32_t end)
+{
+    uint32_t stretch = stretch_of(run, at, end), count = 1;
+    uint64_t ignored;
+
+    if (!has_kept(apply, target))
+        return stretch;
+    while (count < stretch &&
+           !hot_pages_find(apply->hot, target->fd, data_run_page(run, at + count), &ignored))
+        count++;
+    return count;
+}
+
+static bool take_written(struct apply_target *target, uint32_t page, size_t size, uint8_t *previous,
+                         struct err *err)
+{
+    if (!read_pages(target, page, size, previous, err))
+        return false;
+    target->rolling_next ^= pagehash_of(previous, size, target->page_size, page);
+    return true;
+}
+
+/* Reads the first `count` pages of the run; they leave the hash. */
+static bool take_previous(struct apply *apply, struct apply_target *target, const struct data_run *run,
+                          uint32_t count, uint8_t *previous, struct err *err)
+{
+    for (uint32_t at = 0, stretch; at < count; at += stretch) {
+        uint32_t page = data_run_page(run, at);
+        bool kept = take_kept(apply, target, page, previous);
+        stretch = kept ? 1 : stretch_in_file(apply, target, run, at, count);
+        if (!kept && !take_written(target, page, (size_t)stretch * run->page_size, previous, err))
             return err_wrap(err, "page %" PRIu32, page);
-        target->rolling_next ^= pagehash_of(previous, size, run->page_size, page);
-        previous += size;
-        at += stretch;
+        previous += (size_t)stretch * run->page_size;
     }
     return true;
 }
 
 /* The new images enter the hash. */
-static void add_images(struct apply_target *target, const struct data_run *run, const uint8_t *images)
+static void add_images(struct apply *apply, struct apply_target *target, const struct data_run *run,
+                       const uint8_t *images)
 {
-    for (uint32_t at = 0; at < run->count;) {
-        uint32_t stretch = stretch_of(run, at, run->count);
-        size_t size = (size_t)stretch * run->page_size;
-        target->rolling_next ^= pagehash_of(images, size, run->page_size, data_run_page(run, at));
-        images += size;
-        at += stretch;
+    assert(run->count <= DELTA_PAGES_MAX);
+    for (uint32_t at = 0; at < run->count; at++) {
+        apply->hashes[at] = pagehash_of(images + (size_t)at * run->page_size, run->page_size, run->page_size,
+                                        data_run_page(run, at));
+        target->rolling_next ^= apply->hashes[at];
     }
+}
+
+static bool keep_images(const struct apply *apply, const struct apply_target *target,
+                        const struct data_run *run, const uint8_t *images, struct err *err)
+{
+    for (uint32_t at = 0; at < run->count; at++) {
+        struct hot_page page = {target->fd, data_run_page(run, at), run->page_size, apply->hashes[at],
+                                images + (size_t)at * run->page_size};
+        if (!hot_pages_put(apply->hot, &page, err))
+            return false;
+    }
+    return true;
 }
 
 static bool write_images(const struct apply_target *target, const struct data_run *run, const uint8_t *images,
@@ -186,6 +264,8 @@ static bool take_cut(struct apply *apply, struct apply_target *target, struct er
     uint64_t end = offset_of(target, target->pages + 1);
     size_t size;
 
+    if (!apply_flush(apply, target, err))
+        return false;
     for (uint64_t at = offset_of(target, (uint64_t)target->pages_after + 1); at < end; at += size) {
         uint32_t page = (uint32_t)(at / target->page_size + 1);
         size = end - at < PIECE_BYTES ? (size_t)(end - at) : PIECE_BYTES;
@@ -235,16 +315,17 @@ bool apply_run(struct apply *apply, struct apply_target *target, const struct da
     prefix.size = (size_t)previous_count * run->page_size;
     prefix.bytes = previous = room_of(&apply->previous, prefix.size);
     images = room_of(&apply->images, size);
-    if (!take_previous(target, run, previous_count, previous, err) ||
+    if (!take_previous(apply, target, run, previous_count, previous, err) ||
         !delta_decode(apply->codec, frame, frame_size, prefix, images, size, err))
         return false;
-    add_images(target, run, images);
+    add_images(apply, target, run, images);
     target->last_page = data_run_page(run, run->count - 1);
     if (run->is_last && target->pages_after < target->pages && !take_cut(apply, target, err))
         return false;
     if (run->is_last && !check_hash(target, err))
         return false;
-    if (!write_images(target, run, images, err))
+    if (has_kept(apply, target) ? !keep_images(apply, target, run, images, err)
+                                : !write_images(target, run, images, err))
         return false;
     return !run->is_last || finish_commit(target, err);
 }

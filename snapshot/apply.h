@@ -36,6 +36,14 @@ struct apply *apply_new(void);
 void apply_free(struct apply *apply);
 DEFINE_CLEANUP(struct apply *, apply_free, apply_freep)
 
+/* Keeps the newest images, so many bytes of them, from here on; called once at most, before the first run.
+ * Then the file is as the target says only after apply_flush(); apply_forget() is for a file that nobody
+ * wants any more. One of them comes before fd is closed, or read or written by anybody else. Without
+ * apply_keep() neither does anything. ERR_SYSTEM. */
+void apply_keep(struct apply *apply, size_t bytes);
+bool apply_flush(struct apply *apply, const struct apply_target *target, struct err *err) CHECKED;
+void apply_forget(struct apply *apply, const struct apply_target *target);
+
 /* Applies one run, which data_next() has accepted (asserted where that matters), with its frame: run->frame,
  * or what its bulk holds. The previous images are those of target->pages pages, from before the commit.
  * ERR_CORRUPT: page size or size do not follow from the target, a page that the commit adds is missing, the

@@ -6,6 +6,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* Of images, in the room that the base's frames had. Behind a base of 1 GiB, 50,000 commits find two thirds
+ * of their pages in it. */
+enum { KEPT_BYTES = 16 << 20 };
+
 /* --- beginning and end ------------------------------------------------------------------------------- */
 
 static void take_databases(struct replay *replay)
@@ -57,6 +61,7 @@ struct replay *replay_open(const struct replay_config *config)
     replay->files_at = config->restarted > 0 ? config->restarted : config->manifest->position;
     replay->files = overlay_new(config->manifest->tree);
     replay->apply = apply_new();
+    apply_keep(replay->apply, KEPT_BYTES);
     replay->codec = codec_new();
     take_databases(replay);
     take_missing(replay);
@@ -212,6 +217,8 @@ static bool seal_databases(struct replay *replay, struct err *err)
         const struct manifest_database *state = &replay->databases[at].state;
         const struct apply_target *target = &replay->databases[at].target;
         int fd = target->beside ? -1 : target->fd;
+        if (fd >= 0 && !apply_flush(replay->apply, &replay->databases[at].target, err))
+            return err_wrap(err, "%s", state->path);
         if (fd >= 0 && !place_seal(fd, state->mode, state->uid, state->gid, state->mtime_ns, err))
             return err_wrap(err, "%s", state->path);
     }

@@ -14,12 +14,16 @@ static uint32_t next_size(const struct stand *stand, uint32_t pages_max)
     return any(2) == 0 && pages + 5 < pages_max ? pages + any(5) : pages;
 }
 
-static void check_history(uint32_t page_size)
+/* kept: pages of room for the newest images; -1: each is written at once. */
+static void check_history(uint32_t page_size, int kept)
 {
     uint32_t pages_max = (4 << 20) / page_size < PAGES_MAX ? (4 << 20) / page_size : PAGES_MAX;
     CLEANUP(stand_closep) struct stand stand;
 
     stand_open(&stand, page_size);
+    stand.keeps = kept >= 0;
+    if (stand.keeps)
+        apply_keep(stand.apply, (size_t)kept * page_size);
     for (int step = 0; step < 60; step++) {
         CLEANUP(commit_clearp)
         struct commit commit = commit_make(&stand, next_size(&stand, pages_max), 1 + any(40));
@@ -30,7 +34,39 @@ static void check_history(uint32_t page_size)
 TEST(any_history_of_commits_gives_the_file_of_the_model)
 {
     for (uint32_t page_size = 512; page_size <= 65536; page_size *= 2)
-        check_history(page_size);
+        check_history(page_size, -1);
+}
+
+TEST(images_that_are_kept_make_no_difference)
+{
+    static const int rooms[] = {1, 30, 100000};
+
+    for (size_t at = 0; at < sizeof(rooms) / sizeof(rooms[0]); at++)
+        check_history(1024, rooms[at]);
+}
+
+TEST(pages_that_change_again_and_again_are_read_and_written_once)
+{
+    CLEANUP(stand_closep) struct stand stand;
+    struct err err = {0};
+
+    stand_open(&stand, 4096);
+    grow_to(&stand, 10);
+    stand.keeps = true;
+    apply_keep(stand.apply, 10 * 4096);
+    reads = writes = 0;
+    for (int step = 0; step < 20; step++) {
+        CLEANUP(commit_clearp) struct commit commit = commit_make(&stand, 10, UINT32_MAX); /* page 1 alone */
+        CLEANUP(buf_clearp) struct buf frame = BUF_INIT(DELTA_FRAME_MAX);
+        struct data_run run = run_of(&stand, &commit, 0, 1, &frame);
+        REQUIRE_OK(apply_run(stand.apply, &stand.target, &run, run.frame, run.frame_size, &err), &err);
+        free(stand.model);
+        stand.model = MOVE(commit.after);
+    }
+    EXPECT_OK(apply_flush(stand.apply, &stand.target, &err), &err);
+    EXPECT_INT(reads, 1);
+    EXPECT_INT(writes, 1);
+    expect_file(&stand, stand.model);
 }
 
 TEST(pages_side_by_side_are_read_and_written_together)
@@ -119,6 +155,21 @@ TEST(a_database_grows_and_shrinks_over_the_page_of_the_locks)
 {
     for (uint32_t page_size = 512; page_size <= 65536; page_size *= 2)
         check_around_locks(page_size);
+}
+
+TEST(what_is_forgotten_never_reaches_the_file)
+{
+    CLEANUP(stand_closep) struct stand stand;
+    struct err err = {0};
+
+    stand_open(&stand, 4096);
+    stand.keeps = true;
+    apply_keep(stand.apply, 10 * 4096);
+    legal_bytes = 4096;
+    EXPECT_OK(apply_pages(&stand, (uint32_t[]){1}, 1, 1, &err), &err);
+    apply_forget(stand.apply, &stand.target);
+    EXPECT_OK(apply_flush(stand.apply, &stand.target, &err), &err);
+    EXPECT_INT(file_bytes(&stand), 0);
 }
 
 TEST(nothing_is_freed_twice_or_kept)
