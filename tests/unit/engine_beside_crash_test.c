@@ -81,7 +81,6 @@ TEST(a_life_that_ends_at_any_request_loses_nothing_that_was_durable)
 {
     bool all = getenv("TEST_SWEEP") && strcmp(getenv("TEST_SWEEP"), "all") == 0;
 
-    tap_limit_ms = REQUESTS * 4 * 5000;
     for (size_t n = 0; n < (size_t)REQUESTS * 4 && tap_failures == 0; n += all ? 1 : 4 * STRIDE + 1) {
         end_at(n / 4, n % 2 == 0, n / 2 % 2 == 0);
         if (tap_failures > 0)
