@@ -31,8 +31,8 @@ bool restore_open(struct store *store, const struct manifest *manifest, const st
                   const struct restore_damage *damage, const atomic_bool *canceled,
                   struct restore **ret_restore, struct err *err) CHECKED;
 
-/* Databases of at least so many bytes are written past the page cache (place.h), before restore_release(); a
- * number that was measured unless this is called. */
+/* Databases of at least so many bytes are written past the page cache (place.h), instead of 64 MiB. Before
+ * restore_release(). */
 void restore_set_direct_from(struct restore *restore, uint64_t bytes);
 
 /* Allows writing into place (borrowed; NULL: verify only). Creates directories, symlinks and empty files
