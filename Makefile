@@ -97,6 +97,8 @@ $(BUILD)/%.o: %.c Makefile $(DEPS)
 	@$(SAY) compile $@
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
+# tests/tap.h counts the threads that a test starts.
+$(UNITS): LDFLAGS += -Wl,--wrap=pthread_create
 $(UNITS) $(STORE_TOOL): %: %.o $(DOUBLES) $(LIBRARY)
 	@$(SAY) link $@
 	$(Q)$(LINK) -o $@ $< $(LIBRARIES)
@@ -137,8 +139,16 @@ product: $(OBJECTS)
 objects: product $(TEST_OBJECTS)
 units: $(UNITS) $(REPLAYS)
 
+# ThreadSanitizer only has to see what starts threads: the plain run notes which tests do. No fuzz target does.
+THREAD_NOTES := build/threads
+ifeq ($(findstring thread,$(SAN)),)
 check: units
-	@$(PROVE) -j $(JOBS) $(UNITS) $(REPLAYS)
+	@mkdir -p $(THREAD_NOTES)
+	@$(if $(SAN)$(COVERAGE),,TAP_THREADS=$(THREAD_NOTES)) $(PROVE) -j $(JOBS) $(UNITS) $(REPLAYS)
+else
+check: $(UNITS)
+	@NOTES=$(THREAD_NOTES) $(PROVE) -j $(JOBS) --exec tests/threads.sh $(UNITS)
+endif
 
 # Every interleaving within small bounds; MODELS="log/reader …" checks only those. Each is one search on one core.
 model model-full:

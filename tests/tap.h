@@ -3,38 +3,57 @@
  * A program is a list of TEST(name_as_a_sentence) { … } and one TAP_MAIN(). Every test runs in its own child
  * and process group with a time limit: a crash, an abort, a leak found at exit or a deadlock becomes one
  * "not ok", the others still run, and nothing stays behind. EXPECT… notes a failure and goes on; REQUIRE
- * leaves the test. Arguments of the program name the tests to run. */
+ * leaves the test. Arguments of the program name the tests to run.
+ *
+ * With TAP_THREADS=FOLDER in the environment a run in which all tests hold leaves the names of those that
+ * start threads in FOLDER/<program> (tests/threads.sh). */
 #ifndef TESTS_TAP_H
 #define TESTS_TAP_H
 
+#include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* gcc's names for what clang says in another way: some tests are done with less where all takes longer. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#if __has_feature(thread_sanitizer) && !defined(__SANITIZE_THREAD__)
+#define __SANITIZE_THREAD__ 1
+#endif
+#endif
 
 enum { TAP_TESTS_MAX = 200 };
 
 struct tap_entry {
     const char *name;
     void (*run)(void);
+    bool has_threads;
 };
 
 static struct tap_entry tap_entries[TAP_TESTS_MAX];
 static int tap_count;
 static int tap_failures;
 static int tap_limit_ms = 120000;
+static atomic_uint *tap_threads; /* started, also in what a test has forked */
 
 static inline void tap_register(const char *name, void (*run)(void))
 {
     if (tap_count == TAP_TESTS_MAX)
         abort();
-    tap_entries[tap_count++] = (struct tap_entry){name, run};
+    tap_entries[tap_count++] = (struct tap_entry){.name = name, .run = run};
 }
 
 #define TEST(name)                                                        \
@@ -105,12 +124,13 @@ static inline int tap_await(pid_t child)
     return status;
 }
 
-static inline bool tap_run(const struct tap_entry *entry)
+static inline bool tap_run(struct tap_entry *entry)
 {
     pid_t child;
     int status;
 
     (void)fflush(stdout);
+    atomic_store(tap_threads, 0);
     child = fork();
     if (child < 0)
         abort();
@@ -120,6 +140,7 @@ static inline bool tap_run(const struct tap_entry *entry)
         exit(tap_failures > 0 ? EXIT_FAILURE : EXIT_SUCCESS);
     }
     status = tap_await(child);
+    entry->has_threads = atomic_load(tap_threads) > 0;
     if (WIFSIGNALED(status))
         printf("# ended by signal %d\n", WTERMSIG(status));
     return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
@@ -133,19 +154,60 @@ static inline bool tap_wanted(const char *name, int count, char **names)
     return count <= 1;
 }
 
-#define TAP_MAIN()                                                                        \
-    int main(int count, char **names)                                                     \
-    {                                                                                     \
-        int number = 0, failed = 0;                                                       \
-        for (int at = 0; at < tap_count; at++) {                                          \
-            if (!tap_wanted(tap_entries[at].name, count, names))                          \
-                continue;                                                                 \
-            bool held = tap_run(&tap_entries[at]);                                        \
-            failed += !held;                                                              \
-            printf("%sok %d - %s\n", held ? "" : "not ", ++number, tap_entries[at].name); \
-        }                                                                                 \
-        printf("1..%d\n", number);                                                        \
-        return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;                                  \
+static inline void tap_prepare(void)
+{
+    tap_threads = (atomic_uint *)mmap(NULL, sizeof(*tap_threads), PROT_READ | PROT_WRITE,
+                                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (tap_threads == MAP_FAILED)
+        abort();
+}
+
+static inline void tap_note_threads(const char *folder)
+{
+    char path[256];
+    FILE *note;
+
+    (void)snprintf(path, sizeof(path), "%s/%s", folder, program_invocation_short_name);
+    note = fopen(path, "we");
+    if (!note)
+        abort();
+    for (int at = 0; at < tap_count; at++)
+        if (tap_entries[at].has_threads)
+            (void)fprintf(note, "%s\n", tap_entries[at].name);
+    if (fclose(note) != 0)
+        abort();
+}
+
+/* The linker lets every pthread_create() of the program come here (Makefile). */
+int __wrap_pthread_create(pthread_t *tap_thread, const pthread_attr_t *tap_attributes,
+                          void *(*tap_routine)(void *), void *tap_context);
+int __real_pthread_create(pthread_t *tap_thread, const pthread_attr_t *tap_attributes,
+                          void *(*tap_routine)(void *), void *tap_context);
+
+#define TAP_MAIN()                                                                          \
+    int __wrap_pthread_create(pthread_t *tap_thread, const pthread_attr_t *tap_attributes,  \
+                              void *(*tap_routine)(void *), void *tap_context)              \
+    {                                                                                       \
+        atomic_fetch_add(tap_threads, 1);                                                   \
+        return __real_pthread_create(tap_thread, tap_attributes, tap_routine, tap_context); \
+    }                                                                                       \
+                                                                                            \
+    int main(int count, char **names)                                                       \
+    {                                                                                       \
+        const char *notes = count <= 1 ? getenv("TAP_THREADS") : NULL;                      \
+        int number = 0, failed = 0;                                                         \
+        tap_prepare();                                                                      \
+        for (int at = 0; at < tap_count; at++) {                                            \
+            if (!tap_wanted(tap_entries[at].name, count, names))                            \
+                continue;                                                                   \
+            bool held = tap_run(&tap_entries[at]);                                          \
+            failed += !held;                                                                \
+            printf("%sok %d - %s\n", held ? "" : "not ", ++number, tap_entries[at].name);   \
+        }                                                                                   \
+        printf("1..%d\n", number);                                                          \
+        if (notes && failed == 0)                                                           \
+            tap_note_threads(notes);                                                        \
+        return failed > 0 ? EXIT_FAILURE : EXIT_SUCCESS;                                    \
     }
 
 #endif
