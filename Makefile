@@ -163,7 +163,7 @@ system: export TEST_STORE_TOOL = $(CURDIR)/$(STORE_TOOL)
 system: export TEST_WRITER_NEW = $(CURDIR)/$(BUILD)/writer-new
 system: export TEST_DATABASE_UNITS = $(DATABASE_UNITS:%=$(CURDIR)/%)
 system: holdfast $(BUILD)/backend $(BUILD)/backend-new $(STORE_TOOL) $(BUILD)/writer-new $(DATABASE_UNITS)
-	@$(PROVE) --exec '' $(or $(TESTS),$(sort $(wildcard tests/system/*.t)))
+	@$(PROVE) -j $(JOBS) --exec '' $(or $(TESTS),$(sort $(wildcard tests/system/*.t)))
 
 soak: holdfast $(BUILD)/backend $(BUILD)/backend-new
 	@$(PROVE) --exec '' --verbose $(sort $(wildcard tests/soak/*.t))
