@@ -10,6 +10,8 @@
 #ifndef TESTS_TAP_H
 #define TESTS_TAP_H
 
+#include "tests/sanitizers.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -24,16 +26,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-/* gcc's names for what clang says in another way: some tests are done with less where all takes longer. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) && !defined(__SANITIZE_ADDRESS__)
-#define __SANITIZE_ADDRESS__ 1
-#endif
-#if __has_feature(thread_sanitizer) && !defined(__SANITIZE_THREAD__)
-#define __SANITIZE_THREAD__ 1
-#endif
-#endif
 
 enum { TAP_TESTS_MAX = 200 };
 

@@ -65,7 +65,7 @@ bool scene_end(struct scene *scene, uint64_t committed_before)
 
     database_detach(scene->database);
     left = sample_value(scene->path);
-    if (ended && worst_us < SCENE_STALL_MAX_US && copied == committed && left == committed)
+    if (ended && worst_us < WRITER_STALL_MAX_US && copied == committed && left == committed)
         return true;
     printf("#   committed %lld, copied %lld, left %lld; ended %s, code %lld, longest commit %llu us\n",
            (long long)committed, (long long)copied, (long long)left, ended ? "well" : "badly",

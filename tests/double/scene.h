@@ -5,7 +5,7 @@
 #include "tests/double/sample.h"
 #include "tests/double/writer.h"
 
-enum { SCENE_GENEROUS_MS = 10000, SCENE_STALL_MAX_US = 2000000 };
+enum { SCENE_GENEROUS_MS = 10000 };
 
 struct scene {
     const char *path;

@@ -10,6 +10,7 @@
 #ifndef TESTS_DOUBLE_WRITER_H
 #define TESTS_DOUBLE_WRITER_H
 
+#include "tests/sanitizers.h"
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -65,5 +66,14 @@ bool writer_wait(const struct writer *writer, uint64_t commits);
 /* The program, and what it was built with. */
 const char *writer_sqlite_version(void);
 int writer_main(const char *stats_path);
+
+/* How long a commit may take. An application gives up after 5 s, which shows as a failed commit; this is only
+ * for what it would put up with. Disks that other tests keep busy stall for seconds as well, and longer still
+ * under sanitizers. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { WRITER_STALL_MAX_US = 20000000 };
+#else
+enum { WRITER_STALL_MAX_US = 4500000 };
+#endif
 
 #endif

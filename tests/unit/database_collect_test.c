@@ -275,7 +275,7 @@ TEST(a_full_sink_makes_the_log_grow_and_loses_nothing)
     EXPECT(!database_freeze(&story.scene.database, 1, clock_monotonic_ms() + 200, &never, &story.scene.err));
     EXPECT_INT(story.scene.err.code, ERR_TRANSIENT);
     EXPECT(story.oracle.refused > 2);
-    EXPECT(atomic_load(&story.scene.writer.stats->worst_us) < SCENE_STALL_MAX_US);
+    EXPECT(atomic_load(&story.scene.writer.stats->worst_us) < WRITER_STALL_MAX_US);
     story.oracle.is_full = false;
     REQUIRE_OK(follow(&story, 50), &story.scene.err);
     REQUIRE(oracle_agrees_now(&story.oracle));
@@ -296,7 +296,7 @@ TEST(a_slow_sink_does_not_keep_the_application_from_writing)
     REQUIRE(writer_wait(&story.scene.writer, 200));
     EXPECT(!database_freeze(&story.scene.database, 1, clock_monotonic_ms() + 3000, &never, &story.scene.err));
     EXPECT_INT(story.scene.err.code, ERR_TRANSIENT);
-    EXPECT(atomic_load(&story.scene.writer.stats->worst_us) < SCENE_STALL_MAX_US);
+    EXPECT(atomic_load(&story.scene.writer.stats->worst_us) < WRITER_STALL_MAX_US);
     printf("# %u commits, the longest took %.1f ms\n", story.oracle.commits,
            (double)atomic_load(&story.scene.writer.stats->worst_us) / 1e3);
     story.oracle.slow_us = 0;

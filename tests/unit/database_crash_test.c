@@ -67,7 +67,7 @@ static void kill_followers(uint64_t rate)
         end_follower(follower);
         REQUIRE(writer_wait(&writer, 1));
     }
-    EXPECT(atomic_load(&writer.stats->worst_us) < SCENE_STALL_MAX_US);
+    EXPECT(atomic_load(&writer.stats->worst_us) < WRITER_STALL_MAX_US);
     EXPECT(writer_stop(&writer));
     EXPECT_INT(sample_value(path), atomic_load(&writer.stats->commits));
 }
@@ -126,7 +126,7 @@ TEST(a_stopped_follower_keeps_nobody_waiting)
         EXPECT(writer_wait(&writer, 5));
     }
     end_follower(follower);
-    EXPECT(atomic_load(&writer.stats->worst_us) < SCENE_STALL_MAX_US);
+    EXPECT(atomic_load(&writer.stats->worst_us) < WRITER_STALL_MAX_US);
     EXPECT(writer_stop(&writer));
     EXPECT_INT(sample_value(path), atomic_load(&writer.stats->commits));
 }

@@ -127,7 +127,7 @@ static void freeze_pairs(uint64_t rate, unsigned rounds)
     }
     printf("# %u of %u between two commits\n", moved, rounds);
     EXPECT_INT(atomic_load(&pair.writer.stats->failed), 0);
-    EXPECT(atomic_load(&pair.writer.stats->worst_us) < SCENE_STALL_MAX_US);
+    EXPECT(atomic_load(&pair.writer.stats->worst_us) < WRITER_STALL_MAX_US);
     EXPECT(writer_stop(&pair.writer));
     database_detach(pair.databases[0]);
     database_detach(pair.databases[1]);
