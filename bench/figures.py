@@ -92,7 +92,7 @@ def restore(sample, report):
     report.add("… user + system CPU s", spread([one.cpu_s for one in ours]), spread([one.cpu_s for one in rival]),
                "%.2f" % (median([one.cpu_s for one in ours]) / median([one.cpu_s for one in rival])))
     both = [[run.wall_s + more for run, more in zip(runs, read[path])] for runs, path in ((ours, target), (rival, plain))]
-    report.add("… and then the first reading of all of it, s", spread(both[0]), spread(both[1]),
+    report.add("… with the first reading of all of it after it, s", spread(both[0]), spread(both[1]),
                "%.2f" % (median(both[0]) / median(both[1])))
     peak = max(one.peak_kb for one in ours) * 1024 / MB
     report.add("… highest RSS, MB", "%.1f" % peak, "", "", "64", peak <= 64)

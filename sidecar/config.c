@@ -141,9 +141,7 @@ static const char *expected_form(enum config_kind kind)
         [KIND_ADDRESS] = "an address: write 0.0.0.0:3210, [::]:3210 or :3210 (no names, ports 1 to 65535)",
         [KIND_SWITCH] = "a switch: write 0 or 1",
         [KIND_SIGNAL] = "a signal that stops a process: write TERM, INT, QUIT, HUP or USR1",
-        [KIND_POINT] =
-            "a point: write a record's number (they begin at 1) or a time like "
-            "2026-11-21T10:00:00Z",
+        [KIND_POINT] = "a point: write a record's number (from 1 on) or a time like 2026-11-21T10:00:00Z",
         [KIND_GLOBS] = "a list of globs relative to the data directory: write for example tmp:cache/*.bin",
     };
     return forms[kind];

@@ -58,7 +58,7 @@ struct tree;
 struct tree *tree_new(void);
 void tree_free(struct tree *tree); /* NULL is fine */
 /* Another one that is the same; entries have the same indexes. */
-struct tree *tree_copy(const struct tree *tree);
+struct tree *tree_copy(const struct tree *from);
 DEFINE_CLEANUP(struct tree *, tree_free, tree_freep)
 
 size_t tree_count(const struct tree *tree);
