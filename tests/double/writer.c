@@ -151,7 +151,8 @@ static void commit_until_stopped(struct writer_stats *stats, struct table *table
 {
     uint64_t begun_ns = clock_monotonic_ns(), done = 0, n = last_of(&tables[count - 1]) + 1;
 
-    while (!stopping && (stats->plan.commits_max == 0 || done < stats->plan.commits_max)) {
+    while (!stopping && !atomic_load(&stats->must_stop) &&
+           (stats->plan.commits_max == 0 || done < stats->plan.commits_max)) {
         if (stats->plan.idle)
             pause_us(1000);
         else if (!commit_all(stats, tables, count, n + done++))
@@ -213,6 +214,7 @@ static void prepare_stats(struct writer *writer, const struct writer_plan *plan)
     atomic_store(&writer->stats->commits, 0);
     atomic_store(&writer->stats->worst_us, 0);
     atomic_store(&writer->stats->failed, 0);
+    atomic_store(&writer->stats->must_stop, 0);
 }
 
 bool writer_launch(struct writer *writer, const struct writer_plan *plan)
@@ -271,7 +273,8 @@ bool writer_finish(struct writer *writer)
 
 bool writer_stop(struct writer *writer)
 {
-    (void)kill(writer->pid, SIGTERM);
+    atomic_store(&writer->stats->must_stop, 1);
+    (void)kill(writer->pid, SIGTERM); /* it may be asleep */
     return ended_well(wait_for_end(writer));
 }
 

@@ -35,6 +35,7 @@ struct writer_stats {
     _Atomic uint64_t commits;  /* COMMIT has returned for so many */
     _Atomic uint64_t worst_us; /* longest commit, from BEGIN */
     _Atomic int64_t failed;    /* result code of the statement that failed */
+    atomic_int must_stop;      /* a signal alone may come while TSan is not ready for it, and is lost */
 };
 
 struct writer {
