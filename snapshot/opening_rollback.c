@@ -13,6 +13,7 @@
  * that could push out what really was local. */
 #include "snapshot/opening.h"
 
+#include "snapshot/archive.h"
 #include "snapshot/reader.h"
 
 #include <assert.h>
@@ -20,28 +21,10 @@
 
 enum { LOOKS_MAX = 3 };
 
-/* Reads one record wherever it lies. It lives as long as the chain. */
-static bool read_record(struct opening *opening, uint64_t position, struct chain **ret_chain,
-                        struct record *ret_record, struct err *err)
-{
-    struct start *start = &opening->start;
-    struct chain_range range = {.after = position - 1, .through = position, .lineage = start->lineage};
-    struct chain_listing listing = {0};
-    bool end = false;
-    bool read;
-
-    read = chain_list(start->store, range.after, range.through, &listing, err) &&
-           chain_open(start->store, &range, &listing, ret_chain, err) &&
-           chain_next(*ret_chain, ret_record, &end, err);
-    chain_listing_clear(&listing);
-    assert(!read || !end);
-    return read;
-}
-
 static bool find_goal(struct opening *opening, struct err *err)
 {
     struct start *start = &opening->start;
-    CLEANUP(chain_freep) struct chain *chain = NULL;
+    CLEANUP(archive_clear) struct archive archive = archive_of(start->store, &start->lineage);
     struct chain_anchor head = start_head(start);
     struct record record;
     uint64_t position = 0;
@@ -51,7 +34,7 @@ static bool find_goal(struct opening *opening, struct err *err)
     opening->taken_from = position < head.position ? position : head.position;
     if (opening->taken_from == head.position)
         return true;
-    if (!read_record(opening, position, &chain, &record, err))
+    if (!archive_read(&archive, position, &record, err))
         return false;
     start_set_goal(start, &record.header, &record.hash);
     return true;
