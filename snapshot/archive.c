@@ -5,6 +5,16 @@
 #include <assert.h>
 #include <inttypes.h>
 
+bool pack_fetch(struct store *store, uint64_t first, uint64_t last, struct buf *bytes, struct pack *ret_pack,
+                struct err *err)
+{
+    struct key key = key_pack(first, last);
+
+    if (!store_get(store, key.text, bytes, err))
+        return err_wrap(err, "%s", key.text);
+    return pack_open(first, last, bytes->bytes, bytes->size, ret_pack, err);
+}
+
 struct archive archive_of(struct store *store, const struct id *lineage)
 {
     return (struct archive){.store = store,
@@ -44,7 +54,7 @@ static bool visit_pack(void *context, const struct store_entry *entry, struct er
 static bool fetch_pack(struct archive *archive, uint64_t position, bool *ret_found, struct err *err)
 {
     struct search search = {.position = position};
-    struct key after = pack_search_key(position), key;
+    struct key after = pack_search_key(position);
 
     *ret_found = false;
     /* Not more than one for each position that such a pack may end at, unless there are crossing ones. */
@@ -53,11 +63,8 @@ static bool fetch_pack(struct archive *archive, uint64_t position, bool *ret_fou
         return false;
     if (search.first == 0)
         return true;
-    key = key_pack(search.first, search.last);
     buf_reset(&archive->packed);
-    if (!store_get(archive->store, key.text, &archive->packed, err) ||
-        !pack_open(search.first, search.last, archive->packed.bytes, archive->packed.size, &archive->pack,
-                   err)) {
+    if (!pack_fetch(archive->store, search.first, search.last, &archive->packed, &archive->pack, err)) {
         buf_reset(&archive->packed);
         return false;
     }

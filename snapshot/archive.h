@@ -9,6 +9,11 @@
 #include "snapshot/pack.h"
 #include "snapshot/store/store.h"
 
+/* Fetches and proves the pack of these records, which points into *bytes. ERR_NOT_FOUND, ERR_CORRUPT begin
+ * with its key. Any thread. */
+bool pack_fetch(struct store *store, uint64_t first, uint64_t last, struct buf *bytes, struct pack *ret_pack,
+                struct err *err) CHECKED;
+
 /* Where to read, and what was read last: the same record again, or the neighbour of a packed one, needs no
  * request. One thread. */
 struct archive {

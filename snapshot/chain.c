@@ -11,8 +11,8 @@
 #include "snapshot/chain.h"
 
 #include "base/thread.h"
+#include "snapshot/archive.h"
 #include "snapshot/log.h"
-#include "snapshot/pack.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -90,17 +90,6 @@ static bool choose_sources(struct chain *chain, const struct chain_source *sourc
     return true;
 }
 
-/* A pack has at least two records. */
-static bool is_pack(const struct chain_source *source)
-{
-    return source->first != source->last;
-}
-
-static struct key source_key(const struct chain_source *source)
-{
-    return is_pack(source) ? key_pack(source->first, source->last) : key_log(source->first);
-}
-
 /* --- fetching ---------------------------------------------------------------------------------------- */
 
 struct fetch {
@@ -112,13 +101,14 @@ struct fetch {
 static bool fetch_object(struct store *store, const struct chain_source *source, struct object *object,
                          struct err *err)
 {
-    struct key key = source_key(source);
+    struct key key = chain_source_key(source);
 
-    object->bytes = (struct buf)BUF_INIT(is_pack(source) ? (size_t)PACK_SIZE_MAX : (size_t)RECORD_SIZE_MAX);
-    if (!store_get(store, key.text, &object->bytes, err))
-        return err_wrap(err, "%s", key.text);
-    return !is_pack(source) || pack_open(source->first, source->last, object->bytes.bytes, object->bytes.size,
-                                         &object->pack, err);
+    if (chain_source_is_pack(source)) {
+        object->bytes = (struct buf)BUF_INIT(PACK_SIZE_MAX);
+        return pack_fetch(store, source->first, source->last, &object->bytes, &object->pack, err);
+    }
+    object->bytes = (struct buf)BUF_INIT(RECORD_SIZE_MAX);
+    return store_get(store, key.text, &object->bytes, err) || err_wrap(err, "%s", key.text);
 }
 
 static bool fetch_slot(void *context, struct err *err)
@@ -257,12 +247,12 @@ static bool find_record(const struct chain *chain, uint64_t position, const stru
     const uint8_t *bytes = object->bytes.bytes;
     size_t size = object->bytes.size;
 
-    if (is_pack(source))
+    if (chain_source_is_pack(source))
         bytes = pack_find(&object->pack, position, &size);
     if (log_parse(&chain->range.lineage, position, bytes, size, ret_record, err))
         return true;
-    if (is_pack(source))
-        err_prefix(err, "%s", source_key(source).text);
+    if (chain_source_is_pack(source))
+        err_prefix(err, "%s", chain_source_key(source).text);
     return false;
 }
 

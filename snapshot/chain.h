@@ -22,6 +22,10 @@ struct chain_source {
     uint64_t bytes;
 };
 
+/* A pack, which has at least two records; or one record in log/. */
+bool chain_source_is_pack(const struct chain_source *source);
+struct key chain_source_key(const struct chain_source *source);
+
 struct chain_listing {
     struct chain_source *sources;
     size_t count;
@@ -30,6 +34,8 @@ struct chain_listing {
 void chain_listing_clear(struct chain_listing *listing);
 /* Adds what a LIST of log/ or of pack/ has shown; false if the key is neither's. */
 bool chain_listing_add(struct chain_listing *listing, const struct store_entry *entry) CHECKED;
+/* Newest first: by the last record, and a pack before what it holds. */
+void chain_listing_sort(struct chain_listing *listing);
 /* Moves what `from` has to `listing`. */
 void chain_listing_take(struct chain_listing *listing, struct chain_listing *from);
 /* Lists what holds the records above `after` up to and including `through`; nothing if there are none
@@ -38,8 +44,8 @@ void chain_listing_take(struct chain_listing *listing, struct chain_listing *fro
 bool chain_list(struct store *store, uint64_t after, uint64_t through, struct chain_listing *listing,
                 struct err *err) CHECKED;
 /* The lowest position from which on all records up to `through` are listed and take at most bytes_max to
- * fetch; through + 1: not even that one. */
-uint64_t chain_listing_reach(const struct chain_listing *listing, uint64_t through, uint64_t bytes_max);
+ * fetch; through + 1: not even that one. Sorts the listing. */
+uint64_t chain_listing_reach(struct chain_listing *listing, uint64_t through, uint64_t bytes_max);
 
 /* A record whose hash is known from elsewhere: a manifest names the record that it stands at, a header the
  * one before it. Position 0: none. */

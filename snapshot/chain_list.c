@@ -7,6 +7,31 @@
 
 enum { PAGE = 1000 };
 
+bool chain_source_is_pack(const struct chain_source *source)
+{
+    return source->first != source->last;
+}
+
+struct key chain_source_key(const struct chain_source *source)
+{
+    return chain_source_is_pack(source) ? key_pack(source->first, source->last) : key_log(source->first);
+}
+
+static int newest_first(const void *one, const void *other)
+{
+    const struct chain_source *left = one, *right = other;
+
+    if (left->last != right->last)
+        return left->last > right->last ? -1 : 1;
+    return left->first == right->first ? 0 : left->first < right->first ? -1 : 1;
+}
+
+void chain_listing_sort(struct chain_listing *listing)
+{
+    if (listing->count > 1)
+        qsort(listing->sources, listing->count, sizeof(listing->sources[0]), newest_first);
+}
+
 void chain_listing_clear(struct chain_listing *listing)
 {
     free(listing->sources);
@@ -94,37 +119,26 @@ bool chain_list(struct store *store, uint64_t after, uint64_t through, struct ch
                                 descend(store, "pack/", &packs, UINT64_MAX, &descent, err));
 }
 
-static int compare_last(const void *one, const void *other)
-{
-    const struct chain_source *left = one, *right = other;
-
-    return left->last == right->last ? 0 : left->last > right->last ? -1 : 1;
-}
-
 /* The source that holds `position` and reaches farthest down. */
-static const struct chain_source *reach_down(const struct chain_source *sources, size_t count,
-                                             uint64_t position)
+static const struct chain_source *reach_down(const struct chain_listing *listing, uint64_t position)
 {
     const struct chain_source *best = NULL;
 
-    for (size_t at = 0; at < count && sources[at].last >= position; at++)
-        if (sources[at].first <= position && (!best || sources[at].first < best->first))
-            best = &sources[at];
+    for (size_t at = 0; at < listing->count && listing->sources[at].last >= position; at++) {
+        const struct chain_source *source = &listing->sources[at];
+        if (source->first <= position && (!best || source->first < best->first))
+            best = source;
+    }
     return best;
 }
 
-uint64_t chain_listing_reach(const struct chain_listing *listing, uint64_t through, uint64_t bytes_max)
+uint64_t chain_listing_reach(struct chain_listing *listing, uint64_t through, uint64_t bytes_max)
 {
-    size_t size = listing->count * sizeof(listing->sources[0]);
-    CLEANUP(freep) struct chain_source *sources = xmalloc(size);
     const struct chain_source *best;
     uint64_t bytes = 0, position = through;
 
-    if (listing->count == 0)
-        return through + 1;
-    memcpy(sources, listing->sources, size);
-    qsort(sources, listing->count, sizeof(sources[0]), compare_last);
-    while (position > 0 && (best = reach_down(sources, listing->count, position)) != NULL) {
+    chain_listing_sort(listing);
+    while (position > 0 && (best = reach_down(listing, position)) != NULL) {
         bytes += best->bytes;
         if (bytes > bytes_max)
             break;

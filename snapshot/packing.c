@@ -62,7 +62,7 @@ static bool remove_leftovers(struct packing *packing, const struct chain_source 
     bool listed = chain_list(packing->removal.store, packed->first - 1, packed->last, &listing, err);
 
     for (size_t at = 0; listed && at < listing.count; at++)
-        if (listing.sources[at].first == listing.sources[at].last)
+        if (!chain_source_is_pack(&listing.sources[at]))
             key_list_add(&loose, key_log(listing.sources[at].first).text);
     chain_listing_clear(&listing);
     return listed && removal_each(&packing->removal, &loose, remove_packed, packing, err);
@@ -127,21 +127,13 @@ static bool is_loose(const struct chain_source *source, uint64_t position)
     return source->first == position && source->last == position;
 }
 
-static int newest_first(const void *one, const void *other)
-{
-    const struct chain_source *left = one, *right = other;
-
-    return left->last == right->last ? 0 : left->last > right->last ? -1 : 1;
-}
-
 /* The unbroken stretch of loose records that ends at `through`, or the oldest part of it. */
 static void find_stretch(struct run *run, struct chain_listing *listing, uint64_t through)
 {
     uint64_t next = through;
     size_t begin = 0, end;
 
-    if (listing->count > 1)
-        qsort(listing->sources, listing->count, sizeof(listing->sources[0]), newest_first);
+    chain_listing_sort(listing);
     while (begin < listing->count && !is_loose(&listing->sources[begin], through))
         begin++;
     for (end = begin; end < listing->count && is_loose(&listing->sources[end], next); end++)

@@ -98,8 +98,7 @@ static bool remove_pack(void *context, const char *key, struct err *err)
 
     if (!key_parse_pack(key, &first, &last) || last > prune->lowest)
         return true;
-    if (!store_get(prune->removal.store, key, &bytes, &why) ||
-        !pack_open(first, last, bytes.bytes, bytes.size, &pack, &why)) {
+    if (!pack_fetch(prune->removal.store, first, last, &bytes, &pack, &why)) {
         if (why.code == ERR_NOT_FOUND || why.code == ERR_CORRUPT)
             return true;
         *err = why;

@@ -6,11 +6,11 @@
 #include "snapshot/reader_verify.h"
 
 #include "base/thread.h"
+#include "snapshot/archive.h"
 #include "snapshot/blob.h"
 #include "snapshot/chain.h"
 #include "snapshot/data_body.h"
 #include "snapshot/log.h"
-#include "snapshot/pack.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -215,23 +215,13 @@ static bool judge_pack(struct log_walk *walk, const struct reading *reading, uin
     return true;
 }
 
-static bool is_pack(const struct chain_source *source)
-{
-    return source->first != source->last;
-}
-
-static struct key key_of(const struct chain_source *source)
-{
-    return is_pack(source) ? key_pack(source->first, source->last) : key_log(source->first);
-}
-
 /* A loose record that a pack holds too is read and means nothing more: an open that stays for ever, what its
  * owner had no time to delete, or an open that came too late. */
 static bool judge(struct log_walk *walk, const struct reading *reading, struct err *err)
 {
     struct verification *verification = walk->verification;
     const struct chain_source *source = &reading->source;
-    struct key key = key_of(source);
+    struct key key = chain_source_key(source);
     bool is_known = walk->next != 0 && source->first >= walk->next;
     uint64_t last = walk->next != 0 && source->last >= walk->next ? walk->next - 1 : source->last;
 
@@ -250,8 +240,8 @@ static bool judge(struct log_walk *walk, const struct reading *reading, struct e
     verification->result.objects++;
     if (is_known)
         return true;
-    return is_pack(source) ? judge_pack(walk, reading, last, key.text, err)
-                           : judge_record(walk, &reading->record, key.text, err);
+    return chain_source_is_pack(source) ? judge_pack(walk, reading, last, key.text, err)
+                                        : judge_record(walk, &reading->record, key.text, err);
 }
 
 /* --- all of them ------------------------------------------------------------------------------------- */
@@ -263,16 +253,15 @@ static bool read_one(void *context, struct err *err)
     const struct chain_source *source = &reading->source;
 
     (void)err;
-    if (!is_pack(source)) {
+    if (!chain_source_is_pack(source)) {
         reading->bytes = (struct buf)BUF_INIT(RECORD_SIZE_MAX);
         reading->read = log_read(verification->store, &verification->lineage, source->first, &reading->bytes,
                                  &reading->record, &reading->why);
         return true;
     }
     reading->bytes = (struct buf)BUF_INIT(PACK_SIZE_MAX);
-    reading->read = store_get(verification->store, key_of(source).text, &reading->bytes, &reading->why) &&
-                    pack_open(source->first, source->last, reading->bytes.bytes, reading->bytes.size,
-                              &reading->pack, &reading->why);
+    reading->read = pack_fetch(verification->store, source->first, source->last, &reading->bytes,
+                               &reading->pack, &reading->why);
     return true;
 }
 
@@ -308,22 +297,12 @@ static bool read_window(struct log_walk *walk, size_t first, size_t count, struc
     return judged;
 }
 
-static int newest_first(const void *one, const void *other)
-{
-    const struct chain_source *left = one, *right = other;
-
-    if (left->last != right->last)
-        return left->last > right->last ? -1 : 1;
-    return left->first == right->first ? 0 : left->first < right->first ? -1 : 1;
-}
-
 static bool read_all(struct log_walk *walk, struct err *err)
 {
     const atomic_bool *canceled = walk->verification->canceled;
     struct chain_listing *listing = &walk->listing;
 
-    if (listing->count > 1)
-        qsort(listing->sources, listing->count, sizeof(listing->sources[0]), newest_first);
+    chain_listing_sort(listing);
     for (size_t at = 0, count; at < listing->count; at += count) {
         count = window_of(listing, at);
         if (!read_window(walk, at, count, err))
