@@ -192,6 +192,43 @@ void group_init(struct task_group *group, struct pool *pool, size_t pending_max)
     pthread_cond_init(&group->done, NULL);
 }
 
+void group_set_meanwhile(struct task_group *group, const struct meanwhile *meanwhile)
+{
+    group->meanwhile = *meanwhile;
+    group->due_ms = clock_monotonic_ms() + meanwhile->every_ms;
+}
+
+/* Condition variables wait on the wall clock. */
+static struct timespec wall_clock_in(uint64_t ms)
+{
+    uint64_t until_ns = clock_unix_ns() + ms * NS_PER_MS;
+
+    return (struct timespec){.tv_sec = (time_t)(until_ns / NS_PER_SECOND),
+                             .tv_nsec = (long)(until_ns % NS_PER_SECOND)};
+}
+
+/* Until something ends or something is to be done meanwhile, which is done. The mutex is held, but for that.
+ */
+static void wait_a_while(struct task_group *group)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+    struct timespec until;
+
+    if (!group->meanwhile.call) {
+        pthread_cond_wait(&group->done, &group->mutex);
+        return;
+    }
+    if (now_ms < group->due_ms) {
+        until = wall_clock_in(group->due_ms - now_ms);
+        (void)pthread_cond_timedwait(&group->done, &group->mutex, &until);
+        return;
+    }
+    pthread_mutex_unlock(&group->mutex);
+    group->meanwhile.call(group->meanwhile.context);
+    mutex_locked(&group->mutex);
+    group->due_ms = clock_monotonic_ms() + group->meanwhile.every_ms;
+}
+
 void group_submit(struct task_group *group, bool (*run)(void *context, struct err *err), void *context)
 {
     struct task *task = xmalloc(sizeof(*task));
@@ -199,7 +236,7 @@ void group_submit(struct task_group *group, bool (*run)(void *context, struct er
     *task = (struct task){.group = group, .run = run, .context = context};
     mutex_locked(&group->mutex);
     while (group->pending >= group->pending_max)
-        pthread_cond_wait(&group->done, &group->mutex);
+        wait_a_while(group);
     group->pending++;
     pthread_mutex_unlock(&group->mutex);
 
@@ -217,10 +254,7 @@ bool group_failed(struct task_group *group)
 
 bool group_wait_for(struct task_group *group, uint64_t timeout_ms)
 {
-    uint64_t until_ns =
-        clock_unix_ns() + timeout_ms * NS_PER_MS; /* condition variables wait on the wall clock */
-    struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_SECOND),
-                             .tv_nsec = (long)(until_ns % NS_PER_SECOND)};
+    struct timespec until = wall_clock_in(timeout_ms);
     int late = 0;
 
     MUTEX_GUARD(&group->mutex);
@@ -235,10 +269,23 @@ bool group_wait(struct task_group *group, struct err *err)
 
     MUTEX_GUARD(&group->mutex);
     while (group->pending > 0)
-        pthread_cond_wait(&group->done, &group->mutex);
+        wait_a_while(group);
     failed = atomic_load(&group->failed);
     if (failed)
         *err = group->err;
     atomic_store(&group->failed, false);
     return !failed;
+}
+
+bool pool_run(struct pool *pool, const struct meanwhile *meanwhile,
+              bool (*run)(void *context, struct err *err), void *context, struct err *err)
+{
+    struct task_group group;
+
+    if (!pool)
+        return run(context, err);
+    group_init(&group, pool, 1);
+    group_set_meanwhile(&group, meanwhile);
+    group_submit(&group, run, context);
+    return group_wait(&group, err);
 }

@@ -39,6 +39,13 @@ bool pool_open(unsigned workers, const char *name, struct pool **ret_pool, struc
 /* Waits for what was submitted, then ends the workers. NULL is fine. */
 void pool_free(struct pool *pool);
 
+/* What a thread does while it waits for others: call(context), every so often, on that thread. */
+struct meanwhile {
+    void (*call)(void *context); /* NULL: nothing */
+    void *context;
+    uint64_t every_ms;
+};
+
 /* A set of tasks that succeed or fail together. The first error is kept, and `failed` tells the others to
  * stop early. */
 struct task_group {
@@ -49,10 +56,15 @@ struct task_group {
     size_t pending_max;
     atomic_bool failed;
     struct err err;
+    struct meanwhile meanwhile;
+    uint64_t due_ms; /* of the next call */
 };
 
 /* At most pending_max tasks of this group are queued or running at once; group_submit() waits for room. */
 void group_init(struct task_group *group, struct pool *pool, size_t pending_max);
+/* What group_submit() and group_wait() do while they wait, from every_ms after this call on. It must not use
+ * the group. */
+void group_set_meanwhile(struct task_group *group, const struct meanwhile *meanwhile);
 /* Runs `run(context, err)` on a worker, which owns context from here on. A group that has failed still runs
  * it: the task looks at group_failed() first and frees its context. */
 void group_submit(struct task_group *group, bool (*run)(void *context, struct err *err), void *context);
@@ -62,5 +74,9 @@ bool group_wait_for(struct task_group *group, uint64_t timeout_ms);
 /* Waits for all; false with the first error if any failed. The group can be used again afterwards or dropped.
  */
 bool group_wait(struct task_group *group, struct err *err) CHECKED;
+/* Runs one task on a worker and waits for it, with something to do meanwhile. pool NULL: here, and nothing
+ * meanwhile. */
+bool pool_run(struct pool *pool, const struct meanwhile *meanwhile,
+              bool (*run)(void *context, struct err *err), void *context, struct err *err) CHECKED;
 
 #endif
