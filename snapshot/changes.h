@@ -20,8 +20,9 @@ enum {
 
 /* All borrowed. */
 struct changes_request {
-    struct store *store; /* with retry */
-    struct pool *pool;   /* its workers read, compress and upload */
+    struct store *store;        /* with retry */
+    struct pool *pool;          /* its workers read, compress and upload */
+    struct meanwhile meanwhile; /* while they are waited for */
     const atomic_bool *canceled;
     uint64_t tag; /* of new blobs, and the position of the record to come: the newest confirmed one + 1 */
     /* The tree that the newest record stands at, with contents and with identities where they are known. An

@@ -209,6 +209,7 @@ static bool read_kind(struct reading *reading, bool large, struct changes *chang
     bool done;
 
     group_init(&group, reading->plan->request->pool, large ? LARGE_PENDING : SMALL_PENDING);
+    group_set_meanwhile(&group, &reading->plan->request->meanwhile);
     for (size_t at = 0; at < count && !group_failed(&group); at++)
         group_submit(&group, read_range, &ranges[at]);
     done = group_wait(&group, err);

@@ -40,18 +40,32 @@ static bool find_update(struct builder *builder, const struct data_run *run, str
     return true;
 }
 
+struct part_sending {
+    struct builder *builder;
+    uint64_t n;
+    struct digest hash;
+};
+
+static bool send_part(void *context, struct err *err)
+{
+    struct part_sending *sending = context;
+    struct builder *builder = sending->builder;
+    const struct data_record_request *request = builder->request;
+    struct part_owner owner = {request->store, request->position, request->owner, request->next_n};
+
+    return part_upload(&owner, &builder->part, builder->part_frames, &sending->n, &sending->hash, err);
+}
+
 static bool upload_part(struct builder *builder, struct err *err)
 {
     const struct data_record_request *request = builder->request;
-    struct part_owner owner = {request->store, request->position, request->owner, request->next_n};
-    struct digest hash;
-    uint64_t n = 0;
+    struct part_sending sending = {.builder = builder};
 
     if (builder->part_frames == 0)
         return true;
-    if (!part_upload(&owner, &builder->part, builder->part_frames, &n, &hash, err))
+    if (!pool_run(request->sender, &request->meanwhile, send_part, &sending, err))
         return false;
-    data_add_bulk(&builder->bulks, n, builder->part.size, &hash);
+    data_add_bulk(&builder->bulks, sending.n, builder->part.size, &sending.hash);
     builder->parts++;
     buf_reset(&builder->part);
     builder->part_frames = 0;

@@ -5,10 +5,13 @@
 #ifndef SNAPSHOT_DATA_RECORD_H
 #define SNAPSHOT_DATA_RECORD_H
 
+#include "base/thread.h"
 #include "snapshot/outbox.h"
 
 struct data_record_request {
-    struct store *store; /* with retry */
+    struct store *store;        /* with retry */
+    struct pool *sender;        /* uploads; NULL: the caller's thread does */
+    struct meanwhile meanwhile; /* while it is waited for; touches nothing of this request */
     const struct id *owner;
     uint64_t position; /* the record's */
     _Atomic uint64_t *next_n;

@@ -17,7 +17,7 @@ bool database_pause(uint64_t delay_us, uint64_t deadline_ms, const atomic_bool *
     struct timespec delay = {.tv_sec = (time_t)(delay_us / 1000000),
                              .tv_nsec = (long)(delay_us % 1000000 * 1000)};
 
-    if (atomic_load(canceled))
+    if (canceled && atomic_load(canceled))
         return err_set(err, ERR_CANCELED, "stopping");
     if (clock_monotonic_ms() >= deadline_ms)
         return false;
@@ -31,6 +31,11 @@ static bool is_at(const char *path, const struct stat *status)
     struct stat now;
 
     return lstat(path, &now) == 0 && now.st_dev == status->st_dev && now.st_ino == status->st_ino;
+}
+
+bool database_is_rushed(const struct database *database)
+{
+    return clock_monotonic_ms() < database->rushed_until_ms;
 }
 
 const char *database_path(const struct database *database)

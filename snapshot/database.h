@@ -79,6 +79,10 @@ bool database_position_at(struct database *database, struct wal_index_header *re
  * instead. */
 bool database_tend(struct database *database, struct err *err) CHECKED;
 
+/* Whether the last tending found that commits come much faster than it is usually called: then it should be
+ * called again soon. */
+bool database_is_rushed(const struct database *database);
+
 /* Whether path, -wal and -shm are no longer the files that were attached: only detaching is left. */
 bool database_is_stale(const struct database *database);
 

@@ -26,8 +26,6 @@ enum {
     RETRY_MIN_US =
         1000, /* doubled from attempt to attempt with the write lock, which is not to be held all the time */
     RETRY_MAX_US = 200000,
-    WRITE_LOCK_STEP_US = 50,
-    WRITE_LOCK_MAX_MS = 20,
 };
 
 struct freeze {
@@ -69,22 +67,12 @@ static bool approach_locked(struct database *database, struct err *err)
     return wal_index_is_backfilled(&index) || database_checkpoint(database, err);
 }
 
-/* Asks for the write lock in small steps: SQLite's own waiting would sleep past the gaps. */
-static bool lock_writes(struct database *database, uint64_t give_up_ms, const atomic_bool *canceled,
-                        struct err *err)
-{
-    while (!database_hold_write(database, err))
-        if (err->code != ERR_TRANSIENT || !database_pause(WRITE_LOCK_STEP_US, give_up_ms, canceled, err))
-            return false;
-    return true;
-}
-
 static bool lock_all_writes(const struct freeze *freeze, struct err *err)
 {
     uint64_t give_up_ms = clock_monotonic_ms() + WRITE_LOCK_MAX_MS;
 
     for (size_t at = 0; at < freeze->count; at++)
-        if (!lock_writes(freeze->databases[at], give_up_ms, freeze->canceled, err))
+        if (!database_hold_write(freeze->databases[at], give_up_ms, freeze->canceled, err))
             return false;
     for (size_t at = 0; at < freeze->count; at++)
         if (!approach_locked(freeze->databases[at], err))

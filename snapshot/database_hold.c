@@ -22,6 +22,8 @@
 
 #include <assert.h>
 
+enum { WRITE_LOCK_STEP_US = 50 };
+
 static void assert_held(const struct database *database)
 {
     assert(database->has_mark || database->has_file);
@@ -129,11 +131,14 @@ bool database_is_anchored(struct database *database, const struct wal_index *ind
     return wal_index_equal(&database->anchored, &index->header);
 }
 
-bool database_hold_write(struct database *database, struct err *err)
+/* In small steps: SQLite's own waiting would sleep past the gaps between the application's commits. */
+bool database_hold_write(struct database *database, uint64_t give_up_ms, const atomic_bool *canceled,
+                         struct err *err)
 {
     assert(!database->has_write);
-    if (!sqlite_begin_write(database->writer, err))
-        return err_wrap(err, "take the write lock");
+    while (!sqlite_begin_write(database->writer, err))
+        if (err->code != ERR_TRANSIENT || !database_pause(WRITE_LOCK_STEP_US, give_up_ms, canceled, err))
+            return err_wrap(err, "take the write lock");
     database->has_write = true;
     return true;
 }

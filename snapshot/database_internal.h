@@ -10,8 +10,9 @@
 
 enum {
     CHECKPOINT_FRAMES = 800,  /* before the application's own 1000, so that it never pays for a checkpoint */
-    FRAMES_HARD_MAX = 6000,   /* above this, and only then, tending takes the write lock */
+    LOG_BYTES_HARD = 6 << 20, /* above so much of frames, and only then, tending takes the write lock */
     LOG_BYTES_MAX = 32 << 20, /* a longer -wal file is cut when nothing in it is needed */
+    WRITE_LOCK_MAX_MS = 20,   /* is waited for */
     TORN_US = 5000,           /* a wal-index torn for longer has lost its writer */
 };
 
@@ -44,6 +45,7 @@ struct database {
 
     struct collector *collector; /* NULL: nothing is collected */
 
+    uint64_t rushed_until_ms; /* so much was in the log that the next tending is due soon */
     bool is_frozen;
     struct database_frozen frozen;
     struct database_mark mark;
@@ -76,8 +78,10 @@ void database_drop_file(struct database *database);
 /* Whether the file under READ(0) still is the whole state. Takes over the header of a log that was only
  * restarted. */
 bool database_is_anchored(struct database *database, const struct wal_index *index);
-/* One attempt at the write lock: from then on nobody can commit. Never for long. */
-bool database_hold_write(struct database *database, struct err *err) CHECKED;
+/* Takes the write lock, from when on nobody can commit: never for long. Tries until give_up_ms, and then it
+ * is ERR_TRANSIENT. canceled may be NULL. */
+bool database_hold_write(struct database *database, uint64_t give_up_ms, const atomic_bool *canceled,
+                         struct err *err) CHECKED;
 void database_drop_write(struct database *database);
 /* Copies all that is marked from the log into the file. ERR_TRANSIENT: the application reads an older state
  * or checkpoints itself; the write lock would not help. */
@@ -127,7 +131,8 @@ enum database_kind {
 bool database_kind_of(int fd, enum database_kind *ret_kind, struct err *err) CHECKED;
 bool database_page_size(int fd, uint32_t *ret_page_size, struct err *err) CHECKED;
 
-/* database.c: waits for delay_us. ERR_CANCELED, or *err as it is (what was waited for) after the deadline. */
+/* database.c: waits for delay_us; canceled may be NULL. ERR_CANCELED, or *err as it is (what was waited for)
+ * after the deadline. */
 bool database_pause(uint64_t delay_us, uint64_t deadline_ms, const atomic_bool *canceled,
                     struct err *err) CHECKED;
 

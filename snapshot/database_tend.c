@@ -12,8 +12,11 @@
 #include <fcntl.h>
 
 enum {
+    RUSHED_FRAMES = 2 * CHECKPOINT_FRAMES,
+    RUSHED_FOR_MS = 1000, /* … and for so long after */
     ROUNDS_MAX = 4,       /* checkpoints for one call */
-    WRITE_LOCK_TRIES = 3, /* above FRAMES_HARD_MAX */
+    ROUNDS_LONG_MAX = 2,  /* … above LOG_BYTES_HARD: the rest is short enough for the write lock */
+    WRITE_LOCK_TRIES = 3, /* above LOG_BYTES_HARD */
     CONTESTED_LOOKS =
         5, /* in a row: a connection that opens or closes looks the same for some microseconds */
     CONTESTED_MS = 20,
@@ -84,7 +87,8 @@ static bool hand_over_locked(struct database *database, struct err *err)
 {
     bool held;
 
-    if (!database_collect_ahead(database, err) || !database_hold_write(database, err))
+    if (!database_collect_ahead(database, err) ||
+        !database_hold_write(database, clock_monotonic_ms() + WRITE_LOCK_MAX_MS, NULL, err))
         return false;
     held = database_collect_is_near(database, err) && database_hold_mark(database, err) &&
            database_checkpoint(database, err) && database_hold_file(database, err);
@@ -95,9 +99,11 @@ static bool hand_over_locked(struct database *database, struct err *err)
 }
 
 /* An application that was faster, or in the way, is left alone until the next time. */
-static bool shorten_log(struct database *database, uint32_t frames, struct err *err)
+static bool shorten_log(struct database *database, const struct wal_index_header *header, struct err *err)
 {
-    for (unsigned round = 0; round < ROUNDS_MAX; round++) {
+    bool is_long = (uint64_t)header->frames * header->page_size > LOG_BYTES_HARD;
+
+    for (unsigned round = 0; round < (is_long ? ROUNDS_LONG_MAX : ROUNDS_MAX); round++) {
         if (!database_hold_mark(database, err) || !database_checkpoint(database, err))
             return err->code == ERR_TRANSIENT;
         if (hand_over(database, err))
@@ -105,7 +111,7 @@ static bool shorten_log(struct database *database, uint32_t frames, struct err *
         if (err->code != ERR_TRANSIENT)
             return false;
     }
-    if (frames <= FRAMES_HARD_MAX)
+    if (!is_long)
         return true;
     for (unsigned attempt = 0; attempt < WRITE_LOCK_TRIES; attempt++)
         if (hand_over_locked(database, err) || err->code != ERR_TRANSIENT)
@@ -117,7 +123,7 @@ static bool tend_mark(struct database *database, const struct wal_index *index, 
 {
     assert(database->has_mark && !database->has_file);
     if (index->header.frames >= CHECKPOINT_FRAMES)
-        return shorten_log(database, index->header.frames, err);
+        return shorten_log(database, &index->header, err);
     /* A mark that stays behind would make a blocking checkpoint of the application wait for it. */
     if (!wal_index_equal(&database->marked, &index->header) && !database_hold_mark(database, err))
         return false;
@@ -149,6 +155,8 @@ bool database_tend(struct database *database, struct err *err)
         return err_set(err, ERR_CONFLICT, "the application wants %s for itself", database->path);
     if (!database_look(database, &index, err))
         return err_wrap(err, "%s", database->path);
+    if (index.header.frames >= RUSHED_FRAMES)
+        database->rushed_until_ms = clock_monotonic_ms() + RUSHED_FOR_MS;
     if (database->is_frozen)
         return tend_frozen(database, err);
     return (database->has_file ? tend_file(database, &index, err) : tend_mark(database, &index, err)) ||

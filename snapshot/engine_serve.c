@@ -16,6 +16,7 @@
 
 enum {
     TICK_BUSY_MS = 50,   /* how often databases are tended while there are changes */
+    TICK_RUSHED_MS = 5,  /* … while their logs grow by many MB between two ticks */
     TICK_IDLE_MS = 1000, /* a look for safety */
     BUSY_FOR_MS = 2000,
     FILES_EVERY_MS = 5000, /* full look where inotify doesn't reach */
@@ -192,6 +193,8 @@ static uint64_t tick_ms(struct engine *engine, const struct pace *pace, bool wan
     uint64_t tick = now_ms - pace->moved_ms < BUSY_FOR_MS ? TICK_BUSY_MS : TICK_IDLE_MS;
     uint64_t due = due_ms(engine, pace, draining);
 
+    if (follower_is_rushed(engine->follower))
+        tick = TICK_RUSHED_MS;
     if (!wants_to_ship || due >= now_ms + tick)
         return tick;
     return due > now_ms ? due - now_ms : 0;

@@ -91,6 +91,22 @@ void follower_tend(struct follower *follower)
     }
 }
 
+void follower_keep_logs_short(struct follower *follower)
+{
+    for (size_t at = 0; at < follower->count; at++) {
+        struct err ignored = {0};
+        (void)!database_tend(follower->followed[at].source.database, &ignored);
+    }
+}
+
+bool follower_is_rushed(const struct follower *follower)
+{
+    for (size_t at = 0; at < follower->count; at++)
+        if (database_is_rushed(follower->followed[at].source.database))
+            return true;
+    return false;
+}
+
 bool follower_freeze(struct follower *follower, uint64_t deadline_ms, struct follower_frozen *ret_frozen,
                      struct err *err)
 {

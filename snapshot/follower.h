@@ -58,6 +58,12 @@ bool follower_is_complete(const struct follower *follower, const struct manifest
 /* What each attached database needs now and again; every 100 ms while there are commits. */
 void follower_tend(struct follower *follower);
 
+/* The same for their logs alone, while something else keeps the engine's thread waiting: the list of
+ * databases stays as it is. What can't be done now is found again by the next follower_tend(). */
+void follower_keep_logs_short(struct follower *follower);
+/* Whether the logs grow so fast that tending every 100 ms would let them become long. */
+bool follower_is_rushed(const struct follower *follower);
+
 /* What the frozen state contains. File events count as seen up to the beginning of the freeze: scan
  * afterwards. */
 struct follower_frozen {

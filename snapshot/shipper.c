@@ -15,6 +15,7 @@
 enum {
     DURATIONS_BETWEEN = 10, /* of a base, from its end to the beginning of the next */
     MOVING_MAX = 5,         /* records in a row that wait for a file */
+    KEEP_LOGS_MS = 5,
 };
 
 static void forget_database(void *context, const struct database *database)
@@ -25,14 +26,36 @@ static void forget_database(void *context, const struct database *database)
     shipper_leave_beside(shipper, database);
 }
 
+/* It moves on what waits to be shipped, and never what is just being shipped: that ends at an offset of the
+ * outbox, and the outbox only grows. */
+static void keep_logs_short(void *context)
+{
+    struct shipper *shipper = context;
+
+    follower_keep_logs_short(shipper->follower);
+}
+
+static bool open_parts(struct shipper *shipper, struct err *err)
+{
+    return pending_open(shipper->directory_fd, &shipper->pending, err) &&
+           outbox_open(shipper->directory_fd, shipper->config->spool_max_bytes, &shipper->outbox, err) &&
+           pool_open(1, "append", &shipper->sender, err);
+}
+
+static void free_parts(struct shipper *shipper)
+{
+    pool_free(MOVE(shipper->sender));
+    outbox_free(MOVE(shipper->outbox));
+    pending_free(MOVE(shipper->pending));
+}
+
 bool shipper_init(struct shipper *shipper, struct log *log, struct state *state, struct err *err)
 {
-    if (!pending_open(shipper->directory_fd, &shipper->pending, err))
-        return false;
-    if (!outbox_open(shipper->directory_fd, shipper->config->spool_max_bytes, &shipper->outbox, err)) {
-        pending_free(shipper->pending);
+    if (!open_parts(shipper, err)) {
+        free_parts(shipper);
         return false;
     }
+    shipper->meanwhile = (struct meanwhile){keep_logs_short, shipper, KEEP_LOGS_MS};
     follower_on_leave(shipper->follower, forget_database, shipper);
     shipper->log = *log;
     *log = (struct log){0};
@@ -53,8 +76,7 @@ void shipper_clear(struct shipper *shipper)
     follower_on_leave(shipper->follower, NULL, NULL);
     shipper_clear_beside(shipper);
     outbox_clear(shipper->outbox);
-    outbox_free(shipper->outbox);
-    pending_free(shipper->pending);
+    free_parts(shipper);
     cuts_clear(&shipper->cuts);
     tree_free(shipper->shipment.tree);
     log_clear(&shipper->log);
@@ -82,6 +104,11 @@ void shipper_set_previous(struct shipper *shipper, struct manifest *manifest)
                                  shipper->previous.databases[at].incarnation);
 }
 
+static bool send_flight(void *context, struct err *err)
+{
+    return log_send(context, err);
+}
+
 /* Sends what is in flight, remembering first that it may land. */
 static bool send_record(struct shipper *shipper, struct err *err)
 {
@@ -90,7 +117,7 @@ static bool send_record(struct shipper *shipper, struct err *err)
 
     atomic_store(&shipper->sent_record, shipper->log.flight_header.position);
     shipper_remember(shipper);
-    sent = log_send(&shipper->log, err);
+    sent = pool_run(shipper->sender, &shipper->meanwhile, send_flight, &shipper->log, err);
     yielding_note_append(&shipper->yielding, begun_ms, clock_monotonic_ms());
     if (!sent)
         return false;

@@ -88,7 +88,11 @@ struct shipper {
     int wake_fd; /* an event, raised when something is to be tended */
     struct id owner;
     struct follower *follower; /* owned by the engine */
-    struct log log;            /* taken over from the start */
+    /* One worker, for requests that the engine's thread waits for; and what that does meanwhile: a slow store
+     * must not make the databases' logs long. */
+    struct pool *sender;
+    struct meanwhile meanwhile;
+    struct log log; /* taken over from the start */
     struct state state;
     struct retain retain;
     struct sweep sweep;

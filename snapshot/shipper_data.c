@@ -61,6 +61,8 @@ static bool build(struct shipper *shipper, const struct cut *cut, const struct b
 {
     struct data_record_request request = {
         .store = shipper->store,
+        .sender = shipper->sender,
+        .meanwhile = shipper->meanwhile,
         .owner = &shipper->owner,
         .position = shipper->log.newest.position + 1,
         .next_n = &shipper->next_n,
@@ -116,6 +118,7 @@ static bool compare_files(struct shipper *shipper, const struct cut *cut, bool f
     struct changes_request request = {
         .store = shipper->store,
         .pool = shipper->pool,
+        .meanwhile = shipper->meanwhile,
         .canceled = shipper->interrupted,
         .tag = shipper->log.newest.position + 1,
         .previous = shipper->previous.tree,

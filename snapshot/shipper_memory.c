@@ -8,12 +8,20 @@
 
 #include <string.h>
 
+static bool save(void *context, struct err *err)
+{
+    struct shipper *shipper = context;
+
+    return state_save(shipper->directory_fd, &shipper->state, err);
+}
+
 bool shipper_save_state(struct shipper *shipper, struct err *err)
 {
     shipper->state.lineage = shipper->log.newest.lineage;
     shipper->state.confirmed = shipper->log.newest;
     shipper->state.confirmed_hash = shipper->log.newest_hash;
-    return state_save(shipper->directory_fd, &shipper->state, err);
+    /* A disk that is busy takes its time to sync. */
+    return pool_run(shipper->sender, &shipper->meanwhile, save, shipper, err);
 }
 
 /* While serving, a state file that can't be written (a full disk) must not keep anything from the store: what
