@@ -305,7 +305,7 @@ bool apply_run(struct apply *apply, struct apply_target *target, const struct da
                const void *frame, size_t frame_size, struct err *err)
 {
     size_t size = (size_t)run->count * run->page_size;
-    struct codec_prefix prefix;
+    struct codec_prefix prefix, nothing = {0};
     uint32_t previous_count;
     uint8_t *images, *previous;
 
@@ -316,7 +316,7 @@ bool apply_run(struct apply *apply, struct apply_target *target, const struct da
     prefix.bytes = previous = room_of(&apply->previous, prefix.size);
     images = room_of(&apply->images, size);
     if (!take_previous(apply, target, run, previous_count, previous, err) ||
-        !delta_decode(apply->codec, frame, frame_size, prefix, images, size, err))
+        !delta_decode(apply->codec, frame, frame_size, run->is_alone ? nothing : prefix, images, size, err))
         return false;
     add_images(apply, target, run, images);
     target->last_page = data_run_page(run, run->count - 1);

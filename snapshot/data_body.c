@@ -103,12 +103,12 @@ uint64_t data_section_bytes(const uint8_t *header)
     return length > UINT64_MAX - DATA_SECTION_HEADER_BYTES ? UINT64_MAX : length + DATA_SECTION_HEADER_BYTES;
 }
 
-static size_t open_section(struct buf *body, enum data_kind kind)
+static size_t open_section(struct buf *body, enum data_kind kind, uint16_t flags)
 {
     size_t start = body->size;
 
     wire_add_u16(body, (uint16_t)kind);
-    wire_add_u16(body, 0);
+    wire_add_u16(body, flags);
     wire_add_u32(body, 0);
     wire_add_u64(body, 0); /* the length, when it is known */
     return start;
@@ -135,7 +135,7 @@ static void add_path(struct buf *body, const char *path)
 void data_add_bulk(struct buf *body, uint64_t n, uint64_t size, const struct digest *hash)
 {
     struct data_bulk bulk = {.n = n, .size = size};
-    size_t start = open_section(body, DATA_BULK);
+    size_t start = open_section(body, DATA_BULK, 0);
 
     abort_if_broken(data_bulk_rule(&bulk));
     wire_add_u64(body, n);
@@ -152,7 +152,7 @@ static void add_frame(struct buf *body, const void *frame, size_t size)
 
 void data_add_run(struct buf *body, const struct data_run *run)
 {
-    size_t start = open_section(body, DATA_RUN);
+    size_t start = open_section(body, DATA_RUN, run->is_alone ? SECTION_ALONE : 0);
 
     abort_if_broken(data_run_rule(run));
     add_path(body, run->path);
@@ -177,7 +177,7 @@ void data_add_run(struct buf *body, const struct data_run *run)
 
 void data_add_database_gone(struct buf *body, const char *path, uint64_t incarnation)
 {
-    size_t start = open_section(body, DATA_DATABASE_GONE);
+    size_t start = open_section(body, DATA_DATABASE_GONE, 0);
 
     add_path(body, path);
     wire_add_u64(body, incarnation);
@@ -186,7 +186,7 @@ void data_add_database_gone(struct buf *body, const char *path, uint64_t incarna
 
 void data_add_gone(struct buf *body, const char *path)
 {
-    size_t start = open_section(body, DATA_GONE);
+    size_t start = open_section(body, DATA_GONE, 0);
 
     add_path(body, path);
     close_section(body, start);
@@ -196,7 +196,7 @@ void data_add_put(struct buf *body, const struct tree *tree, const struct tree_e
                   const void *frame, size_t frame_size)
 {
     bool is_inline = entry->kind == ENTRY_FILE && entry->content == CONTENT_INLINE;
-    size_t start = open_section(body, DATA_PUT);
+    size_t start = open_section(body, DATA_PUT, 0);
     struct err err = {0};
 
     abort_if_broken(entry_check(tree, entry, &err) ? NULL : err.text);
@@ -214,7 +214,7 @@ void data_add_dropped(struct buf *body, const struct blob_name *names, size_t co
     assert(count <= UINT32_MAX);
     if (count == 0)
         return;
-    (void)open_section(body, DATA_DROPPED);
+    (void)open_section(body, DATA_DROPPED, 0);
     wire_add_u32(body, (uint32_t)count);
     for (size_t at = 0; at < count; at++) {
         assert(names[at].tag != 0);

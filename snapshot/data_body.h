@@ -19,6 +19,7 @@ struct data_run {
     uint32_t page_size;
     uint32_t pages_after;  /* of the database after the commit */
     bool is_last;          /* of its commit */
+    bool is_alone;         /* the frame was made without the previous images (delta.h) */
     uint64_t rolling_hash; /* of the database after the commit */
     uint32_t count;        /* 1 to delta_pages_max(page_size) */
     /* The page numbers, ascending, also from one run of a commit to the next: one of the two. */

@@ -7,6 +7,7 @@
 
 enum {
     SECTION_LENGTH_AT = 8, /* behind type, flags and zero, the last of the section's header */
+    SECTION_ALONE = 1,     /* the one flag that a run may have */
     BULK_CONTENT_SIZE = 8 + 8 + DIGEST_SIZE,
     BULK_OFFSET_MIN = PART_HEADER_BYTES,
     DROPPED_SIZE = 8 + DIGEST_SIZE,

@@ -274,7 +274,7 @@ static bool read_section(struct data_reader *reader, struct data_section *sectio
 
     if (!bytes)
         return err_set(err, ERR_CORRUPT, "the record ends before it does");
-    if (flags != 0 || zero != 0)
+    if ((flags & ~(kind == DATA_RUN ? SECTION_ALONE : 0)) != 0 || zero != 0)
         return err_set(err, ERR_CORRUPT, "it has a flag that is unknown; a newer holdfast may know it");
     if (!check_order(reader, kind, err))
         return false;
@@ -284,6 +284,8 @@ static bool read_section(struct data_reader *reader, struct data_section *sectio
     content = wire_reader_of(bytes, length);
     if (!read_content(reader, &content, is_first, section, err))
         return false;
+    if (kind == DATA_RUN)
+        section->run.is_alone = flags & SECTION_ALONE;
     if (!wire_done(&content))
         return err_set(err, ERR_CORRUPT, "its content does not end where it should");
     return true;

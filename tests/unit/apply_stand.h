@@ -133,6 +133,7 @@ static inline struct data_run run_of(const struct stand *stand, const struct com
                                      uint32_t count, struct buf *frame)
 {
     uint32_t page_size = stand->target.page_size, previous_count = 0;
+    bool is_alone = any(4) == 0;
     CLEANUP(freep)
     uint8_t *images = xmalloc((size_t)count * page_size), *previous = xmalloc((size_t)count * page_size);
     struct err err = {0};
@@ -145,10 +146,12 @@ static inline struct data_run run_of(const struct stand *stand, const struct com
     }
     buf_reset(frame);
     EXPECT_OK(delta_encode(stand->codec, images, (size_t)count * page_size,
-                           (struct codec_prefix){previous, (size_t)previous_count * page_size}, frame, &err),
+                           (struct codec_prefix){previous, is_alone ? 0 : (size_t)previous_count * page_size},
+                           frame, &err),
               &err);
     return (struct data_run){.path = "db",
                              .incarnation = 1,
+                             .is_alone = is_alone,
                              .page_size = page_size,
                              .pages_after = commit->pages_after,
                              .is_last = first + count == commit->count,

@@ -263,7 +263,8 @@ TEST(a_run_that_was_read_can_be_moved_into_a_bulk)
     add_runs(&body);
     before = data_reader_new(body.bytes, body.size);
     run = next(before, DATA_RUN).run;
-    run.is_last = true;
+    EXPECT(!run.is_alone);
+    run.is_last = run.is_alone = true;
     run.bulk_offset = 16;
     run.bulk_size = (uint32_t)run.frame_size;
     run.frame = NULL;
@@ -272,7 +273,7 @@ TEST(a_run_that_was_read_can_be_moved_into_a_bulk)
     after = data_reader_new(moved.bytes, moved.size);
     (void)next(after, DATA_BULK);
     run = next(after, DATA_RUN).run;
-    EXPECT(!run.frame && run.bulk_size == 14 && data_run_page(&run, 2) == 1000);
+    EXPECT(!run.frame && run.bulk_size == 14 && data_run_page(&run, 2) == 1000 && run.is_alone);
     expect_end(after);
 }
 

@@ -203,6 +203,25 @@ TEST(unknown_types_and_flags_are_left_to_a_newer_holdfast)
     }
 }
 
+TEST(a_run_may_be_alone_and_nothing_else)
+{
+    for (size_t rank = 0; rank < 5; rank++) {
+        BODY(body);
+        uint16_t kind;
+        forge_kind(&body, rank, "a");
+        kind = body.bytes[0];
+        for (unsigned bit = 0; bit < 16; bit++) {
+            struct err err = {0};
+            body.bytes[2] = (uint8_t)(1U << bit);
+            body.bytes[3] = (uint8_t)(1U << bit >> 8);
+            if (kind == DATA_RUN && bit == 0)
+                EXPECT_OK(read_all(&body, &err), &err);
+            else
+                expect_refused(&body, "a newer holdfast may know it");
+        }
+    }
+}
+
 /* One section of each kind, cut after each byte, and with each length that is wrong. */
 TEST(a_section_ends_where_it_says)
 {
