@@ -227,6 +227,8 @@ static void add_images(struct apply *apply, struct apply_target *target, const s
         apply->hashes[at] = pagehash_of(images + (size_t)at * run->page_size, run->page_size, run->page_size,
                                         data_run_page(run, at));
         target->rolling_next ^= apply->hashes[at];
+        if (target->hashes)
+            page_hashes_set(target->hashes, data_run_page(run, at), apply->hashes[at]);
     }
 }
 
@@ -295,6 +297,8 @@ static bool finish_commit(struct apply_target *target, struct err *err)
 
     if (!target->beside && (is_cut || ends_with_locks) && ftruncate(target->fd, (off_t)size) != 0)
         return err_errno(err, "make a database %" PRIu64 " bytes large", size);
+    if (target->hashes)
+        page_hashes_resize(target->hashes, target->pages_after);
     target->pages = target->pages_after;
     target->rolling_hash = target->rolling_due;
     target->in_commit = false;

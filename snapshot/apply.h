@@ -10,6 +10,7 @@
 #define SNAPSHOT_APPLY_H
 
 #include "snapshot/data_body.h"
+#include "snapshot/page_hashes.h"
 #include "snapshot/page_overlay.h"
 
 /* One database. Set fd (open for reading and writing, borrowed), page_size, pages and rolling_hash, as the
@@ -18,6 +19,8 @@
 struct apply_target {
     int fd;
     struct page_overlay *beside; /* borrowed; NULL: the file is written. With it fd need not be writable */
+    struct page_hashes
+        *hashes; /* borrowed; of the pages, kept up to date with them; NULL: nobody wants them */
     uint32_t page_size;
     uint64_t pages;        /* after the newest whole commit; the file's size divided by the page size */
     uint64_t rolling_hash; /* the same */

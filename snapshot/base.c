@@ -26,6 +26,7 @@ struct range {
     uint64_t offset;
     uint64_t end;
     uint64_t rolling_hash;
+    struct page_hashes *hashes; /* of the whole database, for those of the range; NULL: nobody wants them */
     struct part_list list;
 };
 
@@ -39,13 +40,22 @@ static bool read_pages(const struct range *range, uint64_t offset, void *bytes, 
            err_wrap(err, "read %s", range->path);
 }
 
+static uint64_t hash_frame(struct range *range, const uint8_t *raw, size_t size, uint64_t offset)
+{
+    uint64_t first = offset / range->page_size + 1;
+
+    return range->hashes
+               ? pagehash_each(raw, size, range->page_size, first, range->hashes->values + first - 1)
+               : pagehash_of(raw, size, range->page_size, first);
+}
+
 static bool add_frames(struct range *range, struct part_writer *writer, uint8_t *raw, struct err *err)
 {
     for (uint64_t at = range->offset; at < range->end; at += FRAME_RAW_BYTES) {
         size_t size = range->end - at < FRAME_RAW_BYTES ? (size_t)(range->end - at) : FRAME_RAW_BYTES;
         if (!read_pages(range, at, raw, size, err))
             return false;
-        range->rolling_hash ^= pagehash_of(raw, size, range->page_size, at / range->page_size + 1);
+        range->rolling_hash ^= hash_frame(range, raw, size, at);
         if (!part_writer_add(writer, raw, size, err))
             return false;
     }
@@ -79,6 +89,7 @@ static struct range *ranges_of(const struct base_request *request, size_t databa
             .database = database,
             .path = entry->path,
             .page_size = entry->page_size,
+            .hashes = entry->hashes,
             .offset = at * step,
             .end = (at + 1) * step < bytes ? (at + 1) * step : bytes,
         };
@@ -111,11 +122,14 @@ static bool cut_database(const struct base_request *request, size_t database, st
 {
     struct manifest_database *entry = &manifest->databases[database];
     size_t count = 0;
-    struct range *ranges = ranges_of(request, database, entry, &count);
+    struct range *ranges;
     struct task_group group;
     uint32_t first = 0;
     bool cut;
 
+    if (!request->repeats)
+        entry->hashes = page_hashes_new(entry->pages);
+    ranges = ranges_of(request, database, entry, &count);
     group_init(&group, request->pool, RANGES_PENDING);
     for (size_t at = 0; at < count && !group_failed(&group); at++)
         group_submit(&group, cut_range, &ranges[at]);

@@ -50,7 +50,8 @@ struct base_request {
 };
 
 struct base_result {
-    struct manifest manifest; /* the caller clears it */
+    struct manifest manifest; /* the caller clears it. With the hashes of all pages, unless the base repeats
+                                 the state */
     struct base_reference reference;
     uint64_t manifest_bytes;
     uint64_t blobs_uploaded;

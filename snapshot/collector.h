@@ -28,6 +28,7 @@ struct collector {
     struct wal_reader reader;
     struct buf images, previous; /* of one run */
     uint32_t numbers[DATABASE_RUN_PAGES_MAX];
+    uint64_t hashes[DATABASE_RUN_PAGES_MAX]; /* of the images */
 };
 
 /* database_commit.c: hands over one commit, which the reader has just given, and takes it into what has been

@@ -148,6 +148,7 @@ struct database_run {
     uint32_t count;
     const uint32_t *pages;
     const uint8_t *images;   /* of each, page_size bytes */
+    const uint64_t *hashes;  /* of each (pagehash.h) */
     const uint8_t *previous; /* what they were before the commit: of those up to pages_before, in order */
     uint32_t previous_count;
 };

@@ -89,21 +89,31 @@ static bool load_run(struct collector *collector, const struct wal_commit *commi
     return true;
 }
 
-static uint64_t hash_pages(const struct collector *collector, const struct buf *pages, uint32_t count)
+static uint64_t hash_page(const struct collector *collector, const struct buf *pages, uint32_t at)
+{
+    return pagehash_of(pages->bytes + (size_t)at * collector->page_size, collector->page_size,
+                       collector->page_size, collector->numbers[at]);
+}
+
+static uint64_t hash_previous(const struct collector *collector, uint32_t count)
 {
     uint64_t hash = 0;
 
     for (uint32_t at = 0; at < count; at++)
-        hash ^= pagehash_of(pages->bytes + (size_t)at * collector->page_size, collector->page_size,
-                            collector->page_size, collector->numbers[at]);
+        hash ^= hash_page(collector, &collector->previous, at);
     return hash;
 }
 
 /* By how much the loaded run changes the rolling hash. */
-static uint64_t hash_run(const struct collector *collector, const struct run *run)
+static uint64_t hash_run(struct collector *collector, const struct run *run)
 {
-    return hash_pages(collector, &collector->images, run->count) ^
-           hash_pages(collector, &collector->previous, run->previous_count);
+    uint64_t hash = hash_previous(collector, run->previous_count);
+
+    for (uint32_t at = 0; at < run->count; at++) {
+        collector->hashes[at] = hash_page(collector, &collector->images, at);
+        hash ^= collector->hashes[at];
+    }
+    return hash;
 }
 
 /* The pages that the commit has cut off leave the hash. */
@@ -119,7 +129,7 @@ static bool hash_cut(struct collector *collector, uint32_t pages_after, uint64_t
                 collector->numbers[count++] = (uint32_t)page;
         if (!load_previous(collector, collector->numbers, count, err))
             return err_wrap(err, "read what is cut off");
-        hash ^= hash_pages(collector, &collector->previous, count);
+        hash ^= hash_previous(collector, count);
     }
     *ret_hash = hash;
     return true;
@@ -172,6 +182,7 @@ static bool hand_over_run(struct collector *collector, const struct wal_commit *
         .count = run->count,
         .pages = collector->numbers,
         .images = collector->images.bytes,
+        .hashes = collector->hashes,
         .previous = collector->previous.bytes,
         .previous_count = run->previous_count,
     };

@@ -10,8 +10,10 @@ void manifest_init(struct manifest *manifest)
 
 void manifest_clear(struct manifest *manifest)
 {
-    for (size_t at = 0; at < manifest->databases_count; at++)
+    for (size_t at = 0; at < manifest->databases_count; at++) {
         free(manifest->databases[at].path);
+        page_hashes_free(manifest->databases[at].hashes);
+    }
     free(manifest->databases);
     free(manifest->parts);
     free(manifest->frames);

@@ -3,6 +3,7 @@
 #define SNAPSHOT_MANIFEST_H
 
 #include "snapshot/key.h"
+#include "snapshot/page_hashes.h"
 #include "snapshot/tree.h"
 
 enum {
@@ -39,6 +40,7 @@ struct manifest_database {
     int64_t mtime_ns;
     uint32_t first_frame;
     uint32_t frames;
+    struct page_hashes *hashes; /* of its pages; NULL: not known. Owned, and in memory alone */
 };
 
 struct manifest {

@@ -33,3 +33,23 @@ uint64_t pagehash_of(const void *pages, size_t size, uint32_t page_size, uint64_
     }
     return hash;
 }
+
+uint64_t pagehash_each(const void *pages, size_t size, uint32_t page_size, uint64_t first_page,
+                       uint64_t *ret_values)
+{
+    const uint8_t *page = pages;
+    uint64_t lock_page = pagehash_lock_page(page_size), hash = 0;
+
+    assert(size % page_size == 0 && first_page > 0);
+    for (size_t at = 0; at < size / page_size; at++, page += page_size) {
+        uint64_t number = first_page + at;
+        ret_values[at] = number == lock_page ? 0 : XXH3_64bits_withSeed(page, page_size, number);
+        hash ^= ret_values[at];
+    }
+    return hash;
+}
+
+uint64_t pagehash_bytes(const void *bytes, size_t size, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(bytes, size, seed);
+}

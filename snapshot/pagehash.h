@@ -18,5 +18,11 @@ uint32_t pagehash_lock_page(uint32_t page_size);
 
 /* Of `size` bytes of whole pages, the first of which is page `first_page` (from 1). page_size is one. */
 uint64_t pagehash_of(const void *pages, size_t size, uint32_t page_size, uint64_t first_page);
+/* The same, and *ret_values gets that of each page: 0 for the lock-byte page. */
+uint64_t pagehash_each(const void *pages, size_t size, uint32_t page_size, uint64_t first_page,
+                       uint64_t *ret_values);
+
+/* XXH3-64 of anything, to notice accidents with it. */
+uint64_t pagehash_bytes(const void *bytes, size_t size, uint64_t seed);
 
 #endif

@@ -23,6 +23,7 @@ static void take_databases(struct replay *replay)
         struct replay_database *database = &replay->databases[at];
         database->state = manifest->databases[at];
         database->state.path = xstrdup(manifest->databases[at].path);
+        manifest->databases[at].hashes = NULL; /* moved */
         if (config->restarted > 0)
             database->state.position = config->restarted;
         if (config->targets) {
@@ -34,6 +35,7 @@ static void take_databases(struct replay *replay)
             .page_size = database->state.page_size,
             .pages = database->state.pages,
             .rolling_hash = database->state.rolling_hash,
+            .hashes = database->state.hashes,
         };
     }
 }
@@ -77,6 +79,7 @@ void replay_free(struct replay *replay)
         return;
     for (size_t at = 0; at < replay->databases_count; at++) {
         free(replay->databases[at].state.path);
+        page_hashes_free(replay->databases[at].state.hashes);
         free(replay->databases[at].asked);
         close_fdp(&replay->databases[at].target.fd);
     }
@@ -279,5 +282,6 @@ void replay_take(struct replay *replay)
         free(taken->path);
         *taken = *state;
         taken->path = xstrdup(state->path);
+        state->hashes = NULL; /* moved */
     }
 }

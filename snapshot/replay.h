@@ -30,7 +30,8 @@ struct replay;
 
 struct replay_config {
     struct store *store;
-    struct manifest *manifest; /* of the base; borrowed, changed by replay_take() alone */
+    struct manifest *manifest; /* of the base; borrowed, changed by replay_take() alone, but for page hashes:
+                                  those are taken, follow what is applied, and come back then */
     uint64_t restarted;        /* the base record, if it restarts the state: all stands there; else 0 */
     struct place *place;       /* NULL: the manifest alone */
     struct restore *restore;   /* waited for; NULL without a place, or if nothing was restored to it */

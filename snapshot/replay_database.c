@@ -63,6 +63,9 @@ bool replay_drop_database(struct replay *replay, struct replay_database *databas
     apply_forget(replay->apply, &database->target);
     close_fdp(&database->target.fd);
     database->target.fd = -1;
+    database->target.hashes = NULL;
+    page_hashes_free(database->state.hashes);
+    database->state.hashes = NULL;
     free(database->asked);
     database->asked = NULL;
     return replay_unplace(replay, database->state.path, err);

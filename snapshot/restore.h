@@ -36,7 +36,7 @@ bool restore_open(struct store *store, const struct manifest *manifest, const st
 void restore_set_direct_from(struct restore *restore, uint64_t bytes);
 
 /* Allows writing into place (borrowed; NULL: verify only). Creates directories, symlinks and empty files
- * here. */
+ * here. Databases of the manifest that have page hashes by now get theirs filled in. */
 bool restore_release(struct restore *restore, struct place *place, struct err *err) CHECKED;
 
 /* Waits until all is fetched, proved, written and durable (directories are place_finish()'s). ERR_CORRUPT

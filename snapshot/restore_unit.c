@@ -105,6 +105,17 @@ static bool write_frame(struct database_job *job, struct frame_room *room, size_
     return place_write_direct(job->fd, &job->is_direct, room->raw, size, offset, err);
 }
 
+/* Units write to different places of the hashes. */
+static uint64_t hash_pages(const struct manifest_database *database, const uint8_t *raw, size_t size,
+                           uint64_t offset)
+{
+    uint64_t first = offset / database->page_size + 1;
+
+    return database->hashes
+               ? pagehash_each(raw, size, database->page_size, first, database->hashes->values + first - 1)
+               : pagehash_of(raw, size, database->page_size, first);
+}
+
 static bool write_pages(struct restore *restore, size_t index, uint32_t frame, struct frame_room *room,
                         struct err *err)
 {
@@ -112,10 +123,11 @@ static bool write_pages(struct restore *restore, size_t index, uint32_t frame, s
     struct database_job *job = &restore->databases[index];
     uint32_t raw_bytes = restore->manifest->frames[frame].raw_bytes;
     uint64_t offset = (uint64_t)(frame - database->first_frame) * FRAME_RAW_BYTES;
-    uint64_t hash = pagehash_of(room->raw, raw_bytes, database->page_size, offset / database->page_size + 1);
+    uint64_t hash;
 
     if (restore_keeps_database(restore, index))
         return true;
+    hash = hash_pages(database, room->raw, raw_bytes, offset);
     if (restore->place && !write_frame(job, room, raw_bytes, offset, err))
         return err_wrap(err, "write %s", database->path);
     atomic_fetch_xor(&job->rolling_hash, hash);

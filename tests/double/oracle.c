@@ -49,6 +49,8 @@ static bool check_numbers(const struct oracle *oracle, const struct database_run
         if (run->pages[at] <= last || run->pages[at] > run->pages_after)
             return wrong(err, "page number out of order", run->pages[at], last);
         last = run->pages[at];
+        if (run->hashes[at] != hash_of(oracle, run->images + (size_t)at * run->page_size, last))
+            return wrong(err, "the hash of page", last, last);
     }
     if (oracle->staged_runs > 0 &&
         (run->rolling_change != oracle->staged_change || run->pages_after != oracle->staged_after))

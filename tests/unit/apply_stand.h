@@ -64,6 +64,7 @@ struct stand {
 static inline void stand_open(struct stand *stand, uint32_t page_size)
 {
     *stand = (struct stand){.apply = apply_new(), .codec = codec_new()};
+    stand->target.hashes = page_hashes_new(0);
     stand->target.fd = memfd_create("database", MFD_CLOEXEC);
     stand->target.page_size = page_size;
     stand->model = xmalloc(0);
@@ -76,6 +77,7 @@ static inline void stand_closep(struct stand *stand)
     (void)close(stand->target.fd);
     apply_free(stand->apply);
     codec_free(stand->codec);
+    page_hashes_free(stand->target.hashes);
     free(stand->model);
 }
 
@@ -169,6 +171,18 @@ static inline uint64_t file_bytes(const struct stand *stand)
     return fstat(stand->target.fd, &status) == 0 ? (uint64_t)status.st_size : UINT64_MAX;
 }
 
+/* Each page's, whatever was applied. */
+static inline void expect_hashes(const struct stand *stand, const uint8_t *found)
+{
+    const struct page_hashes *hashes = stand->target.hashes;
+    uint32_t page_size = stand->target.page_size;
+
+    EXPECT_INT(hashes->count, stand->target.pages);
+    for (uint64_t page = 1; page <= stand->target.pages; page++)
+        EXPECT(hashes->values[page - 1] ==
+               pagehash_of(found + (page - 1) * page_size, page_size, page_size, page));
+}
+
 static inline void expect_file(const struct stand *stand, const uint8_t *model)
 {
     size_t size = stand->target.pages * stand->target.page_size;
@@ -181,6 +195,7 @@ static inline void expect_file(const struct stand *stand, const uint8_t *model)
         REQUIRE_OK(fs_read_at(stand->target.fd, found + at, piece, at, &err), &err);
     }
     EXPECT(memcmp(found, model, size) == 0);
+    expect_hashes(stand, found);
     EXPECT(stand->target.rolling_hash == pagehash_of(found, size, stand->target.page_size, 1));
 }
 

@@ -44,6 +44,23 @@ TEST(pages_may_be_hashed_in_any_order_and_in_any_pieces)
            (pagehash_of(pages, 5 * PAGE, PAGE, 1) ^ pagehash_of(pages + 5 * PAGE, 11 * PAGE, PAGE, 6)));
 }
 
+TEST(each_page_has_its_own_value_and_they_add_up_to_the_whole)
+{
+    for (uint32_t page_size = 512; page_size <= 65536; page_size *= 128) {
+        CLEANUP(freep) uint8_t *pages = xmalloc(5 * (size_t)page_size);
+        uint64_t first = pagehash_lock_page(page_size) - 2, values[5], sum = 0;
+        fill(pages, 5 * (size_t)page_size);
+        EXPECT(pagehash_each(pages, 5 * (size_t)page_size, page_size, first, values) ==
+               pagehash_of(pages, 5 * (size_t)page_size, page_size, first));
+        for (size_t at = 0; at < 5; at++) {
+            EXPECT(values[at] == pagehash_of(pages + at * page_size, page_size, page_size, first + at));
+            sum ^= values[at];
+        }
+        EXPECT(values[2] == 0 && values[1] != 0);
+        EXPECT(sum == pagehash_of(pages, 5 * (size_t)page_size, page_size, first));
+    }
+}
+
 TEST(two_pages_that_change_places_are_noticed)
 {
     static uint8_t pages[2 * PAGE], swapped[2 * PAGE];
