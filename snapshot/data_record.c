@@ -16,6 +16,7 @@ struct builder {
     uint32_t parts;
     struct buf bulks; /* their sections, which come first */
     struct buf runs;
+    uint64_t hashes[DELTA_PAGES_MAX]; /* of the section under way */
 };
 
 static struct data_update *update_of(struct data_updates *updates, size_t database)
@@ -105,6 +106,9 @@ static bool add_section(struct builder *builder, const struct buf *section, stru
     update->pages = parsed.run.pages_after;
     update->rolling_hash = parsed.run.rolling_hash;
     builder->updates.commits += parsed.run.is_last;
+    builder->updates.bytes += section->size;
+    if (builder->request->journal)
+        page_journal_add(builder->request->journal, &parsed.run, builder->hashes);
     if (builder->in_parts)
         return move_to_part(builder, &parsed.run, err);
     buf_add(&builder->runs, section->bytes, section->size);
@@ -119,7 +123,8 @@ static bool add_sections(struct builder *builder, struct err *err)
 
     while (offset < request->until) {
         buf_reset(&section);
-        if (!outbox_read(request->outbox, &offset, &section, err) || !add_section(builder, &section, err))
+        if (!outbox_read(request->outbox, &offset, &section, builder->hashes, err) ||
+            !add_section(builder, &section, err))
             return false;
     }
     assert(offset == request->until);

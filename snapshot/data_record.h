@@ -7,6 +7,7 @@
 
 #include "base/thread.h"
 #include "snapshot/outbox.h"
+#include "snapshot/page_journal.h"
 
 struct data_record_request {
     struct store *store;        /* with retry */
@@ -19,6 +20,7 @@ struct data_record_request {
     uint64_t until;               /* takes what waits below this offset */
     const struct manifest *state; /* as it stands before the record */
     const struct buf *files;      /* their sections, in the order of the format */
+    struct page_journal *journal; /* is told what becomes of which page; NULL: nobody wants to know */
 };
 
 /* Where a database stands after the record. */
@@ -32,6 +34,7 @@ struct data_updates {
     struct data_update list[DATABASE_FREEZE_MAX];
     size_t count;
     uint64_t commits; /* in the record */
+    uint64_t bytes;   /* of their runs */
 };
 
 /* Appends the sections to *body. ERR_CONFLICT: what waits does not follow from `state`, or is too much for a

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "snapshot/local.h"
 
 #include <assert.h>
@@ -128,6 +129,7 @@ static void empty_again(const struct engine *engine)
 
 static bool restore_state(struct opening *opening, struct place *place, struct err *err)
 {
+    page_tables_expect(&opening->start.manifest);
     if (!restore_release(opening->restore, place, err))
         return false;
     if (opening->chain)
@@ -283,16 +285,29 @@ bool opening_act(struct opening *opening, bool *ret_exact, struct err *err)
     return false;
 }
 
+/* The tables of page hashes: of what was just restored, or of what lies here. */
+static void begin_tables(struct shipper *shipper, bool restored)
+{
+    if (restored)
+        page_tables_replace(&shipper->tables, &shipper->previous);
+    else
+        page_tables_load(&shipper->tables, &shipper->previous, shipper->log.newest.data_position);
+}
+
 /* From here on the databases are watched without a gap: they are frozen for an instant, which gives each a
  * mark. Where they hold exactly what the newest data record says, these marks are that record's, and every
- * commit from here on goes into the next. */
-static bool begin_marks(struct shipper *shipper, bool exact, struct err *err)
+ * commit from here on goes into the next. Where they hold more, that goes before it, or a base has to. */
+static bool begin_marks(struct shipper *shipper, bool *exact, struct err *err)
 {
     struct follower_frozen frozen;
+    struct err no_difference = {0};
 
     if (!follower_freeze(shipper->follower, clock_monotonic_ms() + FREEZE_MS, &frozen, err))
         return false;
-    if (exact) {
+    if (!*exact && !shipper_add_difference(shipper, &frozen, exact, &no_difference))
+        log_debug("a new base is needed: %s", no_difference.text);
+    if (*exact) {
+        shipper_make_tables(shipper);
         shipper_remember_marks(shipper, &shipper->state.shipped);
         shipper->state.shipped.position = shipper->log.newest.data_position;
         if (shipper_same_databases(shipper))
@@ -331,7 +346,7 @@ bool opening_hand_over(struct opening *opening, bool exact, struct err *err)
     struct shipper *shipper = &engine->shipper;
     bool restored = opening_wants_restore(opening->decision);
     bool keeps = opening->decision == DECIDE_KEEP_IF_PROVED;
-    bool differs = !exact;
+    bool differs;
 
     if (!keeps) {
         state_point_clear(&opening->state.shipped);
@@ -349,9 +364,13 @@ bool opening_hand_over(struct opening *opening, bool exact, struct err *err)
         return opening_supersede(opening, err);
     if (opening->start.has_manifest && (keeps || restored)) {
         shipper_set_previous(shipper, &opening->start.manifest);
-        if (!begin_marks(shipper, exact, err))
+        begin_tables(shipper, restored);
+        if (!begin_marks(shipper, &exact, err))
             return false;
+    } else {
+        page_tables_drop(&shipper->tables);
     }
+    differs = !exact;
     if (exact && keeps && !shipper_differs(shipper, true, &differs, err))
         return false;
     /* The scan of the files belongs to what follows; so does whatever happens from here on. */

@@ -8,6 +8,7 @@
 #define SNAPSHOT_OUTBOX_H
 
 #include "snapshot/base.h"
+#include "snapshot/delta.h"
 
 struct outbox;
 
@@ -22,17 +23,22 @@ void outbox_free(struct outbox *outbox);
 void outbox_follow(struct outbox *outbox, const struct base_database *source, uint64_t rolling_hash);
 /* Stops that, before the database is detached. What waits stays. Fine for one that isn't followed. */
 void outbox_forget(struct outbox *outbox, const struct database *database);
+/* Adds a run of a commit that no log tells of, to be encoded alone: its images, page numbers and hashes, and
+ * what is_first, is_last, page_size and pages_after say. The commit leads to this rolling hash. */
+bool outbox_add(struct outbox *outbox, const struct base_database *source, uint64_t rolling_hash,
+                const struct database_run *run, struct err *err) CHECKED;
 bool outbox_follows(const struct outbox *outbox, const struct database *database);
 /* Lets go of all databases and drops what waits: a new base holds it. */
 void outbox_clear(struct outbox *outbox);
 
-/* What waits lies from the one offset to the other; whole sections. */
+/* What waits lies from the one offset to the other; whole sections, and a little more than they are. */
 uint64_t outbox_begin(const struct outbox *outbox);
 uint64_t outbox_end(const struct outbox *outbox);
 
-/* The section at *offset, appended to *section, and the offset of the next. ERR_CORRUPT, ERR_SYSTEM: what
- * waited is lost (the disk), only a new base helps. */
-bool outbox_read(struct outbox *outbox, uint64_t *offset, struct buf *section, struct err *err) CHECKED;
+/* The section at *offset, appended to *section, the hashes of its pages, and the offset of the next.
+ * ERR_CORRUPT, ERR_SYSTEM: what waited is lost (the disk), only a new base helps. */
+bool outbox_read(struct outbox *outbox, uint64_t *offset, struct buf *section,
+                 uint64_t hashes[static DELTA_PAGES_MAX], struct err *err) CHECKED;
 /* Gives back the memory that encoding has taken, some MB after large commits; the next commit takes it again.
  */
 void outbox_rest(struct outbox *outbox);

@@ -63,6 +63,7 @@ bool shipper_init(struct shipper *shipper, struct log *log, struct state *state,
     *state = (struct state){0};
     manifest_init(&shipper->previous);
     manifest_init(&shipper->shipment.manifest);
+    page_tables_init(&shipper->tables, shipper->directory_fd, shipper->warn, shipper->warn_context);
     shipper->log.store = shipper->store;
     shipper_init_pruning(shipper);
     atomic_store(&shipper->next_n, 1);
@@ -78,6 +79,7 @@ void shipper_clear(struct shipper *shipper)
     outbox_clear(shipper->outbox);
     free_parts(shipper);
     cuts_clear(&shipper->cuts);
+    page_tables_clear(&shipper->tables);
     tree_free(shipper->shipment.tree);
     log_clear(&shipper->log);
     state_clear(&shipper->state);
@@ -144,6 +146,7 @@ static void commit_base(struct shipper *shipper)
     sweep_again(&shipper->sweep);
     shipper->base_time_ns = shipment->base.time_ns;
     shipper->delta_bytes = shipper->delta_commits = 0;
+    page_tables_replace(&shipper->tables, &shipment->manifest);
     shipper_replace_previous(shipper, &shipment->manifest);
 }
 
@@ -157,7 +160,8 @@ static void commit_data(struct shipper *shipper)
         state->databases[update->database].pages = update->pages;
         state->databases[update->database].rolling_hash = update->rolling_hash;
     }
-    shipper->delta_bytes += shipment->outbox_end - outbox_begin(shipper->outbox);
+    page_tables_commit(&shipper->tables);
+    shipper->delta_bytes += shipment->updates.bytes;
     shipper->delta_commits += shipment->updates.commits;
     outbox_release(shipper->outbox, shipment->outbox_end);
     cuts_release(&shipper->cuts, shipment->outbox_end);

@@ -16,6 +16,7 @@
 #include "snapshot/follower.h"
 #include "snapshot/head_check.h"
 #include "snapshot/packer.h"
+#include "snapshot/page_tables.h"
 #include "snapshot/pending.h"
 #include "snapshot/prune.h"
 #include "snapshot/state.h"
@@ -106,8 +107,9 @@ struct shipper {
     struct beside beside;
     struct outbox *outbox;
     struct cuts cuts;
-    bool lost_continuity;  /* nothing but a base can follow */
-    uint64_t file_changes; /* of the follower: those that previous.tree contains */
+    struct page_tables tables; /* of what was shipped */
+    bool lost_continuity;      /* nothing but a base can follow */
+    uint64_t file_changes;     /* of the follower: those that previous.tree contains */
     struct deletions deletions;
     struct pending *pending; /* new files, until they are shipped */
     unsigned moving;         /* records in a row that met a file while it was rewritten */
@@ -159,6 +161,14 @@ bool shipper_collect(struct shipper *shipper, struct err *err) CHECKED;
 /* At the start, while the databases are frozen and hold exactly what `previous` says: from here on their
  * commits are collected. */
 void shipper_begin_collecting(struct shipper *shipper);
+/* At the start, while the databases are frozen and hold more than `previous` says: what they hold more comes
+ * into the outbox as pages, and their commits from here on behind it. *ret_same: nothing differs, and nothing
+ * is collected yet. After any error only a base can be shipped next, and nothing is lost. */
+bool shipper_add_difference(struct shipper *shipper, const struct follower_frozen *frozen, bool *ret_same,
+                            struct err *err) CHECKED;
+/* At the start, while the databases are frozen and hold exactly what `previous` says: makes the tables of
+ * page hashes, unless they work. */
+void shipper_make_tables(struct shipper *shipper);
 /* Whether the next thing to ship is a base, and when it may begin: not before ten times the last one's
  * duration has passed (of clock_monotonic_ms()), but at once if somebody asked. */
 bool shipper_wants_base(struct shipper *shipper);

@@ -70,9 +70,13 @@ static bool build(struct shipper *shipper, const struct cut *cut, const struct b
         .until = cut->end,
         .state = &shipper->previous,
         .files = files,
+        .journal = page_tables_begin(&shipper->tables, shipper->log.newest.position + 1),
     };
 
-    return data_record_build(&request, body, &shipper->shipment.updates, err);
+    if (!data_record_build(&request, body, &shipper->shipment.updates, err))
+        return false;
+    page_tables_seal(&shipper->tables);
+    return true;
 }
 
 /* From here on the record's bytes don't change, and it is known what they hold. */
