@@ -71,14 +71,14 @@ bool walk_next(struct walk *walk, struct err *err)
     return false;
 }
 
-static void add_name(struct walk *walk, const struct dirent *entry)
+static void add_name(struct walk *walk, const char *name, unsigned char type)
 {
     if (walk->count == walk->capacity) {
         walk->capacity = walk->capacity ? walk->capacity * 2 : 64;
         walk->entries = xrealloc(walk->entries, walk->capacity * sizeof(*walk->entries));
     }
-    walk->entries[walk->count++] = (struct walk_name){(uint32_t)walk->names.size, entry->d_type};
-    buf_add(&walk->names, entry->d_name, strlen(entry->d_name) + 1);
+    walk->entries[walk->count++] = (struct walk_name){(uint32_t)walk->names.size, type};
+    buf_add(&walk->names, name, strlen(name) + 1);
 }
 
 static bool read_names(struct walk *walk, DIR *directory, struct err *err)
@@ -87,7 +87,7 @@ static bool read_names(struct walk *walk, DIR *directory, struct err *err)
 
     while (errno = 0, (entry = readdir(directory))) {
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            add_name(walk, entry);
+            add_name(walk, entry->d_name, entry->d_type);
         if (walk->names.overflowed)
             return buf_check(&walk->names, "the list of names", err);
     }
@@ -112,6 +112,13 @@ static void drop_repeated(struct walk *walk)
     walk->count = kept;
 }
 
+static void sort_names(struct walk *walk)
+{
+    if (walk->count > 1)
+        qsort_r(walk->entries, walk->count, sizeof(*walk->entries), compare_names, walk->names.bytes);
+    drop_repeated(walk);
+}
+
 bool walk_list(struct walk *walk, struct err *err)
 {
     int fd = openat(walk->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -129,10 +136,43 @@ bool walk_list(struct walk *walk, struct err *err)
     (void)closedir(directory);
     if (!listed)
         return false;
-    if (walk->count > 1)
-        qsort_r(walk->entries, walk->count, sizeof(*walk->entries), compare_names, walk->names.bytes);
-    drop_repeated(walk);
+    sort_names(walk);
     return true;
+}
+
+bool walk_open(struct walk *walk, const char *path, struct err *err)
+{
+    int fd = -1;
+
+    if (*path ? !fs_open_directory_beneath(walk->top_fd, path, &fd, err)
+              : !fs_open_directory(walk->top_fd, ".", &fd, err))
+        return false;
+    close_fdp(&walk->fd);
+    walk->fd = fd;
+    walk->begun = true;
+    free(walk->path);
+    walk->path = xstrdup(path);
+    walk->count = 0;
+    return true;
+}
+
+static bool is_there(const struct walk *walk, const char *name)
+{
+    struct stat status;
+
+    return strlen(name) <= WALK_NAME_MAX &&
+           (fstatat(walk->fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT);
+}
+
+void walk_pick(struct walk *walk, char *const *names, size_t count)
+{
+    assert(walk->fd >= 0);
+    walk->count = 0;
+    buf_reset(&walk->names);
+    for (size_t at = 0; at < count; at++)
+        if (is_there(walk, names[at]))
+            add_name(walk, names[at], DT_UNKNOWN);
+    sort_names(walk);
 }
 
 const char *walk_name(const struct walk *walk, size_t index)

@@ -53,6 +53,11 @@ bool walk_list(struct walk *walk, struct err *err) CHECKED;
 const char *walk_name(const struct walk *walk, size_t index);
 /* Is the name in the list? O(log n). */
 bool walk_has(const struct walk *walk, const char *name);
+/* Instead of walk_next() and walk_list(), where it is known what to look at: makes the directory of this path
+ * the current one ("" is the top), without names yet. ERR_NOT_FOUND if there is none. */
+bool walk_open(struct walk *walk, const char *path, struct err *err) CHECKED;
+/* Lists those of the names that are there, and no others. */
+void walk_pick(struct walk *walk, char *const *names, size_t count);
 /* The path of a name in the current directory; valid until the next call. It may be longer than
  * WALK_PATH_MAX: such a path can't be opened as a whole. */
 const char *walk_join(struct walk *walk, const char *name);

@@ -233,4 +233,58 @@ TEST(removing_never_follows_a_symlink)
     REQUIRE_OK(fs_remove_tree(scratch.fd, "tree", &err), &err);
 }
 
+TEST(names_that_are_there_are_picked)
+{
+    char *names[] = {(char[]){"b"}, (char[]){"absent"}, (char[]){"a"}, (char[]){"b"}, (char[]){"link"}};
+    CLEANUP(scratch_closep) struct scratch scratch;
+    CLEANUP(walk_clearp) struct walk walk = {0};
+    char longer[WALK_NAME_MAX + 2];
+    struct err err;
+
+    scratch_open(&scratch);
+    scratch_write(scratch.fd, "d/a", "");
+    scratch_write(scratch.fd, "d/b/c", "");
+    scratch_write(scratch.fd, "d/e", "");
+    scratch_symlink(scratch.fd, "nowhere", "d/link");
+    walk_begin(&walk, scratch.fd);
+    REQUIRE_OK(walk_open(&walk, "d", &err), &err);
+    EXPECT_INT(walk.count, 0);
+    walk_pick(&walk, names, 5);
+    REQUIRE(walk.count == 3);
+    EXPECT_STR(walk_name(&walk, 0), "a");
+    EXPECT_STR(walk_name(&walk, 1), "b");
+    EXPECT_STR(walk_name(&walk, 2), "link");
+    EXPECT(!walk_is_directory(&walk, 0) && walk_is_directory(&walk, 1));
+    EXPECT_STR(walk_join(&walk, "a"), "d/a");
+    memset(longer, 'n', sizeof(longer));
+    longer[sizeof(longer) - 1] = '\0';
+    names[0] = longer;
+    walk_pick(&walk, names, 1);
+    EXPECT_INT(walk.count, 0);
+}
+
+TEST(a_directory_is_opened_by_its_path_and_what_was_to_be_visited_still_is)
+{
+    CLEANUP(scratch_closep) struct scratch scratch;
+    CLEANUP(walk_clearp) struct walk walk = {0};
+    struct err err = {0};
+
+    scratch_open(&scratch);
+    scratch_mkdir(scratch.fd, "a/b");
+    scratch_write(scratch.fd, "file", "");
+    walk_begin(&walk, scratch.fd);
+    REQUIRE_OK(walk_open(&walk, "", &err), &err);
+    EXPECT_STR(walk.path, "");
+    walk_enter(&walk, "a");
+    REQUIRE_OK(walk_open(&walk, "a/b", &err), &err);
+    EXPECT(!walk_open(&walk, "absent", &err));
+    EXPECT_INT(err.code, ERR_NOT_FOUND);
+    EXPECT(!walk_open(&walk, "file", &err));
+    EXPECT_INT(err.code, ERR_NOT_FOUND);
+    EXPECT_STR(walk.path, "a/b");
+    REQUIRE(walk_next(&walk, &err));
+    EXPECT_STR(walk.path, "a");
+    EXPECT(!walk_next(&walk, &err) && !walk.failed);
+}
+
 TAP_MAIN()
