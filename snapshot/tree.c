@@ -199,22 +199,28 @@ bool tree_sort(struct tree *tree)
     return true;
 }
 
-struct tree_entry *tree_find(struct tree *tree, const char *path)
+size_t tree_place(const struct tree *tree, const char *path)
 {
     size_t low = 0, high = tree->entries_count;
 
     assert(tree->ascending);
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = strcmp(tree_path(tree, &tree->entries[middle]), path);
-        if (order == 0)
-            return &tree->entries[middle];
-        if (order < 0)
+        if (strcmp(tree_path(tree, &tree->entries[middle]), path) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    return NULL;
+    return low;
+}
+
+struct tree_entry *tree_find(struct tree *tree, const char *path)
+{
+    size_t at = tree_place(tree, path);
+
+    if (at == tree->entries_count || strcmp(tree_path(tree, &tree->entries[at]), path) != 0)
+        return NULL;
+    return &tree->entries[at];
 }
 
 struct tree_entry *tree_seek(struct tree *tree, size_t *at, const char *path)
@@ -252,6 +258,65 @@ void tree_trim(struct tree *tree)
     tree->entries = fit(tree->entries, &tree->entries_capacity, tree->entries_count, sizeof(*tree->entries));
     tree->text = fit(tree->text, &tree->text_capacity, tree->text_size, 1);
     tree->pieces = fit(tree->pieces, &tree->pieces_capacity, tree->pieces_count, sizeof(*tree->pieces));
+}
+
+/* Adds the entries of `from` from `begin` on, whose texts lie in this tree from `text` on. */
+static void add_stretch(struct tree *tree, const struct tree *from, size_t begin, size_t end, uint32_t text)
+{
+    struct tree_entry *entries = tree->entries + tree->entries_count;
+
+    if (begin >= end)
+        return;
+    memcpy(entries, from->entries + begin, (end - begin) * sizeof(*entries));
+    for (size_t at = 0; at < end - begin; at++) {
+        bool is_symlink = entries[at].kind == ENTRY_SYMLINK;
+        entries[at].path += text;
+        entries[at].target = is_symlink ? entries[at].target + text : 0;
+        entries[at].extra = 0;
+        entries[at].content = CONTENT_NONE;
+    }
+    tree->entries_count += end - begin;
+}
+
+/* What is left of `base` between these indexes; *gone_at moves along. */
+static void add_left(struct tree *tree, const struct tree *base, size_t begin, size_t end,
+                     const struct tree_range *gone, size_t gone_count, size_t *gone_at)
+{
+    while (begin < end) {
+        size_t stop = *gone_at < gone_count && gone[*gone_at].begin < end ? gone[*gone_at].begin : end;
+        add_stretch(tree, base, begin, stop, 0);
+        begin = stop > begin ? stop : begin;
+        if (*gone_at == gone_count || gone[*gone_at].begin > begin)
+            continue;
+        begin = gone[*gone_at].end < end ? gone[*gone_at].end : end;
+        *gone_at += gone[*gone_at].end <= end;
+    }
+}
+
+struct tree *tree_patch(const struct tree *base, const struct tree_range *gone, size_t gone_count,
+                        const struct tree *more)
+{
+    struct tree *tree = xcalloc(1, sizeof(*tree));
+    size_t at = 0, gone_at = 0;
+
+    assert(base->ascending && more->ascending && more->text_size < UINT32_MAX - base->text_size);
+    tree->ascending = true;
+    tree->entries_capacity = base->entries_count + more->entries_count;
+    tree->entries = xmalloc((tree->entries_capacity + 1) * sizeof(*tree->entries));
+    tree->text_size = tree->text_capacity = base->text_size + more->text_size;
+    tree->text = xmalloc(tree->text_size + 1);
+    if (base->text_size > 0)
+        memcpy(tree->text, base->text, base->text_size);
+    if (more->text_size > 0)
+        memcpy(tree->text + base->text_size, more->text, more->text_size);
+    for (size_t index = 0; index < more->entries_count; index++) {
+        size_t place = tree_place(base, tree_path(more, &more->entries[index]));
+        add_left(tree, base, at, place, gone, gone_count, &gone_at);
+        add_stretch(tree, more, index, index + 1, (uint32_t)base->text_size);
+        at = place;
+    }
+    add_left(tree, base, at, base->entries_count, gone, gone_count, &gone_at);
+    return tree;
 }
 
 static bool component_is_safe(const char *name, size_t size, bool is_first)

@@ -87,10 +87,24 @@ bool tree_sort(struct tree *tree) CHECKED;
 struct tree_entry *tree_find(struct tree *tree, const char *path);
 /* The same for paths that are looked for in ascending order, in O(n) for all of them: *at is 0 at first. */
 struct tree_entry *tree_seek(struct tree *tree, size_t *at, const char *path);
+/* The index of the first entry that is not below this path in order; the count if there is none. O(log n). */
+size_t tree_place(const struct tree *tree, const char *path);
 /* Removes the entries whose kind was set to 0, keeping the order of the others. */
 void tree_compact(struct tree *tree);
 /* Gives back what growing has taken in advance: for a tree that is complete and will be kept. */
 void tree_trim(struct tree *tree);
+
+/* Entries from `begin` to before `end`. */
+struct tree_range {
+    size_t begin;
+    size_t end;
+};
+
+/* A new tree: `base` without what it says of contents and without the entries of the ranges (ascending, none
+ * meets another), and all of `more`, whose paths are not among what is left. Both are in order. What has gone
+ * still takes its room of text. Costs a copy of the memory, not a look at each path. */
+struct tree *tree_patch(const struct tree *base, const struct tree_range *gone, size_t gone_count,
+                        const struct tree *more);
 
 /* The rules of docs/FORMAT.md for a path that comes from outside: relative, no empty, "." or ".." component,
  * not below .holdfast, length. */

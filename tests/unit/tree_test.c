@@ -289,4 +289,89 @@ TEST(a_path_has_at_most_4095_bytes)
     EXPECT(!tree_path_is_safe(path, TREE_PATH_MAX + 1));
 }
 
+/* Every way to cut out and put in, against doing it by hand. */
+static void patch_by_hand(struct tree *base, const bool *gone, struct tree *more)
+{
+    struct tree_range ranges[IN_ORDER];
+    CLEANUP(tree_freep) struct tree *wanted = tree_new();
+    CLEANUP(tree_freep) struct tree *patched = NULL;
+    size_t count = 0;
+
+    for (size_t at = 0; at < tree_count(base); at++) {
+        if (!gone[at])
+            (void)tree_add_copy(wanted, base, tree_at(base, at));
+        else if (count > 0 && ranges[count - 1].end == at)
+            ranges[count - 1].end++;
+        else
+            ranges[count++] = (struct tree_range){at, at + 1};
+    }
+    for (size_t at = 0; at < tree_count(more); at++)
+        (void)tree_add_copy(wanted, more, tree_at(more, at));
+    REQUIRE(tree_sort(wanted));
+    patched = tree_patch(base, ranges, count, more);
+    REQUIRE(tree_count(patched) == tree_count(wanted) && tree_sort(patched));
+    for (size_t at = 0; at < tree_count(wanted); at++) {
+        const struct tree_entry *entry = tree_at(patched, at);
+        EXPECT_STR(tree_path(patched, entry), tree_path(wanted, tree_at(wanted, at)));
+        EXPECT_INT(entry->size, tree_at(wanted, at)->size);
+        if (entry->kind == ENTRY_SYMLINK)
+            EXPECT_STR(tree_target(patched, entry), tree_target(wanted, tree_at(wanted, at)));
+    }
+}
+
+TEST(a_tree_is_patched)
+{
+    for (unsigned choice = 0; choice < 4096; choice++) {
+        CLEANUP(tree_freep) struct tree *base = tree_new();
+        CLEANUP(tree_freep) struct tree *more = tree_new();
+        bool gone[IN_ORDER] = {false};
+        size_t count = 0;
+        for (unsigned at = 0; at < 6; at++) {
+            unsigned fate = choice >> (2 * at) & 3; /* stays, goes, comes, is replaced */
+            const char *path = in_order[at];
+            if (fate != 2)
+                gone[count++] = fate != 0;
+            if (fate != 2)
+                tree_add(base, path, strlen(path), "old", 3)->kind = ENTRY_SYMLINK;
+            if (fate >= 2)
+                tree_add(more, path, strlen(path), "newer", 5)->kind = ENTRY_SYMLINK;
+        }
+        patch_by_hand(base, gone, more);
+        REQUIRE(tap_failures == 0);
+    }
+}
+
+TEST(a_patched_tree_says_nothing_of_contents)
+{
+    const struct tree_piece piece = {.tag = 1, .raw_bytes = 7};
+    CLEANUP(tree_freep) struct tree *base = tree_new();
+    CLEANUP(tree_freep) struct tree *more = tree_new();
+    CLEANUP(tree_freep) struct tree *patched = NULL;
+    struct tree_entry *entry;
+
+    entry = add_file(base, "a", 7);
+    tree_set_pieces(base, entry, &piece, 1);
+    tree_set_inline(add_file(base, "b", 1), 3, 4);
+    patched = tree_patch(base, NULL, 0, more);
+    REQUIRE(tree_count(patched) == 2);
+    for (size_t at = 0; at < 2; at++) {
+        entry = tree_at(patched, at);
+        EXPECT(entry->content == CONTENT_NONE && entry->target == 0 && entry->extra == 0);
+    }
+    EXPECT_INT(tree_at(patched, 0)->size, 7);
+}
+
+TEST(a_place_in_a_tree_is_the_first_that_is_not_below_it)
+{
+    CLEANUP(tree_freep) struct tree *tree = tree_new();
+
+    EXPECT_INT(tree_place(tree, "a"), 0);
+    (void)add_file(tree, "b", 0);
+    (void)add_file(tree, "d", 0);
+    EXPECT_INT(tree_place(tree, "a"), 0);
+    EXPECT_INT(tree_place(tree, "b"), 0);
+    EXPECT_INT(tree_place(tree, "c"), 1);
+    EXPECT_INT(tree_place(tree, "e"), 2);
+}
+
 TAP_MAIN()
