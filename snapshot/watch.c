@@ -1,8 +1,9 @@
-/* inotify, made into a number.
+/* inotify, made into a number and a set of paths.
  *
  * The number is half of what `sync` durability rests on: a response is released when everything up to the
  * number read after its last byte is in the store. So an event must never be missed, while one counted twice
- * costs a look.
+ * costs a look. The set has to hold all that the number stands for, or a scan of it alone would miss what the
+ * number promises: where a path is not known for certain, the set is everything.
  *
  * - A new directory is watched while the queue is being read, before the number is returned: a file made in
  * it before the watch was there is found by the scan that follows, one made after it moves the number.
@@ -12,6 +13,7 @@
  * a moment before its event is queued, and in that moment the directory may be about to turn up elsewhere in
  * the tree.
  * - When the queue overflows, all is walked again.
+ * - A directory that was seen to leave its name and not yet to arrive at another may be anywhere.
  *
  * IN_EXCL_UNLINK is not asked for: an unlinked name may have been one of several of its file. IN_CLOSE_WRITE
  * is, for writers through mmap(2). Events of a directory about itself are left to its parent's watch. */
@@ -22,6 +24,7 @@
 #include "base/thread.h"
 #include "base/walk.h"
 #include "snapshot/scan.h"
+#include "snapshot/watch_names.h"
 #include "snapshot/watch_nodes.h"
 
 #include <assert.h>
@@ -45,11 +48,12 @@ struct watch {
     const struct globs *exclude;
     pthread_mutex_t mutex; /* guards everything below */
     uint64_t counter;
+    struct touched touched; /* since it was taken last */
+    uint32_t on_its_way;    /* the cookie of a directory that has left its name; 0: none */
     bool partial;
     struct watch_nodes nodes;
     struct watch_node *top;
-    char **databases;
-    size_t databases_count;
+    struct watch_names databases;
     struct buf path; /* of the event at hand */
     struct buf events;
 };
@@ -85,6 +89,7 @@ static struct watch_node *watch_current(struct watch *watch, const struct visit 
                                         struct watch_node *parent)
 {
     const char *slash = strrchr(visit->walk.path, '/');
+    struct watch_node *node;
     struct stat status;
     char link[64];
     int wd;
@@ -95,7 +100,10 @@ static struct watch_node *watch_current(struct watch *watch, const struct visit 
     wd = inotify_add_watch(watch->fd, link, WATCHED_EVENTS);
     if (wd < 0)
         return NULL;
-    return watch_nodes_set(&watch->nodes, wd, status.st_ino, parent, slash ? slash + 1 : visit->walk.path);
+    node = watch_nodes_set(&watch->nodes, wd, status.st_ino, parent, slash ? slash + 1 : visit->walk.path);
+    if (node->parent != parent)
+        touched_add_all(&watch->touched, 0); /* our picture is older than the disk */
+    return node;
 }
 
 static bool is_left_alone(const struct watch *watch, const char *path)
@@ -170,34 +178,43 @@ static void drop_watch(void *context, int wd)
 
 /* --- events ------------------------------------------------------------------------------------------ */
 
-static bool is_of_database(const struct watch *watch, const char *path, uint32_t mask)
+/* The two halves of a directory's rename need not be read at once. */
+static void follow_move(struct watch *watch, const struct inotify_event *event)
 {
-    for (size_t at = 0; at < watch->databases_count; at++) {
-        size_t length = strlen(watch->databases[at]);
-        if (strncmp(path, watch->databases[at], length) != 0)
-            continue;
-        if (path[length] == '\0')
-            return (mask & NAME_EVENTS) == 0;
-        if (scan_stem_length(path) == length)
-            return true;
-    }
-    return false;
+    if ((event->mask & IN_MOVED_TO) && event->cookie == watch->on_its_way)
+        watch->on_its_way = 0;
+    if (!(event->mask & IN_MOVED_FROM) || !(event->mask & IN_ISDIR))
+        return;
+    if (watch->on_its_way != 0)
+        touched_add_all(&watch->touched, 0);
+    watch->on_its_way = event->cookie;
+}
+
+static void note(struct watch *watch, const char *path, uint64_t directory_inode, bool below)
+{
+    watch->counter++;
+    if (!watch->touched.all)
+        (void)touched_add(&watch->touched, path, directory_inode, below);
 }
 
 static void handle_named(struct watch *watch, struct watch_node *node, const struct inotify_event *event)
 {
+    bool arrived = (event->mask & IN_ISDIR) && (event->mask & (IN_CREATE | IN_MOVED_TO));
     const char *path;
 
+    follow_move(watch, event);
     if (!watch_node_path(node, &watch->path)) {
+        touched_add_all(&watch->touched, 0);
         watch->counter++;
         return;
     }
     buf_printf(&watch->path, "%s%s", watch->path.size > 0 ? "/" : "", event->name);
     path = buf_text(&watch->path);
-    if (is_left_alone(watch, path) || is_of_database(watch, path, event->mask))
+    if (is_left_alone(watch, path) ||
+        watch_names_own(&watch->databases, path, (event->mask & NAME_EVENTS) != 0))
         return;
-    watch->counter++;
-    if ((event->mask & IN_ISDIR) && (event->mask & (IN_CREATE | IN_MOVED_TO)))
+    note(watch, path, node == watch->top ? 0 : node->inode, arrived);
+    if (arrived)
         watch_new(watch, node, path);
 }
 
@@ -235,6 +252,7 @@ static void handle(struct watch *watch, const struct inotify_event *event)
 
     if (event->mask & IN_Q_OVERFLOW) {
         watch->counter++;
+        touched_add_all(&watch->touched, 0);
         watch->partial = !watch_tree(watch, &ignored) || watch->partial;
         return;
     }
@@ -263,11 +281,11 @@ static size_t read_events(struct watch *watch)
     return got > 0 ? (size_t)got : 0;
 }
 
-uint64_t watch_drain(struct watch *watch)
+/* The mutex is held. */
+static void read_waiting(struct watch *watch)
 {
     int waiting = 0;
 
-    MUTEX_GUARD(&watch->mutex);
     if (watch->nodes.detached > 0)
         watch_nodes_remove_detached(&watch->nodes, clock_monotonic_ms() - DETACHED_MS, drop_watch, watch);
     /* What is queued now, and not what a busy writer adds meanwhile, or this might never end. */
@@ -275,6 +293,24 @@ uint64_t watch_drain(struct watch *watch)
         waiting = 0;
     for (size_t left = (size_t)waiting, got; left > 0 && (got = read_events(watch)) > 0;)
         left = got < left ? left - got : 0;
+}
+
+uint64_t watch_drain(struct watch *watch)
+{
+    MUTEX_GUARD(&watch->mutex);
+    read_waiting(watch);
+    return watch->counter;
+}
+
+uint64_t watch_take(struct watch *watch, struct touched *ret_touched)
+{
+    MUTEX_GUARD(&watch->mutex);
+    read_waiting(watch);
+    if (watch->partial || watch->on_its_way != 0)
+        touched_add_all(&watch->touched, 0);
+    watch->on_its_way = 0;
+    *ret_touched = watch->touched;
+    watch->touched = (struct touched){.most = TOUCHED_MAX};
     return watch->counter;
 }
 
@@ -283,20 +319,15 @@ uint64_t watch_drain(struct watch *watch)
 void watch_ignore_database(struct watch *watch, const char *path)
 {
     MUTEX_GUARD(&watch->mutex);
-    watch->databases = xrealloc(watch->databases, (watch->databases_count + 1) * sizeof(*watch->databases));
-    watch->databases[watch->databases_count++] = xstrdup(path);
+    watch_names_add(&watch->databases, path);
+    (void)touched_add(&watch->touched, path, 0, false);
 }
 
 void watch_forget_database(struct watch *watch, const char *path)
 {
     MUTEX_GUARD(&watch->mutex);
-    for (size_t at = 0; at < watch->databases_count; at++) {
-        if (strcmp(watch->databases[at], path) != 0)
-            continue;
-        free(watch->databases[at]);
-        watch->databases[at] = watch->databases[--watch->databases_count];
-        return;
-    }
+    watch_names_remove(&watch->databases, path);
+    (void)touched_add(&watch->touched, path, 0, false);
 }
 
 /* --- life -------------------------------------------------------------------------------------------- */
@@ -319,6 +350,7 @@ bool watch_open(int directory_fd, const struct globs *exclude, struct watch **re
     watch->exclude = exclude;
     watch->path.size_max = 64 << 10;
     watch->events.size_max = EVENTS_SIZE;
+    watch->touched = (struct touched){.most = TOUCHED_MAX, .all = true};
     (void)buf_extend(&watch->events, EVENTS_SIZE);
     pthread_mutex_init(&watch->mutex, NULL);
     if (!open_queue(watch, err) || (!watch->partial && !watch_tree(watch, err)))
@@ -333,9 +365,8 @@ void watch_free(struct watch *watch)
         return;
     close_fdp(&watch->fd);
     watch_nodes_clear(&watch->nodes);
-    for (size_t at = 0; at < watch->databases_count; at++)
-        free(watch->databases[at]);
-    free(watch->databases);
+    touched_clear(&watch->touched);
+    watch_names_clear(&watch->databases);
     buf_clear(&watch->path);
     buf_clear(&watch->events);
     pthread_mutex_destroy(&watch->mutex);

@@ -1,11 +1,11 @@
 /* Telling at once that something in the tree has changed, without asking the disk: inotify on every directory
  * that is not excluded.
  *
- * It gives two things: a counter that moves with every relevant event, exact because the kernel queues an
+ * It gives three things: a counter that moves with every relevant event, exact because the kernel queues an
  * event before the writer's system call returns (so "queue read empty" means "everything before now was
- * seen"); and a descriptor that wakes the engine. What changed is found by scanning: whoever drains and then
- * scans has seen everything that the counter stands for. A queue overflow or a new directory moves the
- * counter like any change. One change may move it more than once.
+ * seen"); the paths that these events name; and a descriptor that wakes the engine. What changed is found by
+ * looking there: whoever takes the paths and then scans has seen everything that the counter stands for. A
+ * queue overflow or a new directory moves the counter like any change. One change may move it more than once.
  *
  * What doesn't count: .holdfast and lost+found, excluded paths, and the content of databases and all about
  * their -wal, -shm and -journal, for commits are counted from the wal-index. A database that is created,
@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "snapshot/globs.h"
+#include "snapshot/touched.h"
 
 #include <stdint.h>
 
@@ -36,7 +37,11 @@ int watch_fd(const struct watch *watch);
 /* Reads the queue empty and returns the counter. New directories are watched before they are listed, so that
  * nothing between is missed. Any thread; a short mutex, no waiting; the disk only when a directory is new. */
 uint64_t watch_drain(struct watch *watch);
-/* Names a path that is a database: its own events and those of its side files no longer count. Any thread. */
+/* The same, and hands over what was touched since it was taken last (moved; all of it at first, and whenever
+ * that can't be known). The counter stands for exactly this and what was taken before. Any thread. */
+uint64_t watch_take(struct watch *watch, struct touched *ret_touched);
+/* Names a path that is a database: its own events and those of its side files no longer count. Both
+ * calls touch the path. Any thread. */
 void watch_ignore_database(struct watch *watch, const char *path);
 void watch_forget_database(struct watch *watch, const char *path);
 /* True from the moment on when a directory could not be watched (fs.inotify.max_user_watches). Any thread. */

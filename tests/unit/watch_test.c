@@ -2,68 +2,11 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "tests/double/scratch.h"
+#include "tests/double/watching.h"
 #include "tests/tap.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/inotify.h>
-#include <sys/syscall.h>
-
-/* Stands before libc's: inotify's limits are the machine's, so a test makes its own. */
-static int watches_left = -1;
-
-int inotify_add_watch(int fd, const char *path, uint32_t mask)
-{
-    if (watches_left == 0) {
-        errno = ENOSPC;
-        return -1;
-    }
-    watches_left -= watches_left > 0;
-    return (int)syscall(SYS_inotify_add_watch, fd, path, mask);
-}
-
-struct fixture {
-    struct scratch scratch;
-    struct globs *exclude;
-    struct watch *watch;
-    uint64_t counter;
-};
-
-static void fixture_closep(struct fixture *fixture)
-{
-    watch_free(fixture->watch);
-    globs_free(fixture->exclude);
-    scratch_close(&fixture->scratch);
-}
-
-static void fixture_open(struct fixture *fixture)
-{
-    struct err err;
-
-    *fixture = (struct fixture){0};
-    scratch_open(&fixture->scratch);
-    scratch_mkdir(fixture->scratch.fd, "a/b");
-    scratch_mkdir(fixture->scratch.fd, "tmp/below");
-    scratch_mkdir(fixture->scratch.fd, ".holdfast/pending");
-    scratch_mkdir(fixture->scratch.fd, "lost+found");
-    scratch_write(fixture->scratch.fd, "file", "old");
-    scratch_write(fixture->scratch.fd, "a/b/file", "old");
-    if (!globs_parse("tmp:*.bak", &fixture->exclude, &err) ||
-        !watch_open(fixture->scratch.fd, fixture->exclude, &fixture->watch, &err))
-        abort();
-    fixture->counter = watch_drain(fixture->watch);
-}
-
-/* Has the counter moved since the last look? */
-static bool moved(struct fixture *fixture)
-{
-    uint64_t before = fixture->counter;
-
-    fixture->counter = watch_drain(fixture->watch);
-    return fixture->counter > before;
-}
 
 /* Writes again and again until what has left the tree is no longer watched. */
 static bool becomes_still(struct fixture *fixture, const char *path)
@@ -335,16 +278,20 @@ TEST(when_the_queue_overflows_all_is_watched_again)
     CLEANUP(fixture_closep) struct fixture fixture;
     CLEANUP(freep) char *limit = scratch_read(AT_FDCWD, "/proc/sys/fs/inotify/max_queued_events");
     long events = limit ? strtol(limit, NULL, 10) : 16384;
+    struct touched touched = {0};
     int top;
 
     fixture_open(&fixture);
     top = fixture.scratch.fd;
+    (void)watch_take(fixture.watch, &touched);
     for (long at = 0; at <= events / 2; at++)
         REQUIRE(renameat(top, at % 2 ? "other" : "file", top, at % 2 ? "file" : "other") == 0);
     scratch_mkdir(top, "made/meanwhile");
     REQUIRE(renameat(top, "a", top, "a.bak") == 0);
     EXPECT(moved(&fixture));
     EXPECT(!watch_is_partial(fixture.watch));
+    (void)watch_take(fixture.watch, &touched);
+    EXPECT(touched.all);
     scratch_write(top, "made/meanwhile/file", "");
     EXPECT(moved(&fixture));
     EXPECT(becomes_still(&fixture, "a.bak/b/file"));
