@@ -6,11 +6,9 @@
  *
  * The metadata recorded for a file that was looked into is that of the inode that was looked into (fstat of
  * the O_PATH descriptor), not of whatever had the name a moment before. */
-#include "snapshot/scan.h"
-
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/walk.h"
+#include "snapshot/scan_internal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -24,22 +22,11 @@ static_assert((int)TREE_PATH_MAX == (int)WALK_PATH_MAX, "what can be listed can 
 static const char sqlite_magic[16] =
     "SQLite format 3"; /* https://sqlite.org/fileformat.html#magic_header_string */
 
-static const char *const side_suffixes[] = {"-journal", "-shm", "-wal"};
-enum { SIDE_SUFFIXES = sizeof(side_suffixes) / sizeof(side_suffixes[0]) };
+const char *const scan_suffixes[SCAN_SUFFIXES] = {"-journal", "-shm", "-wal"};
 
 enum look { LOOK_GONE, LOOK_PLAIN, LOOK_SQLITE };
 
-struct scan {
-    const struct scan_options *options;
-    struct walk walk;
-    struct scan_result result;
-    size_t *stems; /* indexes of names in the current directory that are SQLite's by content, ascending */
-    size_t stems_count;
-    size_t stems_capacity;
-    bool any_side; /* a name in the current directory ends like a side file */
-};
-
-static void scan_clearp(struct scan *scan)
+void scan_clear(struct scan *scan)
 {
     walk_clear(&scan->walk);
     scan_result_clear(&scan->result);
@@ -71,9 +58,9 @@ size_t scan_stem_length(const char *path)
 {
     size_t length = strlen(path);
 
-    for (size_t at = 0; at < SIDE_SUFFIXES; at++) {
-        size_t suffix = strlen(side_suffixes[at]);
-        if (length > suffix && strcmp(path + length - suffix, side_suffixes[at]) == 0)
+    for (size_t at = 0; at < SCAN_SUFFIXES; at++) {
+        size_t suffix = strlen(scan_suffixes[at]);
+        if (length > suffix && strcmp(path + length - suffix, scan_suffixes[at]) == 0)
             return path[length - suffix - 1] == '/' ? 0 : length - suffix;
     }
     return 0;
@@ -89,8 +76,8 @@ static bool has_side(const struct walk *walk, const char *name, const char *suff
 
 static bool has_any_side(const struct walk *walk, const char *name)
 {
-    for (size_t at = 0; at < SIDE_SUFFIXES; at++)
-        if (has_side(walk, name, side_suffixes[at]))
+    for (size_t at = 0; at < SCAN_SUFFIXES; at++)
+        if (has_side(walk, name, scan_suffixes[at]))
             return true;
     return false;
 }
@@ -177,8 +164,8 @@ static bool is_unchanged(const struct scan *scan, const char *path, const struct
            known->size == (uint64_t)status->st_size && known->ctime_ns == nanoseconds(status->st_ctim);
 }
 
-static void add_entry(struct scan *scan, enum entry_kind kind, const char *path, const struct stat *status,
-                      const char *target)
+void scan_add_entry(struct scan *scan, enum entry_kind kind, const char *path, const struct stat *status,
+                    const char *target)
 {
     size_t target_size = target ? strlen(target) : 0;
     struct tree_entry *entry = tree_add(scan->result.tree, path, strlen(path), target, target_size);
@@ -192,6 +179,8 @@ static void add_entry(struct scan *scan, enum entry_kind kind, const char *path,
     entry->mtime_ns = nanoseconds(status->st_mtim);
     entry->inode = status->st_ino;
     entry->ctime_ns = nanoseconds(status->st_ctim);
+    if (scan->part)
+        scan_part_note(scan->part, status);
 }
 
 static void add_database(struct scan *scan, const char *path, const struct stat *status)
@@ -257,7 +246,7 @@ static bool scan_file(struct scan *scan, size_t index, const char *path, struct 
     }
     if (look == LOOK_PLAIN && candidate)
         note_orphan_wal(scan, name, path, status);
-    add_entry(scan, ENTRY_FILE, path, status, NULL);
+    scan_add_entry(scan, ENTRY_FILE, path, status, NULL);
     return true;
 }
 
@@ -274,7 +263,7 @@ static bool scan_symlink(struct scan *scan, const char *name, const char *path, 
     if ((size_t)length == sizeof(target))
         return err_set(err, ERR_CONFIG, "the symlink %s is longer than %d bytes", path, TREE_PATH_MAX);
     target[length] = '\0';
-    add_entry(scan, ENTRY_SYMLINK, path, status, target);
+    scan_add_entry(scan, ENTRY_SYMLINK, path, status, target);
     return true;
 }
 
@@ -293,8 +282,9 @@ static bool scan_entry(struct scan *scan, size_t index, const char *path, struct
     if (S_ISLNK(status.st_mode))
         return scan_symlink(scan, name, path, &status, err);
     if (S_ISDIR(status.st_mode)) {
-        add_entry(scan, ENTRY_DIRECTORY, path, &status, NULL);
-        walk_enter(&scan->walk, path);
+        scan_add_entry(scan, ENTRY_DIRECTORY, path, &status, NULL);
+        if (!scan->part || !scan_part_knows(scan->part, path, &status))
+            walk_enter(&scan->walk, path);
         return true;
     }
     if (scan->result.skipped++ == 0)
@@ -302,8 +292,9 @@ static bool scan_entry(struct scan *scan, size_t index, const char *path, struct
     return true;
 }
 
-/* An excluded database excludes its side files, whatever their names match. */
-static void note_excluded(struct scan *scan, size_t index, const char *path)
+/* An excluded database excludes its side files, whatever their names match. The same goes for one that is in
+ * the result already. */
+static void note_stem(struct scan *scan, size_t index, const char *path)
 {
     const char *name = walk_name(&scan->walk, index);
     enum look look = LOOK_GONE;
@@ -316,7 +307,7 @@ static void note_excluded(struct scan *scan, size_t index, const char *path)
         add_stem(scan, index);
 }
 
-static bool scan_current(struct scan *scan, struct err *err)
+bool scan_current(struct scan *scan, struct err *err)
 {
     struct walk *walk = &scan->walk;
 
@@ -328,8 +319,8 @@ static bool scan_current(struct scan *scan, struct err *err)
         const char *path = walk_join(walk, walk_name(walk, at));
         if (scan_is_reserved(path) || is_side_file(scan, walk_name(walk, at)))
             continue;
-        if (globs_match(scan->options->exclude, path))
-            note_excluded(scan, at, path);
+        if (globs_match(scan->options->exclude, path) || (scan->part && !scan_part_wants(scan->part, path)))
+            note_stem(scan, at, path);
         else if (!scan_entry(scan, at, path, err))
             return false;
     }
@@ -341,27 +332,37 @@ static int compare_databases(const void *one, const void *other)
     return strcmp(((const struct scan_database *)one)->path, ((const struct scan_database *)other)->path);
 }
 
+bool scan_rest(struct scan *scan, struct err *err)
+{
+    while (walk_next(&scan->walk, err))
+        if (!walk_list(&scan->walk, err) || !scan_current(scan, err))
+            return false;
+    return !scan->walk.failed;
+}
+
+void scan_take_result(struct scan *scan, struct scan_result *ret_result)
+{
+    struct scan_result *result = &scan->result;
+    bool unique = tree_sort(result->tree);
+
+    assert(unique); /* each directory was listed once, each of its names once */
+    tree_trim(result->tree);
+    if (result->databases_count > 1)
+        qsort(result->databases, result->databases_count, sizeof(*result->databases), compare_databases);
+    *ret_result = *result;
+    *result = (struct scan_result){0};
+}
+
 bool scan_directory(int directory_fd, const struct scan_options *options, struct scan_result *ret_result,
                     struct err *err)
 {
     CLEANUP(scan_clearp) struct scan scan = {.options = options};
-    bool unique;
 
     assert(options->exclude && options->databases);
     scan.result.tree = tree_new();
     walk_begin(&scan.walk, directory_fd);
-    while (walk_next(&scan.walk, err))
-        if (!walk_list(&scan.walk, err) || !scan_current(&scan, err))
-            return false;
-    if (scan.walk.failed)
+    if (!scan_rest(&scan, err))
         return false;
-    unique = tree_sort(scan.result.tree);
-    assert(unique); /* each directory was listed once, each of its names once */
-    tree_trim(scan.result.tree);
-    if (scan.result.databases_count > 1)
-        qsort(scan.result.databases, scan.result.databases_count, sizeof(*scan.result.databases),
-              compare_databases);
-    *ret_result = scan.result;
-    scan.result = (struct scan_result){0};
+    scan_take_result(&scan, ret_result);
     return true;
 }

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "snapshot/globs.h"
+#include "snapshot/touched.h"
 #include "snapshot/tree.h"
 
 /* A file that is a database by content and may be treated as one. */
@@ -54,6 +55,24 @@ struct scan_options {
  */
 bool scan_directory(int directory_fd, const struct scan_options *options, struct scan_result *ret_result,
                     struct err *err) CHECKED;
+
+/* What is known of the directory. All borrowed. */
+struct scan_known {
+    const struct scan_database *databases; /* of the last scan */
+    size_t databases_count;
+    /* Everything that has happened since `before` of the options was what a scan had found, and perhaps more.
+     * A name stands for itself, for the side files that it may have or be, and for other names of its file.
+     */
+    const struct touched *touched;
+};
+
+/* The same result, but that `skipped` and what else is only warned of tell of the new alone; looking only at
+ * what was touched, in a time that hardly depends on how many files there are (scan_touched.c).
+ *
+ * Errors as above. ERR_TRANSIENT: a directory isn't where it was touched, and no word of that has come yet;
+ * take what was touched since, or look at everything. */
+bool scan_touched(int directory_fd, const struct scan_options *options, const struct scan_known *known,
+                  struct scan_result *ret_result, struct err *err) CHECKED;
 void scan_result_clear(struct scan_result *result); /* zeroed memory is fine */
 
 /* .holdfast is ours, lost+found the file system's: never scanned, watched or restored. `path` is relative to
@@ -62,6 +81,8 @@ bool scan_is_reserved(const char *path);
 
 /* Length of the path without -wal, -shm or -journal; 0 if it has none of these. */
 size_t scan_stem_length(const char *path);
+enum { SCAN_SUFFIXES = 3 };
+extern const char *const scan_suffixes[SCAN_SUFFIXES];
 
 static inline void scan_result_clearp(struct scan_result *result)
 {
