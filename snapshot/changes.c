@@ -167,6 +167,9 @@ static void apply(const struct changes_plan *plan, const struct change *change, 
 {
     const struct changes_request *request = plan->request;
 
+    /* Without its inode: it has moved since the scan. */
+    if (change->fate == FATE_STAYS || (change->kind == CHANGE_READ && change->entry.inode == 0))
+        (void)touched_add(&changes->again, change->path, 0, true);
     if (change->fate == FATE_SAME) {
         add_unchanged(changes->after, request->previous, change->previous, &change->entry);
     } else if (change->fate == FATE_STAYS) {
@@ -271,6 +274,7 @@ bool changes_collect(const struct changes_request *request, struct changes *ret_
     assert(request->previous && request->now && request->tag > 0);
     changes.sections = (struct buf)BUF_INIT(request->body_max + CHANGES_DROPPED_MAX);
     changes.after = tree_new();
+    changes.again.most = TOUCHED_MAX;
     hold_deletions(request);
     if (!changes_plan_make(request, &plan, err) || !changes_read(&plan, &changes, err) ||
         !write_record(&plan, &changes, err))
@@ -284,6 +288,7 @@ void changes_clear(struct changes *changes)
 {
     buf_clear(&changes->sections);
     tree_free(changes->after);
+    touched_clear(&changes->again);
     blob_names_clear(&changes->dropped);
     *changes = (struct changes){0};
 }

@@ -12,6 +12,7 @@
 #include "snapshot/blob_names.h"
 #include "snapshot/deletions.h"
 #include "snapshot/pending.h"
+#include "snapshot/touched.h"
 
 enum {
     CHANGES_BODY_MAX = 6 << 20,    /* a good share of a record */
@@ -45,6 +46,9 @@ struct changes {
     /* What a restore of this record gives, with the identities (inode, ctime) as read. It may differ from
      * `previous` in identities alone. */
     struct tree *after;
+    /* Paths at which `after` isn't what was scanned, deletions that wait apart: the next scan has to look at
+     * them whether or not something happens. */
+    struct touched again;
     struct blob_names dropped; /* as in the sections */
     size_t puts;
     size_t gones;

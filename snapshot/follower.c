@@ -181,9 +181,11 @@ bool follower_open(const struct follower_config *config, struct follower **ret_f
 
     follower->config = *config;
     follower->noted = 1;
+    follower->touched = (struct touched){.most = TOUCHED_MAX};
+    follower_unsettle(follower);
     pthread_mutex_init(&follower->mutex, NULL);
     if (!watch_open(config->directory_fd, config->exclude, &follower->watch, err) ||
-        !follower_refresh(follower, true, NULL, NULL, &steady, err)) {
+        !follower_refresh(follower, FOLLOWER_WHOLE, NULL, NULL, &steady, err)) {
         follower_free(follower);
         return false;
     }
@@ -199,6 +201,7 @@ void follower_free(struct follower *follower)
         follower_drop(follower, &follower->followed[follower->count - 1]);
     while (follower->avoided_count > 0)
         follower_forget_avoided(follower, &follower->avoided[0]);
+    follower_clear_looks(follower);
     watch_free(follower->watch);
     pthread_mutex_destroy(&follower->mutex);
     free(follower);

@@ -41,13 +41,26 @@ int follower_watch_fd(const struct follower *follower);
 /* Whether files can only be found by scanning on a timer. */
 bool follower_is_partial(const struct follower *follower);
 
-/* Looks at the tree again if something moved (or always): attaches databases that appeared, lets go of those
- * that vanished or that can't be shared. Unless always, it takes at most a tenth of the time. before: an
- * earlier scan (may be NULL), which saves reading what hasn't changed. ret_tree, if not NULL, gets the tree
- * that was scanned, or nothing if there was no need; the caller frees it. *ret_steady: nothing was attached
+/* How the tree is looked at. */
+enum follower_look {
+    FOLLOWER_IF_DUE, /* if something moved; whole scans take at most a tenth of the time, others too */
+    FOLLOWER_NOW,    /* at what was touched, if that is known, else at everything */
+    FOLLOWER_WHOLE,
+};
+
+/* Looks at the tree again: attaches databases that appeared, lets go of those that vanished or that can't be
+ * shared. before: the tree that follower_settle() was told of last (or any, before that; may be NULL): what
+ * wasn't touched since is taken over from it, and only what has changed is read. ret_tree, if not NULL, gets
+ * the tree as it is, or nothing if there was no need; the caller frees it. *ret_steady: nothing was attached
  * or let go. */
-bool follower_refresh(struct follower *follower, bool always, struct tree *before, struct tree **ret_tree,
-                      bool *ret_steady, struct err *err) CHECKED;
+bool follower_refresh(struct follower *follower, enum follower_look how, struct tree *before,
+                      struct tree **ret_tree, bool *ret_steady, struct err *err) CHECKED;
+/* The number of the last look. */
+uint64_t follower_looked(const struct follower *follower);
+/* From here on `before` is what that look has found, but for the paths of `again` (moved). */
+void follower_settle(struct follower *follower, uint64_t look, struct touched *again);
+/* From here on `before` is something else. */
+void follower_unsettle(struct follower *follower);
 
 /* Whether the last refresh attached every database that has to be: all but those that can't be shared and
  * that `previous` (NULL: none) doesn't hold either. A state without the others would lack what it promises:

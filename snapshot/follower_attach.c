@@ -14,12 +14,9 @@ enum {
     CONVERT_MS = 2000, /* for one attempt; between the tries the application has its way */
     ATTACH_RETRY_MS = 500,
     LET_GO_RETRY_MS = 5000,
-    SCANS_SHARE = 10, /* scanning takes at most one part in so many of the time */
 };
 
-static void warn(const struct follower *follower, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static void warn(const struct follower *follower, const char *format, ...)
+void follower_warn(const struct follower *follower, const char *format, ...)
 {
     char text[256];
     va_list args;
@@ -51,7 +48,7 @@ void follower_avoid(struct follower *follower, const char *path, const struct er
     if (!avoided && follower->avoided_count < DATABASES_MAX) {
         avoided = &follower->avoided[follower->avoided_count++];
         avoided->path = xstrdup(path);
-        warn(follower, "%s is not protected: %s", path, why->text);
+        follower_warn(follower, "%s is not protected: %s", path, why->text);
     }
     if (avoided)
         avoided->retry_ms = clock_monotonic_ms() + LET_GO_RETRY_MS;
@@ -131,8 +128,8 @@ static bool attach_new(struct follower *follower, const struct scan_result *scan
             continue;
         if (follower->count == DATABASES_MAX) {
             if (!follower->warned_full)
-                warn(follower, "more than %d databases; %.150s and others are not protected", DATABASES_MAX,
-                     found->path);
+                follower_warn(follower, "more than %d databases; %.150s and others are not protected",
+                              DATABASES_MAX, found->path);
             follower->warned_full = true;
             return true;
         }
@@ -146,7 +143,7 @@ static bool attach_new(struct follower *follower, const struct scan_result *scan
     return true;
 }
 
-static void drop_stale(struct follower *follower, bool *ret_steady)
+void follower_drop_stale(struct follower *follower, bool *ret_steady)
 {
     for (size_t at = follower->count; at > 0; at--) {
         struct followed *followed = &follower->followed[at - 1];
@@ -157,72 +154,32 @@ static void drop_stale(struct follower *follower, bool *ret_steady)
     }
 }
 
-static bool is_attached(void *context, uint64_t device, uint64_t inode)
-{
-    (void)context;
-    return database_is_attached((dev_t)device, (ino_t)inode);
-}
-
 static void warn_of(struct follower *follower, const struct scan_result *scan)
 {
     if (scan->skipped > 0 && !follower->warned_skipped)
-        warn(follower, "sockets, fifos and devices are not kept: %.180s", scan->skipped_example);
+        follower_warn(follower, "sockets, fifos and devices are not kept: %.180s", scan->skipped_example);
     if (scan->orphan_wal[0] && !follower->warned_orphan)
-        warn(follower, "%.180s has a -wal beside it and is no SQLite database that can be followed",
-             scan->orphan_wal);
+        follower_warn(follower, "%.180s has a -wal beside it and is no SQLite database that can be followed",
+                      scan->orphan_wal);
     follower->warned_skipped = follower->warned_skipped || scan->skipped > 0;
     follower->warned_orphan = follower->warned_orphan || scan->orphan_wal[0];
 }
 
-/* Whether an attempt to attach is due that no event will ask for. */
-static bool wants_attempt(const struct follower *follower, uint64_t now_ms)
+bool follower_attach_found(struct follower *follower, const struct scan_result *scan, bool *ret_steady,
+                           struct err *err)
 {
-    if (follower->waiting[0] && now_ms - follower->scanned_ms >= ATTACH_RETRY_MS)
+    warn_of(follower, scan);
+    return attach_new(follower, scan, ret_steady, err);
+}
+
+bool follower_wants_attempt(const struct follower *follower, uint64_t now_ms)
+{
+    if (follower->waiting[0] && now_ms - follower->part.ended_ms >= ATTACH_RETRY_MS)
         return true;
     for (size_t at = 0; at < follower->avoided_count; at++)
         if (now_ms >= follower->avoided[at].retry_ms)
             return true;
     return false;
-}
-
-static bool wants_scan(const struct follower *follower, uint64_t events)
-{
-    uint64_t now_ms = clock_monotonic_ms();
-
-    if (now_ms - follower->scanned_ms < SCANS_SHARE * follower->scan_duration_ms)
-        return false;
-    return !follower->scanned || events != follower->scanned_events || wants_attempt(follower, now_ms);
-}
-
-bool follower_refresh(struct follower *follower, bool always, struct tree *before, struct tree **ret_tree,
-                      bool *ret_steady, struct err *err)
-{
-    uint64_t events = watch_drain(follower->watch);
-    struct scan_options options = {.exclude = follower->config.exclude,
-                                   .databases = follower->config.databases,
-                                   .before = before,
-                                   .is_attached = is_attached};
-    struct scan_result scan = {0};
-    uint64_t begun_ms;
-    bool attached;
-
-    *ret_steady = true;
-    drop_stale(follower, ret_steady);
-    if (!always && *ret_steady && !wants_scan(follower, events))
-        return true;
-    begun_ms = clock_monotonic_ms();
-    follower->scanned = scan_directory(follower->config.directory_fd, &options, &scan, err);
-    follower->scanned_ms = clock_monotonic_ms();
-    follower->scan_duration_ms = follower->scanned_ms - begun_ms;
-    if (!follower->scanned)
-        return err_wrap(err, "look through HOLDFAST_DATA_DIR");
-    follower->scanned_events = events;
-    warn_of(follower, &scan);
-    attached = attach_new(follower, &scan, ret_steady, err);
-    if (attached && ret_tree)
-        *ret_tree = MOVE(scan.tree);
-    scan_result_clear(&scan);
-    return attached;
 }
 
 bool follower_is_complete(const struct follower *follower, const struct manifest *previous, struct err *err)

@@ -1,5 +1,5 @@
-/* Between follower.c (positions, freezing, the life of it) and follower_attach.c (looking for databases, and
- * attaching them). */
+/* Between follower.c (positions, freezing, the life of it), follower_look.c (what to look at, and when) and
+ * follower_attach.c (attaching the databases that were found). */
 #ifndef SNAPSHOT_FOLLOWER_INTERNAL_H
 #define SNAPSHOT_FOLLOWER_INTERNAL_H
 
@@ -20,13 +20,25 @@ struct avoided {
     uint64_t retry_ms;
 };
 
+/* When a scan ended, and how long it took. */
+struct look_pace {
+    uint64_t ended_ms;
+    uint64_t duration_ms;
+};
+
 struct follower {
     struct follower_config config;
     struct watch *watch;
     uint64_t scanned_events; /* the watch's counter before the last scan */
-    bool scanned;
-    uint64_t scanned_ms; /* when the last scan ended, and how long it took */
-    uint64_t scan_duration_ms;
+    bool scanned;            /* it has succeeded */
+    struct look_pace whole;  /* scans of everything */
+    struct look_pace part;   /* all scans, and how long those of a part take */
+    uint64_t looks;
+    struct touched touched;      /* since what was settled */
+    struct scan_database *found; /* databases that are there, as of the last scan */
+    size_t found_count;
+    char untold[256]; /* a change that no event has told of so far; "": none */
+    bool warned_untold;
     char waiting[256]; /* a database that is there and couldn't be attached yet; empty: none */
 
     pthread_mutex_t mutex; /* guards what follows, which follower_position() reads from any thread */
@@ -48,6 +60,18 @@ struct follower {
 struct followed *follower_find(struct follower *follower, const char *path);
 /* Lets go of a database. Its commits stay in the position; that it went is a change too. */
 void follower_drop(struct follower *follower, struct followed *gone);
+
+/* follower_attach.c. */
+void follower_warn(const struct follower *follower, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Lets go of what is no longer the file at its path. */
+void follower_drop_stale(struct follower *follower, bool *ret_steady);
+/* Attaches what the scan has found. */
+bool follower_attach_found(struct follower *follower, const struct scan_result *scan, bool *ret_steady,
+                           struct err *err) CHECKED;
+/* Whether an attempt to attach is due that no event will ask for. */
+bool follower_wants_attempt(const struct follower *follower, uint64_t now_ms);
+/* follower_look.c. Forgets all that it remembers. */
+void follower_clear_looks(struct follower *follower);
 
 /* Remembers a database that can't be followed, warns of it once, and sets the time of the next attempt. */
 void follower_avoid(struct follower *follower, const char *path, const struct err *why);

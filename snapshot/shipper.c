@@ -81,6 +81,7 @@ void shipper_clear(struct shipper *shipper)
     cuts_clear(&shipper->cuts);
     page_tables_clear(&shipper->tables);
     tree_free(shipper->shipment.tree);
+    touched_clear(&shipper->shipment.again);
     log_clear(&shipper->log);
     state_clear(&shipper->state);
     manifest_clear(&shipper->previous);
@@ -95,6 +96,7 @@ void shipper_replace_previous(struct shipper *shipper, struct manifest *manifest
     shipper->previous = *manifest;
     manifest_init(manifest);
     shipper->has_previous = true;
+    follower_unsettle(shipper->follower);
 }
 
 void shipper_set_previous(struct shipper *shipper, struct manifest *manifest)
@@ -193,6 +195,7 @@ void shipper_settle(struct shipper *shipper)
     if (shipment->tree) {
         tree_free(shipper->previous.tree);
         shipper->previous.tree = MOVE(shipment->tree);
+        follower_settle(shipper->follower, shipment->look, &shipment->again);
     }
     if (is_new)
         pending_settle(shipper->pending, shipper->previous.tree);

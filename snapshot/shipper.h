@@ -42,6 +42,8 @@ struct shipment {
     uint64_t request; /* the newest that it answers */
     /* Data. */
     struct tree *tree; /* of the files after it; NULL: they are as before */
+    uint64_t look;     /* the follower's, that found it, but at these paths: */
+    struct touched again;
     struct data_updates updates;
     uint64_t outbox_end;
 };

@@ -110,10 +110,10 @@ static bool take_state(struct shipper *shipper, struct tree **ret_tree, struct f
         struct tree *tree = NULL;
         bool steady = false;
         follower_thaw(follower);
-        if (!follower_refresh(follower, false, before, NULL, &steady, err) ||
+        if (!follower_refresh(follower, FOLLOWER_IF_DUE, before, NULL, &steady, err) ||
             !follower_freeze(follower, clock_monotonic_ms() + FREEZE_MS, ret_frozen, err))
             return false;
-        if (!follower_refresh(follower, true, before, &tree, &steady, err) ||
+        if (!follower_refresh(follower, FOLLOWER_WHOLE, before, &tree, &steady, err) ||
             !follower_is_complete(follower, previous, err)) {
             follower_thaw(follower);
             tree_free(tree);

@@ -21,7 +21,7 @@ bool shipper_look(struct shipper *shipper, struct err *err)
     struct tree *before = shipper->has_previous ? shipper->previous.tree : NULL, *tree = NULL;
     bool steady = true;
 
-    if (!follower_refresh(shipper->follower, false, before, &tree, &steady, err))
+    if (!follower_refresh(shipper->follower, FOLLOWER_IF_DUE, before, &tree, &steady, err))
         return false;
     if (tree && before)
         pending_hold(shipper->pending, tree, before);
@@ -95,12 +95,14 @@ static void freeze_record(struct shipper *shipper, struct cut *cut, const struct
     shipper->shipment.outbox_end = cut->end;
 }
 
-static bool scan_files(struct shipper *shipper, struct tree **ret_tree, struct err *err)
+/* In the end nobody writes any more, and there is no second chance. */
+static bool scan_files(struct shipper *shipper, bool final, struct tree **ret_tree, struct err *err)
 {
+    enum follower_look how = final ? FOLLOWER_WHOLE : FOLLOWER_NOW;
     struct tree *tree = NULL;
     bool steady = false;
 
-    if (!follower_refresh(shipper->follower, true, shipper->previous.tree, &tree, &steady, err))
+    if (!follower_refresh(shipper->follower, how, shipper->previous.tree, &tree, &steady, err))
         return false;
     if (!steady || !shipper_same_databases(shipper)) {
         tree_free(tree);
@@ -110,6 +112,7 @@ static bool scan_files(struct shipper *shipper, struct tree **ret_tree, struct e
         tree_free(tree);
         return false;
     }
+    shipper->shipment.look = follower_looked(shipper->follower);
     pending_hold(shipper->pending, tree, shipper->previous.tree);
     *ret_tree = tree;
     return true;
@@ -148,6 +151,11 @@ static void account_files(struct shipper *shipper, const struct cut *cut, uint64
     shipment->position = waits ? atomic_load(&shipper->durable) : cut->position;
     shipment->file_changes = waits ? shipper->file_changes : file_changes;
     shipment->tree = MOVE(changes->after);
+    touched_clear(&shipment->again);
+    shipment->again = changes->again;
+    changes->again = (struct touched){0};
+    for (size_t at = 0; at < shipper->deletions.count; at++)
+        (void)touched_add(&shipment->again, shipper->deletions.list[at].path, 0, true);
 }
 
 static bool add_files(struct shipper *shipper, const struct cut *cut, bool final, struct changes *changes,
@@ -161,7 +169,7 @@ static bool add_files(struct shipper *shipper, const struct cut *cut, bool final
     shipper->shipment.file_changes = file_changes;
     if (!final && file_changes == shipper->file_changes && shipper->deletions.count == 0)
         return true;
-    if (!scan_files(shipper, &now, err))
+    if (!scan_files(shipper, final, &now, err))
         return false;
     compared = compare_files(shipper, cut, final, now, changes, err);
     tree_free(now);

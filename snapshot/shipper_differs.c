@@ -40,7 +40,7 @@ bool shipper_differs(struct shipper *shipper, bool final, bool *ret_differs, str
     struct tree *tree = NULL;
     bool steady = false;
 
-    if (!follower_refresh(shipper->follower, true, before, &tree, &steady, err))
+    if (!follower_refresh(shipper->follower, FOLLOWER_WHOLE, before, &tree, &steady, err))
         return false;
     if (!final)
         shipper_hold_deletions(shipper, tree, follower_commits(shipper->follower));

@@ -70,7 +70,6 @@ bool looking_look(struct looking *looking)
     return true;
 }
 
-/* A file's ctime moves with its link count too, of which nobody tells if a name came and went since. */
 static bool same_entry(struct tree *one, const struct tree_entry *left, struct tree *other,
                        const struct tree_entry *right)
 {
@@ -124,17 +123,21 @@ static bool same_databases(const struct scan_result *one, const struct scan_resu
     return same;
 }
 
+bool looking_compare(struct tree *found, struct tree *there)
+{
+    ssize_t at = first_difference(found, there);
+
+    if (at < 0)
+        return true;
+    tell("found", found, (size_t)at);
+    tell("there", there, (size_t)at);
+    return false;
+}
+
 bool looking_is_right(struct looking *looking)
 {
     CLEANUP(scan_result_clearp) struct scan_result whole = {0};
-    ssize_t at;
 
-    if (!scan_whole(looking, &whole))
-        return false;
-    at = first_difference(looking->found.tree, whole.tree);
-    if (at < 0)
-        return same_databases(&looking->found, &whole);
-    tell("found", looking->found.tree, (size_t)at);
-    tell("there", whole.tree, (size_t)at);
-    return false;
+    return scan_whole(looking, &whole) && looking_compare(looking->found.tree, whole.tree) &&
+           same_databases(&looking->found, &whole);
 }

@@ -24,5 +24,8 @@ void looking_close(struct looking *looking);
 bool looking_look(struct looking *looking);
 /* Whether a whole scan finds the same; prints the first difference. */
 bool looking_is_right(struct looking *looking);
+/* The same of two trees, as far as it matters: not the times of directories, nor the ctime of a file, which
+ * moves with its link count. */
+bool looking_compare(struct tree *found, struct tree *there);
 
 #endif
