@@ -106,9 +106,8 @@ static bool look_at_touched(struct follower *follower, struct tree *before, uint
 
 static bool differ(const struct tree_entry *one, const struct tree_entry *other)
 {
-    if (!one || !other || one->kind != other->kind)
-        return true;
-    if (one->mode != other->mode || one->uid != other->uid || one->gid != other->gid)
+    if (one->kind != other->kind || one->mode != other->mode || one->uid != other->uid ||
+        one->gid != other->gid)
         return true;
     return one->kind == ENTRY_FILE && one->inode != 0 &&
            (one->inode != other->inode || one->size != other->size || one->mtime_ns != other->mtime_ns);
@@ -118,7 +117,7 @@ static void note_untold(struct follower *follower, const char *path)
 {
     struct touched_path *added;
 
-    if (touched_covers(&follower->touched, path, false))
+    if (follower->touched.all || touched_covers(&follower->touched, path, false))
         return;
     log_debug("no event has told of a change of %s", path);
     if (!follower->untold[0])
@@ -131,21 +130,27 @@ static void note_untold(struct follower *follower, const char *path)
     follower_note_change(follower);
 }
 
-/* What comes while the scan goes on is for the next look. */
-static void find_untold(struct follower *follower, struct tree *before, struct tree *now)
+static void compare(struct follower *follower, struct tree *before, struct tree *now)
 {
     size_t old = 0, at = 0;
 
-    (void)take(follower, follower->looks + 1);
-    while (!follower->touched.all && (at < tree_count(now) || old < tree_count(before))) {
+    while (at < tree_count(now) || old < tree_count(before)) {
         const struct tree_entry *entry = at < tree_count(now) ? tree_at(now, at) : NULL;
         const struct tree_entry *was = old < tree_count(before) ? tree_at(before, old) : NULL;
         int order = !entry ? 1 : !was ? -1 : strcmp(tree_path(now, entry), tree_path(before, was));
-        if (differ(order >= 0 ? was : NULL, order <= 0 ? entry : NULL))
-            note_untold(follower, order <= 0 ? tree_path(now, entry) : tree_path(before, was));
+        if (order != 0 || differ(was, entry))
+            note_untold(follower, order > 0 ? tree_path(before, was) : tree_path(now, entry));
         at += order <= 0;
         old += order >= 0;
     }
+}
+
+/* What comes while the scan goes on is for the next look. */
+static void find_untold(struct follower *follower, struct tree *before, struct tree *now)
+{
+    (void)take(follower, follower->looks + 1);
+    if (!follower->touched.all)
+        compare(follower, before, now);
 }
 
 static bool look_at_all(struct follower *follower, struct tree *before, struct scan_result *ret_scan,

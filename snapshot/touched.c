@@ -2,11 +2,13 @@
 
 #include "base/buf.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 static void forget_paths(struct touched *touched)
 {
+    assert(touched->list || touched->count == 0);
     for (size_t at = 0; at < touched->count; at++)
         free(touched->list[at].path);
     free(touched->list);
@@ -43,6 +45,7 @@ static struct touched_path *insert(struct touched *touched, size_t at, const cha
         touched->capacity = touched->capacity ? 2 * touched->capacity : 16;
         touched->list = xrealloc(touched->list, touched->capacity * sizeof(touched->list[0]));
     }
+    assert(touched->list);
     memmove(&touched->list[at + 1], &touched->list[at], (touched->count - at) * sizeof(touched->list[0]));
     touched->list[at] = (struct touched_path){.path = xstrdup(path)};
     touched->count++;
