@@ -9,6 +9,11 @@
 void shipper_replace_previous(struct shipper *shipper, struct manifest *manifest);
 /* Sends the record that is in flight, and then knows what it has made durable. */
 bool shipper_send(struct shipper *shipper, struct err *err) CHECKED;
+/* shipper_due.c. Whether there is nothing that a data record could follow. */
+bool shipper_needs_base(struct shipper *shipper);
+/* Whether a base is due: because somebody asked, because of what has come since the newest one, or because
+ * it is old. */
+bool shipper_base_is_due(const struct shipper *shipper);
 /* Cuts a base of everything, which restarts the state, and freezes its record. */
 bool shipper_cut_base(struct shipper *shipper, bool final, struct err *err) CHECKED;
 /* Ships everything that waits, in as many data records as that takes. ERR_CONFLICT: only a base can. */
