@@ -18,7 +18,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { FETCHERS = 8, BUDGET_BYTES = 8 << 20 };
+enum { FETCHERS = 16, BUDGET_BYTES = 8 << 20 };
 
 enum slot_state { SLOT_IDLE, SLOT_UNDER_WAY, SLOT_HERE, SLOT_FAILED };
 

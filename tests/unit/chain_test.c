@@ -75,7 +75,7 @@ TEST(nothing_is_asked_for_an_empty_range)
     history_end(&history);
 }
 
-TEST(hundreds_of_records_cost_two_listings_and_a_get_each_eight_at_a_time)
+TEST(hundreds_of_records_cost_two_listings_and_a_get_each_many_at_a_time)
 {
     struct history history;
     struct store *counted;
@@ -91,8 +91,8 @@ TEST(hundreds_of_records_cost_two_listings_and_a_get_each_eight_at_a_time)
     range = history_range(&history, 1, 401);
     store_fault_add(counted, &(struct store_fault){.operation = "get", .kind = FAULT_HOLD});
     REQUIRE_OK(open_range(counted, &range, &chain, &err), &err);
-    store_fault_await(counted, "get", "log/", 8);
-    EXPECT_INT(store_fault_parallel(counted), 8);
+    store_fault_await(counted, "get", "log/", 16);
+    EXPECT_INT(store_fault_parallel(counted), 16);
     store_fault_clear(counted);
     while (!end)
         REQUIRE_OK(chain_next(chain, &record, &end, &err), &err);
