@@ -353,7 +353,7 @@ TEST(a_chain_that_is_given_up_fetches_no_more)
     struct chain_range range;
     struct chain *chain = NULL;
     struct record record;
-    struct key keys[8];
+    struct key keys[16];
     struct err err = {0};
     bool end = false;
 
@@ -361,7 +361,7 @@ TEST(a_chain_that_is_given_up_fetches_no_more)
     history_fill(&history, 400, 100);
     counted = store_fault_new(history.mem);
     range = history_range(&history, 1, 401);
-    for (uint64_t at = 0; at < 8; at++) {
+    for (uint64_t at = 0; at < 16; at++) {
         keys[at] = key_log(100 + at);
         store_fault_add(counted,
                         &(struct store_fault){.operation = "get", .key = keys[at].text, .kind = FAULT_HOLD});
@@ -369,9 +369,9 @@ TEST(a_chain_that_is_given_up_fetches_no_more)
     REQUIRE_OK(open_range(counted, &range, &chain, &err), &err);
     REQUIRE_OK(chain_next(chain, &record, &end, &err), &err);
     EXPECT_INT(record.header.position, 2);
-    for (size_t at = 0; at < 8; at++)
+    for (size_t at = 0; at < 16; at++)
         store_fault_await(counted, "get", keys[at].text, 1);
-    EXPECT_INT(store_fault_count(counted, "get", "log/"), 106);
+    EXPECT_INT(store_fault_count(counted, "get", "log/"), 114);
     store_fault_release(counted);
     chain_free(chain);
     EXPECT(store_fault_count(counted, "get", "log/") <= 400);
