@@ -1,18 +1,32 @@
 /* The invariant: a page is either here, and then what its file says of it is old, or it is in the file. So
- * whoever reads asks here first, and the file is whole for others only after hot_pages_flush(). */
+ * whoever reads asks here first, and the file is whole for others only after hot_pages_flush().
+ *
+ * What makes room is written by another thread, batch by batch (page_writer.h), and stays here until its
+ * batch is done. Meanwhile its bytes must not change: a newer image of such a page is another node, the older
+ * one is only waited for. So there may be two nodes of a page on the way to its file, but never in one batch,
+ * and batches follow each other. */
 #include "snapshot/hot_pages.h"
 
 #include "base/buf.h"
-#include "base/fs.h"
+#include "snapshot/page_writer.h"
 
 #include <assert.h>
 #include <string.h>
 
-enum { BUCKETS = 1 << 12 };
+enum { BUCKETS = 1 << 13 };
+
+enum place {
+    PLACE_LIST,      /* from the newest to the oldest */
+    PLACE_NEXT,      /* waits in the next batch */
+    PLACE_UNDER_WAY, /* … in the one that is being written */
+    PLACE_REPLACED,  /* the same, and found no more */
+};
 
 struct node {
     struct node *next_in_bucket;
     struct node *newer, *older;
+    enum place place;
+    size_t slot; /* in its batch */
     int fd;
     uint32_t page;
     uint32_t page_size;
@@ -20,10 +34,18 @@ struct node {
     uint8_t bytes[];
 };
 
+struct batch {
+    struct node *nodes[PAGE_BATCH_MAX];
+    size_t count;
+};
+
 struct hot_pages {
     size_t bytes_max;
-    size_t bytes;
+    size_t bytes; /* of those in the list */
     struct node *newest, *oldest;
+    struct page_writer *writer;
+    struct batch next, under_way;
+    struct err failure; /* of a batch: from then on nothing is believed to be written */
     struct node *buckets[BUCKETS];
 };
 
@@ -32,6 +54,7 @@ struct hot_pages *hot_pages_new(size_t bytes_max)
     struct hot_pages *hot = xcalloc(1, sizeof(*hot));
 
     hot->bytes_max = bytes_max;
+    hot->writer = page_writer_new();
     return hot;
 }
 
@@ -49,55 +72,129 @@ static struct node *find(struct hot_pages *hot, int fd, uint32_t page)
     return node;
 }
 
-/* --- from the newest to the oldest -------------------------------------------------------------------------
- */
-
-static void list_remove(struct hot_pages *hot, struct node *node)
-{
-    *(node->newer ? &node->newer->older : &hot->newest) = node->older;
-    *(node->older ? &node->older->newer : &hot->oldest) = node->newer;
-}
-
-static void list_add(struct hot_pages *hot, struct node *node)
-{
-    node->newer = NULL;
-    node->older = hot->newest;
-    *(hot->newest ? &hot->newest->newer : &hot->oldest) = node;
-    hot->newest = node;
-}
-
-/* --- coming and going
- * ---------------------------------------------------------------------------------------- */
-
-static void drop(struct hot_pages *hot, struct node *node)
+static void bucket_remove(struct hot_pages *hot, struct node *node)
 {
     struct node **at = bucket_of(hot, node->fd, node->page);
 
     while (*at != node)
         at = &(*at)->next_in_bucket;
     *at = node->next_in_bucket;
-    list_remove(hot, node);
-    assert(hot->bytes >= node->page_size);
+}
+
+/* --- from the newest to the oldest -------------------------------------------------------------------------
+ */
+
+static void list_remove(struct hot_pages *hot, struct node *node)
+{
+    assert(node->place == PLACE_LIST && hot->bytes >= node->page_size);
+    *(node->newer ? &node->newer->older : &hot->newest) = node->older;
+    *(node->older ? &node->older->newer : &hot->oldest) = node->newer;
     hot->bytes -= node->page_size;
+}
+
+static void list_add(struct hot_pages *hot, struct node *node)
+{
+    node->place = PLACE_LIST;
+    node->newer = NULL;
+    node->older = hot->newest;
+    *(hot->newest ? &hot->newest->newer : &hot->oldest) = node;
+    hot->newest = node;
+    hot->bytes += node->page_size;
+}
+
+/* --- batches ----------------------------------------------------------------------------------------- */
+
+/* The batch that was begun is done, or has failed. */
+static void end_batch(struct hot_pages *hot)
+{
+    for (size_t at = 0; at < hot->under_way.count; at++) {
+        struct node *node = hot->under_way.nodes[at];
+        if (node->place == PLACE_UNDER_WAY)
+            bucket_remove(hot, node);
+        free(node);
+    }
+    hot->under_way.count = 0;
+}
+
+static bool has_failed(const struct hot_pages *hot, struct err *err)
+{
+    if (hot->failure.code != ERR_NONE)
+        *err = hot->failure;
+    return hot->failure.code != ERR_NONE;
+}
+
+static bool wait_for_batch(struct hot_pages *hot, struct err *err)
+{
+    struct err why = {0};
+
+    if (!page_writer_wait(hot->writer, &why) && hot->failure.code == ERR_NONE)
+        hot->failure = why;
+    end_batch(hot);
+    return !has_failed(hot, err);
+}
+
+static bool begin_batch(struct hot_pages *hot, struct err *err)
+{
+    struct page_image images[PAGE_BATCH_MAX];
+
+    if (!wait_for_batch(hot, err))
+        return false;
+    if (hot->next.count == 0)
+        return true;
+    for (size_t at = 0; at < hot->next.count; at++) {
+        struct node *node = hot->next.nodes[at];
+        node->place = PLACE_UNDER_WAY;
+        images[at] = (struct page_image){node->fd, node->page, node->page_size, node->bytes};
+    }
+    hot->under_way = hot->next;
+    hot->next.count = 0;
+    return page_writer_begin(hot->writer, images, hot->under_way.count, err);
+}
+
+static bool send_off(struct hot_pages *hot, struct node *node, struct err *err)
+{
+    list_remove(hot, node);
+    node->place = PLACE_NEXT;
+    node->slot = hot->next.count;
+    hot->next.nodes[hot->next.count++] = node;
+    return hot->next.count < PAGE_BATCH_MAX || begin_batch(hot, err);
+}
+
+static void take_from_next(struct hot_pages *hot, struct node *node)
+{
+    struct node *last = hot->next.nodes[--hot->next.count];
+
+    hot->next.nodes[node->slot] = last;
+    last->slot = node->slot;
+}
+
+/* --- pages ------------------------------------------------------------------------------------------- */
+
+/* Wherever it is, but on its way to the file. */
+static void drop(struct hot_pages *hot, struct node *node)
+{
+    assert(node->place == PLACE_LIST || node->place == PLACE_NEXT);
+    if (node->place == PLACE_LIST)
+        list_remove(hot, node);
+    else
+        take_from_next(hot, node);
+    bucket_remove(hot, node);
     free(node);
 }
 
 void hot_pages_free(struct hot_pages *hot)
 {
+    struct err ignored = {0};
+
     if (!hot)
         return;
+    (void)!wait_for_batch(hot, &ignored);
+    while (hot->next.count > 0)
+        drop(hot, hot->next.nodes[0]);
     while (hot->oldest)
         drop(hot, hot->oldest);
+    page_writer_free(hot->writer);
     free(hot);
-}
-
-static bool write_out(struct hot_pages *hot, struct node *node, struct err *err)
-{
-    if (!fs_write_at(node->fd, node->bytes, node->page_size, (uint64_t)(node->page - 1) * node->page_size,
-                     err))
-        return err_wrap(err, "page %u", node->page);
-    drop(hot, node);
-    return true;
 }
 
 static struct node *add(struct hot_pages *hot, const struct hot_page *page)
@@ -110,8 +207,28 @@ static struct node *add(struct hot_pages *hot, const struct hot_page *page)
     node->page_size = page->page_size;
     node->next_in_bucket = *bucket;
     *bucket = node;
-    hot->bytes += page->page_size;
     return node;
+}
+
+/* The node that takes a new image of the page, which is in no list and no batch. */
+static struct node *node_for(struct hot_pages *hot, const struct hot_page *page)
+{
+    struct node *node = find(hot, page->fd, page->page);
+
+    assert(!node || node->page_size == page->page_size);
+    if (node && node->place == PLACE_LIST) {
+        list_remove(hot, node);
+        return node;
+    }
+    if (node && node->place == PLACE_NEXT) {
+        take_from_next(hot, node);
+        return node;
+    }
+    if (node) {
+        bucket_remove(hot, node);
+        node->place = PLACE_REPLACED;
+    }
+    return add(hot, page);
 }
 
 const uint8_t *hot_pages_find(struct hot_pages *hot, int fd, uint32_t page, uint64_t *ret_hash)
@@ -126,34 +243,41 @@ const uint8_t *hot_pages_find(struct hot_pages *hot, int fd, uint32_t page, uint
 
 bool hot_pages_put(struct hot_pages *hot, const struct hot_page *page, struct err *err)
 {
-    struct node *node = find(hot, page->fd, page->page);
+    struct node *node;
 
-    assert(page->page > 0 && (!node || node->page_size == page->page_size));
-    if (node)
-        list_remove(hot, node);
-    else
-        node = add(hot, page);
+    assert(page->page > 0);
+    if (has_failed(hot, err))
+        return false;
+    node = node_for(hot, page);
     list_add(hot, node);
     memcpy(node->bytes, page->bytes, page->page_size);
     node->hash = page->hash;
     while (hot->bytes > hot->bytes_max)
-        if (!write_out(hot, hot->oldest, err))
+        if (!send_off(hot, hot->oldest, err))
             return false;
     return true;
 }
 
 bool hot_pages_flush(struct hot_pages *hot, int fd, struct err *err)
 {
+    if (has_failed(hot, err))
+        return false;
     for (struct node *node = hot->oldest, *newer; node; node = newer) {
         newer = node->newer;
-        if (node->fd == fd && !write_out(hot, node, err))
+        if (node->fd == fd && !send_off(hot, node, err))
             return false;
     }
-    return true;
+    return begin_batch(hot, err) && wait_for_batch(hot, err);
 }
 
 void hot_pages_forget(struct hot_pages *hot, int fd)
 {
+    struct err ignored = {0};
+
+    (void)!wait_for_batch(hot, &ignored);
+    for (size_t at = hot->next.count; at > 0; at--)
+        if (hot->next.nodes[at - 1]->fd == fd)
+            drop(hot, hot->next.nodes[at - 1]);
     for (struct node *node = hot->oldest, *newer; node; node = newer) {
         newer = node->newer;
         if (node->fd == fd)

@@ -3,7 +3,8 @@
  * The commits of an application mostly change the same few pages again and again. Kept here, such a page is
  * neither written nor read nor hashed for each of them; it goes to its file when others are newer, or at the
  * end. Pages are known by their descriptor, which is borrowed: before it is closed, or anything else reads or
- * writes the file, hot_pages_flush() or hot_pages_forget(). One thread. */
+ * writes the file, hot_pages_flush() or hot_pages_forget(). A page that isn't found may be read from its file
+ * all the same. One thread. */
 #ifndef SNAPSHOT_HOT_PAGES_H
 #define SNAPSHOT_HOT_PAGES_H
 
@@ -17,7 +18,7 @@ struct hot_pages;
 
 /* Holds pages of at most so many bytes together. */
 struct hot_pages *hot_pages_new(size_t bytes_max);
-/* What was not flushed is lost. NULL is fine. */
+/* What was not flushed is lost. Before any of the descriptors is closed. NULL is fine. */
 void hot_pages_free(struct hot_pages *hot);
 DEFINE_CLEANUP(struct hot_pages *, hot_pages_free, hot_pages_freep)
 
@@ -33,11 +34,12 @@ struct hot_page {
     const uint8_t *bytes; /* copied */
 };
 
-/* Takes a new image, in place of one that it has. The oldest pages are written to their files to make room:
- * ERR_SYSTEM. */
+/* Takes a new image, in place of one that it has. To make room the oldest pages are written to their files,
+ * by a thread of its own; until a batch of them is done, they are found here all the same. ERR_SYSTEM: one
+ * could not be written, now or earlier, and from then on nothing succeeds. */
 bool hot_pages_put(struct hot_pages *hot, const struct hot_page *page, struct err *err) CHECKED;
 
-/* Writes all pages of the file, and has none of it any more. */
+/* Writes all pages of the file, and has none of it any more. ERR_SYSTEM as above. */
 bool hot_pages_flush(struct hot_pages *hot, int fd, struct err *err) CHECKED;
 /* For a file that nobody wants any more. */
 void hot_pages_forget(struct hot_pages *hot, int fd);
