@@ -16,6 +16,7 @@ from lib.harness import *
 from lib.s3servers import FaultS3, round_trips
 from measure import Run, load, machine, median, memory_kb, spread
 import deltas
+import files
 import proxy
 
 BYTES = os.environ.get("BENCH_BYTES", "1GiB")
@@ -254,7 +255,8 @@ def trips(_sample, report):
 
 
 FIGURES = {"restore": restore, "base": base, "memory": memory, "start": start, "trips": trips, "proxy": proxy.measure,
-           "deltas": deltas.deltas, "lost": deltas.lost, "idle": deltas.idle, "replay": deltas.replay}
+           "deltas": deltas.deltas, "lost": deltas.lost, "idle": deltas.idle, "replay": deltas.replay,
+           "files": files.files}
 
 
 def run(names):

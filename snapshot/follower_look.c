@@ -20,7 +20,7 @@
 
 enum {
     LOOKS_SHARE = 10, /* whole scans take at most one part in so many of the time, and so do others */
-    NET_SHARE = 100,  /* and no more if there is no need but the safety net's */
+    NET_SHARE = 1000, /* or in so many, if only the safety net asks for it */
     NET_MIN_MS = 1000,
     NET_MAX_MS = 10 * 60 * 1000,
     TAKES_MAX = 3, /* while directories move under a look */

@@ -247,7 +247,9 @@ void tree_compact(struct tree *tree)
 {
     size_t kept = 0;
 
-    for (size_t at = 0; at < tree->entries_count; at++)
+    while (kept < tree->entries_count && tree->entries[kept].kind != 0)
+        kept++;
+    for (size_t at = kept; at < tree->entries_count; at++)
         if (tree->entries[at].kind != 0)
             tree->entries[kept++] = tree->entries[at];
     tree->entries_count = kept;
