@@ -42,6 +42,39 @@ TEST(a_database_that_has_grown_brings_its_new_pages)
     check_change("INSERT INTO filler SELECT zeroblob(3800) FROM filler", 3, FEW_BYTES);
 }
 
+/* https://www.sqlite.org/fileformat.html, 1.3.2: big-endian, and 1 for 65536. */
+static int page_size_of(const struct life *life)
+{
+    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(1 << 28);
+    struct err err = {0};
+    int stored;
+
+    EXPECT_OK(fs_read_file(life->disk.fd, "db.sqlite3", &bytes, &err), &err);
+    stored = bytes.bytes[16] << 8 | bytes.bytes[17];
+    return stored == 1 ? 65536 : stored;
+}
+
+TEST(pages_may_have_any_size)
+{
+    for (int page_size = 512; page_size <= 65536; page_size *= 128) {
+        struct life life;
+        CLEANUP(freep) char *sql = xasprintf("PRAGMA page_size = %d; VACUUM", page_size);
+        life_set_up(&life);
+        life.faulty->observer = &observer;
+        REQUIRE(run_application(&life, "db.sqlite3", sql, 0) && fill_database(&life, "db.sqlite3", SMALL));
+        EXPECT_INT(page_size_of(&life), page_size);
+        REQUIRE(life_begin(&life));
+        engine_answered(life.engine);
+        REQUIRE(life_settle(&life));
+        lose_store(&life);
+        REQUIRE(run_application(&life, "db.sqlite3", "DELETE FROM filler WHERE rowid % 50 = 1", 5));
+        crash(&life);
+        expect_difference(&life, FEW_BYTES * 4);
+        expect_same(&life, "db.sqlite3");
+        life_tear_down(&life);
+    }
+}
+
 TEST(a_difference_of_many_runs_goes_into_parts)
 {
     struct life life;
