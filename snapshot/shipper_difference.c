@@ -9,6 +9,8 @@
 #include "snapshot/difference.h"
 #include "snapshot/pagehash.h"
 
+#include <assert.h>
+
 static bool add_database(struct shipper *shipper, size_t at, uint64_t *ret_rolling_hash, struct err *err)
 {
     size_t count = 0;
@@ -36,6 +38,7 @@ static void follow(struct shipper *shipper, const uint64_t *rolling_hashes,
     struct cut cut = {
         .end = outbox_end(shipper->outbox), .position = frozen->position, .commits = frozen->commits};
 
+    assert(count == shipper->previous.databases_count);
     for (size_t at = 0; at < count; at++)
         outbox_follow(shipper->outbox, &databases[at], rolling_hashes[at]);
     shipper_remember_marks(shipper, &cut.point);
@@ -45,7 +48,7 @@ static void follow(struct shipper *shipper, const uint64_t *rolling_hashes,
 bool shipper_add_difference(struct shipper *shipper, const struct follower_frozen *frozen, bool *ret_same,
                             struct err *err)
 {
-    uint64_t rolling_hashes[DATABASE_FREEZE_MAX];
+    uint64_t rolling_hashes[DATABASE_FREEZE_MAX] = {0};
     bool added = true;
 
     *ret_same = false;
