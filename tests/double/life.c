@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/thread.h"
+#include "snapshot/engine_internal.h"
 #include "tests/double/sample.h"
 
 #include <fcntl.h>
@@ -108,6 +109,8 @@ enum engine_phase life_end(struct life *life)
 void life_cut_off(struct life *life)
 {
     atomic_store(&life->canceled, true);
+    if (life->engine) /* first, or what was held would come to a good end */
+        atomic_store(&life->engine->given_up, true);
     store_fault_release(life->faulty);
     engine_free(MOVE(life->engine));
 }
