@@ -88,7 +88,7 @@ const struct config_variable config_variables[] = {
     {"CHILD_ENV", KIND_TEXT, FIELD(child_env), "",
      .help = "names of variables that reach the child although they would be removed"},
     {"CONVEX_BINARY", KIND_PATH, FIELD(convex_binary), "/convex/convex-local-backend",
-     .help = "where the Convex shim finds the real binary (no effect in this release)"},
+     .help = "where the Convex shim finds the real binary (docs/IMAGE.md)"},
     {"TRUST_FORWARDED", KIND_SWITCH, FIELD(trust_forwarded), "0",
      .help = "`1` behind a proxy of one's own: append to `X-Forwarded-For`, keep `-Proto` and `-Host`"},
     {"UNSAFE_NO_FENCING", KIND_SWITCH, FIELD(unsafe_no_fencing), "0",

@@ -9,6 +9,7 @@
 #include "sidecar/events.h"
 #include "sidecar/lifecycle.h"
 #include "sidecar/run.h"
+#include "sidecar/shim.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -78,6 +79,8 @@ int main(int count, char **words)
     struct err err = {0};
 
     memory_configure();
+    if (count > 0 && shim_is_called(words[0]))
+        return shim_execute(words, environ);
     events_block_signals();
     if (count < 2) {
         log_error("holdfast wants a command: `holdfast help` lists them");

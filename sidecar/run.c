@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "sidecar/run_state.h"
+#include "sidecar/shim.h"
 #include "sidecar/versions.h"
 
 #include <assert.h>
@@ -22,6 +23,7 @@ struct run *run_new(const struct config *config, char *const *environment, char 
     assert(command[0]);
     run->config = config;
     run->command = command;
+    run->environment = environment;
     run->child_environment = child_environment(environment, config);
     run->child = (struct child)CHILD_INIT;
     run->events = (struct events)EVENTS_INIT;
@@ -105,6 +107,15 @@ static bool open_events(struct run *run, struct err *err)
     return true;
 }
 
+/* The Convex shim is told where the backend is to listen, which no other command learns. */
+static void prepare_shim(struct run *run)
+{
+    if (!shim_is_program(run->program))
+        return;
+    free(run->child_environment);
+    run->child_environment = shim_environment(run->environment, run->config);
+}
+
 bool run_listen(struct run *run)
 {
     struct err err = {0};
@@ -114,6 +125,7 @@ bool run_listen(struct run *run)
         return refuse(run, &err, life_error_exit_code(&err));
     if (!child_find(run->command[0], run->child_environment, &run->program, &err))
         return refuse(run, &err, life_command_exit_code(&err));
+    prepare_shim(run);
     if (!run_open_front(run, &err) || !open_store(run, &err) || !run_open_drill(run, &err) ||
         !open_engine(run, &err) || !proxy_start(run->proxy, &err))
         return refuse(run, &err, life_error_exit_code(&err));

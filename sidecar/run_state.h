@@ -22,6 +22,7 @@
 struct run {
     const struct config *config;
     char *const *command;
+    char *const *environment; /* ours */
     char **child_environment; /* scrubbed */
     char *program;            /* the command's path */
 

@@ -3,6 +3,7 @@
  */
 #include "tests/backend/commands.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,9 +22,13 @@ static const struct command {
 int main(int count, char **arguments)
 {
     const struct command *command = &commands[0];
+    const char *slash = strrchr(arguments[0], '/');
+    bool is_convex = strcmp(slash ? slash + 1 : arguments[0], "convex-local-backend") == 0;
 
     count--;
     arguments++;
+    if (is_convex)
+        return convex_command(count, arguments);
     for (size_t at = 0; count > 0 && at < sizeof(commands) / sizeof(commands[0]); at++) {
         if (strcmp(arguments[0], commands[at].name) != 0)
             continue;
