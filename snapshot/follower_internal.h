@@ -70,6 +70,13 @@ bool follower_attach_found(struct follower *follower, const struct scan_result *
                            struct err *err) CHECKED;
 /* Whether an attempt to attach is due that no event will ask for. */
 bool follower_wants_attempt(const struct follower *follower, uint64_t now_ms);
+/* follower_untold.c. Notes, to be looked at and shipped, where `now` (of a scan of everything, just made)
+ * differs from `before` though nothing that was touched accounts for it. */
+void follower_find_untold(struct follower *follower, struct tree *before, struct tree *now);
+/* These events have come since. */
+void follower_note_told(struct follower *follower, const struct touched *touched);
+/* Says what is still untold. */
+void follower_warn_of_untold(struct follower *follower, unsigned minutes);
 /* follower_look.c. Forgets all that it remembers. */
 void follower_clear_looks(struct follower *follower);
 

@@ -1,22 +1,17 @@
 /* What is looked at, and when.
  *
- * Looking at every file takes seconds of processor time where there are many, and is done at first, where
+ * Looking at every file takes part of a second where there are many, and is done at first, where
  * nothing is known, and now and then as a safety net. Else only what file events have named is looked at,
  * since what was settled: the state of the newest record. Every look goes back that far, so one that fails,
  * or comes to nothing, loses nothing. What was touched is numbered by the first look that comes after it;
  * when the tree of a look has become the state, all up to its number is settled, and what came later is not.
- *
- * A whole scan that finds what no event has told of (a disk that others write to, or a file written through
- * memory) has it shipped, and it is said once. */
+ */
 #include "snapshot/follower_internal.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 enum {
     LOOKS_SHARE = 10, /* whole scans take at most one part in so many of the time, and so do others */
@@ -31,8 +26,7 @@ static uint64_t take(struct follower *follower, uint64_t look)
     struct touched touched;
     uint64_t events = watch_take(follower->watch, &touched);
 
-    if (follower->untold[0] && (touched.all || touched_covers(&touched, follower->untold, false)))
-        follower->untold[0] = '\0'; /* the event was late */
+    follower_note_told(follower, &touched);
     touched_merge(&follower->touched, &touched, look);
     return events;
 }
@@ -104,55 +98,6 @@ static bool look_at_touched(struct follower *follower, struct tree *before, uint
     return true;
 }
 
-static bool differ(const struct tree_entry *one, const struct tree_entry *other)
-{
-    if (one->kind != other->kind || one->mode != other->mode || one->uid != other->uid ||
-        one->gid != other->gid)
-        return true;
-    return one->kind == ENTRY_FILE && one->inode != 0 &&
-           (one->inode != other->inode || one->size != other->size || one->mtime_ns != other->mtime_ns);
-}
-
-static void note_untold(struct follower *follower, const char *path)
-{
-    struct touched_path *added;
-
-    if (follower->touched.all || touched_covers(&follower->touched, path, false))
-        return;
-    log_debug("no event has told of a change of %s", path);
-    if (!follower->untold[0])
-        (void)snprintf(follower->untold, sizeof(follower->untold), "%s", path);
-    added = touched_add(&follower->touched, path, 0, true);
-    if (added)
-        added->look = follower->looks;
-    else
-        follower->touched.all_look = follower->looks;
-    follower_note_change(follower);
-}
-
-static void compare(struct follower *follower, struct tree *before, struct tree *now)
-{
-    size_t old = 0, at = 0;
-
-    while (at < tree_count(now) || old < tree_count(before)) {
-        const struct tree_entry *entry = at < tree_count(now) ? tree_at(now, at) : NULL;
-        const struct tree_entry *was = old < tree_count(before) ? tree_at(before, old) : NULL;
-        int order = !entry ? 1 : !was ? -1 : strcmp(tree_path(now, entry), tree_path(before, was));
-        if (order != 0 || differ(was, entry))
-            note_untold(follower, order > 0 ? tree_path(before, was) : tree_path(now, entry));
-        at += order <= 0;
-        old += order >= 0;
-    }
-}
-
-/* What comes while the scan goes on is for the next look. */
-static void find_untold(struct follower *follower, struct tree *before, struct tree *now)
-{
-    (void)take(follower, follower->looks + 1);
-    if (!follower->touched.all)
-        compare(follower, before, now);
-}
-
 static bool look_at_all(struct follower *follower, struct tree *before, struct scan_result *ret_scan,
                         struct err *err)
 {
@@ -163,23 +108,11 @@ static bool look_at_all(struct follower *follower, struct tree *before, struct s
 
     follower->whole.ended_ms = clock_monotonic_ms();
     follower->whole.duration_ms = follower->whole.ended_ms - begun_ms;
-    if (scanned && knows)
-        find_untold(follower, before, ret_scan->tree);
-    return scanned;
-}
-
-/* An event that was on its way when the scan met what it tells of has come by now. */
-static void warn_of_untold(struct follower *follower)
-{
-    if (!follower->untold[0])
-        return;
-    if (!follower->warned_untold)
-        follower_warn(follower,
-                      "file events don't tell everything here: %.120s has changed without one; such changes "
-                      "are found within %d minutes",
-                      follower->untold, NET_MAX_MS / 60000);
-    follower->warned_untold = true;
-    follower->untold[0] = '\0';
+    if (!scanned || !knows)
+        return scanned;
+    (void)take(follower, follower->looks + 1); /* what came while the scan went on is for the next look */
+    follower_find_untold(follower, before, ret_scan->tree);
+    return true;
 }
 
 static bool look(struct follower *follower, struct tree *before, bool whole, uint64_t *events,
@@ -226,7 +159,7 @@ bool follower_refresh(struct follower *follower, enum follower_look how, struct 
     *ret_steady = true;
     follower_drop_stale(follower, ret_steady);
     events = take(follower, ++follower->looks);
-    warn_of_untold(follower);
+    follower_warn_of_untold(follower, NET_MAX_MS / 60000);
     whole = how == FOLLOWER_WHOLE || !knows_what_to_look_at(follower, before) ||
             (how == FOLLOWER_IF_DUE && clock_monotonic_ms() - follower->whole.ended_ms >= net_ms(follower));
     if (how == FOLLOWER_IF_DUE && *ret_steady && !is_due(follower, whole, events))

@@ -284,8 +284,11 @@ static void run(unsigned seed)
 
 TEST(whatever_happens_a_look_finds_all_of_it_and_no_event_is_missing)
 {
-    for (unsigned seed = 1; seed <= 12 && tap_failures == 0; seed++)
-        run(seed);
+    /* The last two: a side file that goes with its database, and a change through another name. */
+    static const unsigned seeds[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 112, 395};
+
+    for (size_t at = 0; at < sizeof(seeds) / sizeof(seeds[0]) && tap_failures == 0; at++)
+        run(seeds[at]);
 }
 
 TAP_MAIN()
