@@ -1,0 +1,55 @@
+// What wrangler makes of wrangler.jsonc: as far as a deployment goes without an account and without Docker.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const HERE = path.dirname(fileURLToPath(import.meta.url));
+const PROJECT = path.resolve(HERE, "..");
+const WRANGLER = path.join(PROJECT, "node_modules/wrangler/bin/wrangler.js");
+
+// A copy, so that neither the project's Dockerfile nor anything that a user has set up here takes part.
+function copy() {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "wrangler-"));
+  fs.cpSync(path.join(PROJECT, "src"), path.join(folder, "cloudflare/src"), { recursive: true });
+  for (const name of ["wrangler.jsonc", "tsconfig.json"]) fs.copyFileSync(path.join(PROJECT, name), path.join(folder, "cloudflare", name));
+  fs.writeFileSync(path.join(folder, "Dockerfile"), "FROM scratch\n");
+  return folder;
+}
+
+function configuration() {
+  const text = fs.readFileSync(path.join(PROJECT, "wrangler.jsonc"), "utf8");
+  return JSON.parse(text.replace(/^\s*\/\/.*$/gm, ""));
+}
+
+test("wrangler deploy --dry-run takes the configuration and bundles the Worker", (context) => {
+  const folder = copy();
+  context.after(() => fs.rmSync(folder, { recursive: true, force: true }));
+  const ran = spawnSync(process.execPath, [WRANGLER, "deploy", "--dry-run", "--containers-rollout=none", "--outdir", "out"], {
+    cwd: path.join(folder, "cloudflare"),
+    encoding: "utf8",
+    timeout: 90_000,
+    env: { PATH: process.env.PATH, HOME: folder, WRANGLER_SEND_METRICS: "false", CI: "1" },
+  });
+  const output = ran.stdout + ran.stderr;
+  assert.equal(ran.status, 0, output);
+  assert.match(output, /env\.BACKEND \(Backend\)\s+Durable Object/);
+  assert.match(output, /convex-backend \(.*Dockerfile\)/);
+  assert.doesNotMatch(output, /WARNING/);
+  assert.ok(fs.statSync(path.join(folder, "cloudflare/out/index.js")).size > 1000);
+});
+
+test("one container, a Durable Object with SQLite, logs, and the secrets by name only", () => {
+  const { containers, migrations, observability, secrets, vars, triggers } = configuration();
+  assert.equal(containers.length, 1);
+  assert.equal(containers[0].max_instances, 1);
+  assert.deepEqual(migrations, [{ tag: "v1", new_sqlite_classes: ["Backend"] }]);
+  assert.equal(observability.enabled, true);
+  assert.deepEqual(secrets.required, ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "INSTANCE_SECRET"]);
+  for (const name of secrets.required) assert.ok(!(name in vars), name);
+  assert.equal(vars.WORKER_SLEEP_AFTER, "0");
+  assert.deepEqual(triggers.crons, ["* * * * *"]);
+});

@@ -1,0 +1,179 @@
+// A deployment for one test: the Worker in workerd, a container that is the real holdfast with the sample backend, and
+// a bucket of miniflare's R2, which outlives every Worker and every container.
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { build } from "esbuild";
+import { Miniflare } from "miniflare";
+
+import { Engine } from "./engine.mjs";
+
+const HERE = path.dirname(fileURLToPath(import.meta.url));
+const ROOT = path.resolve(HERE, "../../..");
+const HOLDFAST = process.env.HOLDFAST ?? path.join(ROOT, "holdfast");
+const SAMPLE = process.env.BACKEND ?? path.join(ROOT, "build/gcc/backend");
+const CREDENTIALS = { accessKeyId: "AKLOCAL", secretAccessKey: "secret/with+odd=characters" };
+const BUCKET = "convex";
+const WAIT_MS = 30_000;
+
+let bundle;
+
+// The Worker as wrangler would bundle it, once for all tests of a file.
+export function workerScript() {
+  bundle ??= build({
+    entryPoints: [path.resolve(HERE, "../../src/index.ts")],
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    external: ["cloudflare:*"],
+    write: false,
+  }).then((built) => built.outputFiles[0].text);
+  return bundle;
+}
+
+export async function until(look, what, limitMs = WAIT_MS) {
+  for (const end = Date.now() + limitMs; Date.now() < end; ) {
+    const found = await look();
+    if (found) return found;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  assert.fail(`waited ${limitMs} ms for ${what}`);
+}
+
+// One deployed Worker. Its answers carry `seconds`, for whoever measures.
+export class Deployment {
+  constructor(stage, miniflare, url, engine) {
+    Object.assign(this, { stage, miniflare, url, engine });
+  }
+
+  fetch(target, options = {}) {
+    return fetch(new URL(target, this.url), { redirect: "manual", ...options });
+  }
+
+  async json(target, options) {
+    const response = await this.fetch(target, options);
+    return { status: response.status, headers: response.headers, body: await response.json() };
+  }
+
+  async write(value) {
+    const { status, body } = await this.json("/write", { method: "POST", body: value });
+    assert.equal(status, 200, JSON.stringify(body));
+    return body.id;
+  }
+
+  async read(id) {
+    const response = await this.fetch(`/read?id=${id}`);
+    const text = await response.text();
+    assert.equal(response.status, 200, text);
+    return text;
+  }
+
+  diagnostics(token = "tell-me") {
+    return this.json("/_worker/diagnostics", { headers: { authorization: `Bearer ${token}` } });
+  }
+
+  stop(token = "tell-me") {
+    return this.json("/_worker/stop", { method: "POST", headers: { authorization: `Bearer ${token}` } });
+  }
+
+  // The newest process.
+  process() {
+    return this.engine.processes.at(-1);
+  }
+
+  log(process = this.process()) {
+    return fs.readFileSync(process.log, "utf8");
+  }
+
+  webSocket(target) {
+    return new WebSocket(String(new URL(target, this.url)).replace(/^http/, "ws"));
+  }
+
+  async close() {
+    if (this.closed) return;
+    this.closed = true;
+    await this.miniflare.dispose();
+    await this.engine.close();
+  }
+}
+
+export class Stage {
+  static async open(context) {
+    const stage = new Stage();
+    stage.folder = fs.mkdtempSync(path.join(os.tmpdir(), "cloudflare-"));
+    stage.deployments = [];
+    stage.store = new Miniflare({
+      modules: true,
+      script: "export default { fetch() { return new Response(null, { status: 404 }); } };",
+      compatibilityDate: "2026-04-01",
+      r2Buckets: { BUCKET: { id: BUCKET, s3Credentials: CREDENTIALS } },
+    });
+    stage.endpoint = new URL("/cdn-cgi/local/r2/s3", await stage.store.ready).href;
+    context.after(() => stage.close());
+    return stage;
+  }
+
+  // Ends the way a machine ends that is switched off: nobody is asked to flush.
+  async close() {
+    await Promise.all(this.deployments.map((deployment) => deployment.close()));
+    await this.store.dispose();
+    fs.rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  bucket() {
+    return this.store.getR2Bucket("BUCKET");
+  }
+
+  // `bindings` are the Worker's variables and secrets; undefined takes one away. `generate` and the like are options
+  // of the sample backend, and `environment` is what the image would set.
+  async deploy({ bindings = {}, environment = {}, command, backend = [], objects = "objects" } = {}) {
+    const folder = fs.mkdtempSync(path.join(this.folder, "deployment-"));
+    const run = (ports, directory) => ({
+      command: command ?? [
+        HOLDFAST, "run", "--", SAMPLE, "serve",
+        "--port", String(ports.upstream), "--interface", "127.0.0.1", "--data", directory, ...backend,
+      ],
+      environment: {
+        HOLDFAST_DATA_DIR: directory,
+        HOLDFAST_STOP_SIGNAL: "INT",
+        HOLDFAST_LISTEN: `127.0.0.1:${ports.front}`,
+        HOLDFAST_SITE_LISTEN: `127.0.0.1:${ports.site}`,
+        HOLDFAST_ADMIN_LISTEN: `127.0.0.1:${ports.admin}`,
+        HOLDFAST_UPSTREAM: `127.0.0.1:${ports.upstream}`,
+        ...environment,
+      },
+    });
+    const engine = await new Engine({ socketPath: path.join(folder, "engine.sock"), folder, command: run }).open();
+    const all = {
+      HOLDFAST_STORE: `s3://${BUCKET}/app`,
+      HOLDFAST_S3_ENDPOINT: this.endpoint,
+      HOLDFAST_S3_REGION: "auto",
+      HOLDFAST_SYNC_INTERVAL: "100ms",
+      HOLDFAST_SHUTDOWN_TIMEOUT: "20s",
+      AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
+      INSTANCE_SECRET: "0123456789abcdef",
+      WORKER_ROUTES: "/*",
+      WORKER_DIAGNOSTICS_TOKEN: "tell-me",
+      ...bindings,
+    };
+    const miniflare = new Miniflare({
+      modules: true,
+      script: await workerScript(),
+      compatibilityDate: "2026-04-01",
+      bindings: Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)),
+      containerEngine: {
+        localDocker: { socketPath: `unix:${engine.socketPath}`, containerEgressInterceptorImage: "none/egress:1" },
+      },
+      durableObjects: { BACKEND: { className: "Backend", useSQLite: true, container: { imageName: "holdfast:test" } } },
+      // Where the object's storage is kept, so that a new Worker finds what the last one knew.
+      durableObjectsPersist: path.join(this.folder, objects),
+    });
+    const deployment = new Deployment(this, miniflare, await miniflare.ready, engine);
+    this.deployments.push(deployment);
+    return deployment;
+  }
+}
