@@ -211,28 +211,33 @@ static void drop_claimed(struct pending *pending)
     compact(pending);
 }
 
+/* What has another file under its name by now must not be read for that one. The new file may well be one
+ * that is_new() takes for the shipped one: an inode that was freed is used again at once. */
+static void drop_replaced(struct pending *pending, struct tree *now)
+{
+    for (size_t at = 0; at < pending->count; at++) {
+        const struct tree_entry *entry = tree_find(now, pending->files[at].path);
+        if (entry && entry->inode != pending->files[at].entry.inode)
+            drop(pending, &pending->files[at]);
+    }
+    compact(pending);
+}
+
 void pending_hold(struct pending *pending, struct tree *now, struct tree *previous)
 {
     size_t known_count, old = 0;
 
     drop_claimed(pending);
+    drop_replaced(pending, now);
     known_count = pending->count;
     for (size_t at = 0; at < tree_count(now); at++) {
         const struct tree_entry *entry = tree_at(now, at);
         const char *path = tree_path(now, entry);
-        struct held_file *known, file;
+        struct held_file file;
         if (!is_new(entry, previous ? tree_seek(previous, &old, path) : NULL))
             continue;
-        known = find(pending, known_count, path);
-        if ((known && known->entry.inode == entry->inode) || !take_hold(pending, path, entry, &file))
-            continue;
-        if (!known) {
+        if (!find(pending, known_count, path) && take_hold(pending, path, entry, &file))
             add(pending, path, &file);
-            continue;
-        }
-        let_go(pending, known);
-        file.path = known->path;
-        *known = file;
     }
     if (pending->count > known_count)
         qsort(pending->files, pending->count, sizeof(pending->files[0]), compare_paths);

@@ -150,6 +150,25 @@ TEST(a_replaced_file_that_was_shipped_before_is_held_too)
     EXPECT_STR(reads(&bench, "file"), "new");
 }
 
+/* The file that is there now has the inode of the one that was shipped, and another one was held in between:
+ * that one would have been shipped in its place, and taken for the newest. */
+TEST(a_file_that_gets_the_inode_of_the_shipped_one_is_not_taken_for_the_one_that_was_held)
+{
+    CLEANUP(tear_down) struct bench bench;
+
+    set_up(&bench);
+    scratch_write(bench.scratch.fd, "file", "shipped");
+    ship(&bench);
+    EXPECT_INT(renameat(bench.scratch.fd, "file", bench.scratch.fd, "spare"), 0);
+    scratch_write(bench.scratch.fd, "file", "held");
+    see(&bench);
+    EXPECT_STR(reads(&bench, "file"), "held");
+    scratch_write(bench.scratch.fd, "spare", "newest");
+    EXPECT_INT(renameat(bench.scratch.fd, "spare", bench.scratch.fd, "file"), 0);
+    see(&bench);
+    EXPECT_STR(reads(&bench, "file"), "newest");
+}
+
 TEST(what_is_not_held_is_read_from_its_path)
 {
     CLEANUP(tear_down) struct bench bench;
