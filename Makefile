@@ -7,6 +7,7 @@
 #   make model      the protocol's models (spin)      make model-full   … with larger bounds, long
 #   make demo       what holdfast is for, shown       make format    clang-format, in place
 #   make bench      the figures, measured             make install   to $(DESTDIR)$(PREFIX)/bin
+#   make image      the Dockerfile's images, tested   make image-folder   what they get: $(FOLDER)
 #   make fuzz TIME=60   each parser, so many seconds (needs clang)
 #
 # SAN=address,undefined or SAN=thread does any of it with sanitizers, CC=clang with the other compiler, WERROR=1 with
@@ -23,6 +24,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 TIME ?= 60
 JOBS ?= $(shell nproc)
+# Only the Dockerfile has another: there it is where the program looks.
+FOLDER ?= build/opt/holdfast
 # One short line for each step; V=1 shows the commands.
 Q := $(if $(V),,@)
 SAY = $(if $(V),true,printf '  %-8s %s\n')
@@ -70,7 +73,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS := $(FUZZ_TARGETS:%=$(BUILD)/replay/%)
 FUZZERS := $(FUZZ_TARGETS:%=$(BUILD)/fuzzer/%)
 
-.PHONY: all product objects units check model model-full system soak demo bench fuzz fuzzers coverage lint analyze analyze-gcc tidy format install deps clean FORCE
+.PHONY: all product objects units check model model-full system soak demo bench fuzz fuzzers coverage lint analyze analyze-gcc tidy format install image-folder image deps clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: holdfast
@@ -82,6 +85,18 @@ holdfast: $(BUILD)/holdfast FORCE
 $(BUILD)/holdfast: $(MAIN) $(LIBRARY)
 	@$(SAY) link $@
 	$(Q)$(LINK) -o $@ $(MAIN) $(LIBRARIES)
+
+# The program of the image has its dynamic linker and libraries in a folder of its own, so that it runs in any image. RPATH,
+# and not RUNPATH, holds for the libraries of libraries too.
+IMAGE_LIB := /opt/holdfast/lib
+$(BUILD)/image/holdfast: LDFLAGS += -Wl,--dynamic-linker=$(IMAGE_LIB)/ld.so -Wl,--disable-new-dtags -Wl,-rpath,$(IMAGE_LIB)
+$(BUILD)/image/holdfast: $(MAIN) $(LIBRARY)
+	@mkdir -p $(@D)
+	@$(SAY) link $@
+	$(Q)$(LINK) -o $@ $(MAIN) $(LIBRARIES)
+
+image-folder: $(BUILD)/image/holdfast
+	$(Q)CC=$(CC) image/folder.sh $< $(FOLDER)
 
 # Removed first: ar would keep the members of files that are gone.
 $(LIBRARY): $(filter-out $(MAIN),$(OBJECTS))
@@ -164,6 +179,12 @@ system: export TEST_WRITER_NEW = $(CURDIR)/$(BUILD)/writer-new
 system: export TEST_DATABASE_UNITS = $(DATABASE_UNITS:%=$(CURDIR)/%)
 system: holdfast $(BUILD)/backend $(BUILD)/backend-new $(STORE_TOOL) $(BUILD)/writer-new $(DATABASE_UNITS)
 	@$(PROVE) -j $(JOBS) --exec '' $(or $(TESTS),$(sort $(wildcard tests/system/*.t)))
+
+# The Dockerfile's images, built and run without a Docker engine. As root; needs buildah and debootstrap.
+image: product $(LIBRARY) $(BUILD)/backend
+	@tests/image/build.sh $(CURDIR)/build/image
+	@$(PROVE) --exec '' tests/image/image.t :: $(CURDIR)/build/image
+	@rm -rf build/image
 
 soak: holdfast $(BUILD)/backend $(BUILD)/backend-new
 	@$(PROVE) --exec '' --verbose $(sort $(wildcard tests/soak/*.t))
