@@ -78,6 +78,7 @@ int command_doctor(const struct invocation *invocation)
     look_at_config(&diagnosis, invocation->report);
     look_at_command(&diagnosis, invocation);
     doctor_look_here(&diagnosis, invocation->config);
+    doctor_look_at_platform(&diagnosis, invocation->config, invocation->environment, "/.dockerenv");
     if (invocation->report->faults == 0 && !job_run(look_at_store, &visit, &visit.canceled, &signal, &err))
         diagnosis_add(&diagnosis, VERDICT_FAULT, "store", "%s", err.text);
     if (diagnosis.json)

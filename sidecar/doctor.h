@@ -27,6 +27,11 @@ void diagnosis_add(struct diagnosis *diagnosis, enum verdict verdict, const char
 /* Data directory, disk, ports, limits, libraries. Changes nothing. */
 void doctor_look_here(struct diagnosis *diagnosis, const struct config *config);
 
+/* Whether the platform, as far as `environment` (`NAME=value`, NULL-terminated) or the file docker_mark tells
+ * which it is, gives the time that HOLDFAST_SHUTDOWN_TIMEOUT may take. No finding where nothing is known. */
+void doctor_look_at_platform(struct diagnosis *diagnosis, const struct config *config,
+                             char *const *environment, const char *docker_mark);
+
 /* The store: reached, allowed to read, write and delete, clock, and whether of eight writers exactly one
  * wins. Writes below `doctor/` and deletes it again. ERR_CANCELED when *canceled became true, else true: what
  * is wrong is a finding. */
