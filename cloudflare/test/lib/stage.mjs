@@ -14,7 +14,7 @@ import { Engine } from "./engine.mjs";
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const ROOT = path.resolve(HERE, "../../..");
 const HOLDFAST = process.env.HOLDFAST ?? path.join(ROOT, "holdfast");
-const SAMPLE = process.env.BACKEND ?? path.join(ROOT, "build/gcc/backend");
+export const SAMPLE = process.env.BACKEND ?? path.join(ROOT, "build/gcc/backend");
 const CREDENTIALS = { accessKeyId: "AKLOCAL", secretAccessKey: "secret/with+odd=characters" };
 const BUCKET = "convex";
 const WAIT_MS = 30_000;
@@ -127,25 +127,28 @@ export class Stage {
     return this.store.getR2Bucket("BUCKET");
   }
 
-  // `bindings` are the Worker's variables and secrets; undefined takes one away. `generate` and the like are options
-  // of the sample backend, and `environment` is what the image would set.
-  async deploy({ bindings = {}, environment = {}, command, backend = [], objects = "objects" } = {}) {
+  // `bindings` are the Worker's variables and secrets; undefined takes one away. `backend` are options
+  // of the sample backend, `environment` is what the image would set, `prepare` fills the directory of a new container.
+  async deploy({ bindings = {}, environment = {}, command, backend = [], objects = "objects", prepare = () => {} } = {}) {
     const folder = fs.mkdtempSync(path.join(this.folder, "deployment-"));
-    const run = (ports, directory) => ({
-      command: command ?? [
-        HOLDFAST, "run", "--", SAMPLE, "serve",
-        "--port", String(ports.upstream), "--interface", "127.0.0.1", "--data", directory, ...backend,
-      ],
-      environment: {
-        HOLDFAST_DATA_DIR: directory,
-        HOLDFAST_STOP_SIGNAL: "INT",
-        HOLDFAST_LISTEN: `127.0.0.1:${ports.front}`,
-        HOLDFAST_SITE_LISTEN: `127.0.0.1:${ports.site}`,
-        HOLDFAST_ADMIN_LISTEN: `127.0.0.1:${ports.admin}`,
-        HOLDFAST_UPSTREAM: `127.0.0.1:${ports.upstream}`,
-        ...environment,
-      },
-    });
+    const run = (ports, directory) => {
+      prepare(directory);
+      return {
+        command: command ?? [
+          HOLDFAST, "run", "--", SAMPLE, "serve",
+          "--port", String(ports.upstream), "--interface", "127.0.0.1", "--data", directory, ...backend,
+        ],
+        environment: {
+          HOLDFAST_DATA_DIR: directory,
+          HOLDFAST_STOP_SIGNAL: "INT",
+          HOLDFAST_LISTEN: `127.0.0.1:${ports.front}`,
+          HOLDFAST_SITE_LISTEN: `127.0.0.1:${ports.site}`,
+          HOLDFAST_ADMIN_LISTEN: `127.0.0.1:${ports.admin}`,
+          HOLDFAST_UPSTREAM: `127.0.0.1:${ports.upstream}`,
+          ...environment,
+        },
+      };
+    };
     const engine = await new Engine({ socketPath: path.join(folder, "engine.sock"), folder, command: run }).open();
     const all = {
       HOLDFAST_STORE: `s3://${BUCKET}/app`,
