@@ -87,9 +87,13 @@ test("requests that come while it goes to sleep wait for the next start", async 
   const stage = await Stage.open(context);
   const deployment = await stage.deploy();
   const id = await deployment.write("kept");
+  const first = deployment.process();
   const stop = deployment.stop();
-  const answers = await Promise.all([deployment.read(id), deployment.read(id), stop]);
-  assert.deepEqual(answers.slice(0, 2), ["kept", "kept"]);
+  await until(async () => first.exitCode !== undefined || (await deployment.diagnostics()).body.stopping, "the stop to begin");
+  assert.deepEqual(await Promise.all([deployment.read(id), deployment.read(id)]), ["kept", "kept"]);
+  await stop;
+  assert.equal(first.exitCode, 0);
+  assert.equal(deployment.engine.processes.length, 2);
 });
 
 test("a redeployment finds everything, and tells the new container that the old one is gone", async (context) => {
