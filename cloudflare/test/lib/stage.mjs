@@ -49,8 +49,10 @@ export class Deployment {
     Object.assign(this, { stage, miniflare, url, engine });
   }
 
-  fetch(target, options = {}) {
-    return fetch(new URL(target, this.url), { redirect: "manual", ...options });
+  // Each on a connection of its own: an answer that comes before the request's body was read ends the connection, and
+  // a client that has just chosen it for its next request would fail.
+  fetch(target, { headers, ...options } = {}) {
+    return fetch(new URL(target, this.url), { redirect: "manual", ...options, headers: { ...headers, connection: "close" } });
   }
 
   async json(target, options) {
