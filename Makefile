@@ -8,6 +8,7 @@
 #   make demo       what holdfast is for, shown       make format    clang-format, in place
 #   make bench      the figures, measured             make install   to $(DESTDIR)$(PREFIX)/bin
 #   make image      the Dockerfile's images, tested   make image-folder   what they get: $(FOLDER)
+#   make image-arm64   holdfast for arm64, cross-compiled and emulated
 #   make fuzz TIME=60   each parser, so many seconds (needs clang)
 #
 # SAN=address,undefined or SAN=thread does any of it with sanitizers, CC=clang with the other compiler, WERROR=1 with
@@ -73,7 +74,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS := $(FUZZ_TARGETS:%=$(BUILD)/replay/%)
 FUZZERS := $(FUZZ_TARGETS:%=$(BUILD)/fuzzer/%)
 
-.PHONY: all product objects units check model model-full system soak demo bench fuzz fuzzers coverage lint analyze analyze-gcc tidy format install image-folder image deps clean FORCE
+.PHONY: all product objects units check model model-full system soak demo bench fuzz fuzzers coverage lint analyze analyze-gcc tidy format install image-folder image image-arm64 deps clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: holdfast
@@ -104,7 +105,7 @@ $(DOUBLES): $(filter $(BUILD)/tests/double/%,$(TEST_OBJECTS))
 $(LIBRARY) $(DOUBLES):
 	@mkdir -p $(@D)
 	@$(SAY) archive $@
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 # Different flags and newly built libraries rebuild everything.
 $(BUILD)/%.o: %.c Makefile $(DEPS)
@@ -185,6 +186,9 @@ image: product $(LIBRARY) $(BUILD)/backend
 	@tests/image/build.sh $(CURDIR)/build/image
 	@$(PROVE) --exec '' tests/image/image.t :: $(CURDIR)/build/image
 	@rm -rf build/image
+
+image-arm64: holdfast $(BUILD)/backend
+	@tests/image/arm64.sh
 
 soak: holdfast $(BUILD)/backend $(BUILD)/backend-new
 	@$(PROVE) --exec '' --verbose $(sort $(wildcard tests/soak/*.t))
