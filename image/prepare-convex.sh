@@ -33,7 +33,7 @@ or take --target app for another application"
 [ "$(code | grep -Ec '^[[:space:]]*exec[[:space:]]+\./convex-local-backend([[:space:]]|$)')" -eq 1 ] ||
     refuse "$script no longer ends in 'exec ./convex-local-backend', which is how holdfast moves its ports: $older"
 for option in --port --site-proxy-port; do
-    holds "(^|[[:space:]])$option[[:space:]=]" ||
+    holds "(^|[[:space:]])${option}[[:space:]=]" ||
         refuse "$script no longer gives $option to the backend, which is what holdfast replaces: $older"
 done
 ! holds '(^|[;&|[:space:]])(cd|pushd)[[:space:]]' ||
