@@ -53,3 +53,20 @@ test("one container, a Durable Object with SQLite, logs, and the secrets by name
   assert.equal(vars.WORKER_SLEEP_AFTER, "0");
   assert.deepEqual(triggers.crons, ["* * * * *"]);
 });
+
+test("a lite instance, a store that was left as it came and a second container are warned about", (context) => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "predeploy-"));
+  context.after(() => fs.rmSync(folder, { recursive: true, force: true }));
+  const warningsFor = (change) => {
+    const text = fs.readFileSync(path.join(PROJECT, "wrangler.jsonc"), "utf8").replace("<ACCOUNT_ID>/<BUCKET>", "account/bucket");
+    fs.copyFileSync(path.join(PROJECT, "predeploy.mjs"), path.join(folder, "predeploy.mjs"));
+    fs.writeFileSync(path.join(folder, "wrangler.jsonc"), change(text));
+    const ran = spawnSync(process.execPath, [path.join(folder, "predeploy.mjs")], { encoding: "utf8" });
+    assert.equal(ran.status, 0, ran.stderr);
+    return ran.stderr;
+  };
+  assert.equal(warningsFor((text) => text), "");
+  assert.match(warningsFor((text) => text.replace("standard-1", "lite")), /^warning: instance_type is "lite".*basic/);
+  assert.match(warningsFor((text) => text.replace("account/bucket", "<ACCOUNT_ID>/<BUCKET>")), /^warning: HOLDFAST_STORE/);
+  assert.match(warningsFor((text) => text.replace('"max_instances": 1', '"max_instances": 2')), /^warning: max_instances is 2/);
+});
