@@ -14,9 +14,10 @@
 
 enum { PIECE_MAX = 64 << 10 };
 
-/* Every access of the file is watched: never beyond what the format allows, never in large pieces. */
-static uint64_t legal_bytes = UINT64_MAX;
-static size_t reads, writes;
+/* Every access of the file is watched, on whatever thread: never beyond what the format allows, never in
+ * large pieces. */
+static _Atomic uint64_t legal_bytes = UINT64_MAX;
+static _Atomic size_t reads, writes;
 
 static inline void watch(size_t size, off_t offset)
 {
@@ -74,8 +75,8 @@ static inline void stand_open(struct stand *stand, uint32_t page_size)
 
 static inline void stand_closep(struct stand *stand)
 {
+    apply_free(stand->apply); /* it may be writing */
     (void)close(stand->target.fd);
-    apply_free(stand->apply);
     codec_free(stand->codec);
     page_hashes_free(stand->target.hashes);
     free(stand->model);
