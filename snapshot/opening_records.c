@@ -68,23 +68,6 @@ bool opening_begin_records(struct opening *opening, struct err *err)
 
 /* --- applying ---------------------------------------------------------------------------------------- */
 
-/* The base record, if the state restarts there; 0: it repeats what the log says. */
-static bool find_restart(struct opening *opening, uint64_t *ret_restarted, struct err *err)
-{
-    const struct record_header *goal = start_goal_header(&opening->start);
-    uint64_t announced = goal->base.announced;
-    struct record_header header;
-
-    *ret_restarted = 0;
-    if (goal->data_position < announced)
-        return true;
-    if (!chain_peek(opening->chain, announced, &header, err))
-        return err_wrap(err, "the record of the newest base");
-    if (header.data_position == announced)
-        *ret_restarted = announced;
-    return true;
-}
-
 /* What was listed is gone now: whoever was the owner has packed it meanwhile. `last` was applied, unless its
  * position is 0. */
 static bool reopen(struct opening *opening, const struct chain_anchor *last, struct err *err)
@@ -100,6 +83,40 @@ static bool reopen(struct opening *opening, const struct chain_anchor *last, str
     chain_free(MOVE(opening->chain));
     chain_listing_clear(&opening->start.listing);
     return open_chain(opening, &range, err);
+}
+
+/* Before anything was applied. */
+static bool peek(struct opening *opening, uint64_t position, struct record_header *ret_header,
+                 struct err *err)
+{
+    const struct chain_anchor nothing = {0};
+
+    if (chain_peek(opening->chain, position, ret_header, err))
+        return true;
+    if (err->code != ERR_NOT_FOUND || !reopen(opening, &nothing, err))
+        return false;
+    if (chain_peek(opening->chain, position, ret_header, err))
+        return true;
+    if (err->code == ERR_NOT_FOUND)
+        err->code = ERR_CORRUPT;
+    return false;
+}
+
+/* The base record, if the state restarts there; 0: it repeats what the log says. */
+static bool find_restart(struct opening *opening, uint64_t *ret_restarted, struct err *err)
+{
+    const struct record_header *goal = start_goal_header(&opening->start);
+    uint64_t announced = goal->base.announced;
+    struct record_header header;
+
+    *ret_restarted = 0;
+    if (goal->data_position < announced)
+        return true;
+    if (!peek(opening, announced, &header, err))
+        return err_wrap(err, "the record of the newest base");
+    if (header.data_position == announced)
+        *ret_restarted = announced;
+    return true;
 }
 
 static bool next_record(struct opening *opening, const struct chain_anchor *last, struct record *ret_record,
@@ -152,9 +169,9 @@ bool opening_apply_records(struct opening *opening, struct place *place, struct 
         return true;
     engine_set_step(opening->engine, "applying what was shipped since the newest base, up to record %" PRIu64,
                     start_goal(start).position);
+    chain_expect(opening->chain, &(struct chain_anchor){start->manifest.position, start->manifest.record});
     if (!find_restart(opening, &config.restarted, err))
         return false;
-    chain_expect(opening->chain, &(struct chain_anchor){start->manifest.position, start->manifest.record});
     replay = replay_open(&config);
     opening_end_base(opening); /* its buffers are free for the records */
     if (!replay_all(opening, replay, err) || !replay_finish(replay, err))

@@ -67,4 +67,31 @@ TEST(a_store_that_refuses_packs_holds_nothing_up)
     life_tear_down(&life);
 }
 
+/* Listed, and gone when it is asked for, whichever record it is: it lies in a pack by then. */
+TEST(records_that_are_packed_while_a_start_asks_for_them_are_found)
+{
+    struct life life;
+    uint64_t newest;
+
+    life_set_up(&life);
+    REQUIRE(life_live(&life, 3, "one") && life_live(&life, 4, "two"));
+    newest = life.status.durable_record;
+    EXPECT(newest > 4);
+    for (uint64_t record = 2; record <= newest; record++) {
+        struct key key = key_log(record);
+        life_wipe(&life);
+        store_fault_add(life.faulty, &(struct store_fault){.operation = "get",
+                                                           .key = key.text,
+                                                           .times = 1,
+                                                           .kind = FAULT_BEFORE,
+                                                           .code = ERR_NOT_FOUND});
+        REQUIRE(life_begin(&life));
+        EXPECT_INT(life_value(life.disk.path), 7);
+        EXPECT(life_says(&life, "text", "two"));
+        EXPECT_INT(life_end(&life), ENGINE_DONE);
+        store_fault_clear(life.faulty);
+    }
+    life_tear_down(&life);
+}
+
 TAP_MAIN()
