@@ -252,9 +252,11 @@ bool hot_pages_put(struct hot_pages *hot, const struct hot_page *page, struct er
     list_add(hot, node);
     memcpy(node->bytes, page->bytes, page->page_size);
     node->hash = page->hash;
-    while (hot->bytes > hot->bytes_max)
+    while (hot->bytes > hot->bytes_max) {
+        assert(hot->oldest); /* whose bytes these are */
         if (!send_off(hot, hot->oldest, err))
             return false;
+    }
     return true;
 }
 
