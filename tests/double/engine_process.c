@@ -16,8 +16,22 @@ enum { LIMIT_MS = 20000, FLUSH_MS = 5000 };
 
 static atomic_bool canceled;
 
-void engine_process_init(struct engine_process *process)
+void engine_process_init(struct engine_process *process, const struct writer *writer,
+                         const char *data_directory, const char *store_directory)
 {
+    *process = (struct engine_process){
+        .writer = writer,
+        .store_directory = store_directory,
+        .config = {.data_directory = data_directory,
+                   .exclude = "tmp",
+                   .databases = "*",
+                   .version = "test",
+                   .sync_interval_ms = 20,
+                   .start_timeout_ms = 5000,
+                   .snapshot_interval_ms = 24 * 3600 * 1000,
+                   .restore_budget_ms = 10000,
+                   .spool_max_bytes = 64 << 20},
+    };
     process->board =
         mmap(NULL, sizeof(*process->board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (process->board == MAP_FAILED)

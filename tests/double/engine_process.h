@@ -31,8 +31,10 @@ struct engine_process {
     pid_t pid;
 };
 
-/* Makes the board; the other fields are the caller's. */
-void engine_process_init(struct engine_process *process);
+/* One for this data directory, over this store, with a board and usual settings, which the caller may change:
+ * the paths and the writer are borrowed. */
+void engine_process_init(struct engine_process *process, const struct writer *writer,
+                         const char *data_directory, const char *store_directory);
 /* Forks. The test has no thread besides its own. */
 void engine_process_start(struct engine_process *process);
 /* Waits until that phase is reached, or a later one up to DONE; otherwise a line says why not. */

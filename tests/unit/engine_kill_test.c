@@ -43,20 +43,7 @@ static void set_up(struct world *world)
     *world = (struct world){.random = getenv("TEST_SEED") ? strtoull(getenv("TEST_SEED"), NULL, 10) : 1};
     scratch_open(&world->disk);
     scratch_open(&world->store_directory);
-    world->engine = (struct engine_process){
-        .writer = &world->writer,
-        .store_directory = world->store_directory.path,
-        .config = {.data_directory = world->disk.path,
-                   .exclude = "tmp",
-                   .databases = "*",
-                   .version = "test",
-                   .sync_interval_ms = 20,
-                   .start_timeout_ms = 5000,
-                   .snapshot_interval_ms = 24 * 3600 * 1000,
-                   .restore_budget_ms = 10000,
-                   .spool_max_bytes = 64 << 20},
-    };
-    engine_process_init(&world->engine);
+    engine_process_init(&world->engine, &world->writer, world->disk.path, world->store_directory.path);
     /* Once, so that its counts are there to be shared. */
     (void)writer_start(&world->writer, &(struct writer_plan){.idle = true});
     (void)writer_stop(&world->writer);

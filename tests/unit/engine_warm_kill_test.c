@@ -45,21 +45,9 @@ static void set_up(struct world *world)
     *world = (struct world){.random = getenv("TEST_SEED") ? strtoull(getenv("TEST_SEED"), NULL, 10) : 1};
     scratch_open(&world->disk);
     scratch_open(&world->store_directory);
-    world->engine = (struct engine_process){
-        .writer = &world->writer,
-        .store_directory = world->store_directory.path,
-        .config = {.data_directory = world->disk.path,
-                   .exclude = "tmp",
-                   .databases = "*",
-                   .version = "test",
-                   .sync_interval_ms = 10,
-                   .retention_ms = 60000,
-                   .start_timeout_ms = 5000,
-                   .snapshot_interval_ms = 24 * 3600 * 1000,
-                   .restore_budget_ms = 10000,
-                   .spool_max_bytes = 64 << 20},
-    };
-    engine_process_init(&world->engine);
+    engine_process_init(&world->engine, &world->writer, world->disk.path, world->store_directory.path);
+    world->engine.config.sync_interval_ms = 10;
+    world->engine.config.retention_ms = 60000;
     plan = plan_for(world, 0);
     plan.commits_max = 1;
     (void)snprintf(
