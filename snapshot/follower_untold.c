@@ -68,13 +68,6 @@ struct comparison {
     size_t inodes_count;
 };
 
-static int compare_inodes(const void *one, const void *other)
-{
-    uint64_t left = *(const uint64_t *)one, right = *(const uint64_t *)other;
-
-    return (left > right) - (left < right);
-}
-
 static void note_inode(struct comparison *comparison, struct tree *tree, const char *path)
 {
     const struct tree_entry *entry = tree_find(tree, path);
@@ -93,13 +86,14 @@ static void collect_inodes(struct comparison *comparison)
         note_inode(comparison, comparison->now, touched->list[at].path);
     }
     if (comparison->inodes_count > 1)
-        qsort(comparison->inodes, comparison->inodes_count, sizeof(comparison->inodes[0]), compare_inodes);
+        qsort(comparison->inodes, comparison->inodes_count, sizeof(comparison->inodes[0]),
+              tree_compare_inodes);
 }
 
 static bool is_of_told(const struct comparison *comparison, const struct tree_entry *entry)
 {
     return entry && bsearch(&entry->inode, comparison->inodes, comparison->inodes_count, sizeof(entry->inode),
-                            compare_inodes);
+                            tree_compare_inodes);
 }
 
 static bool differ(const struct tree_entry *one, const struct tree_entry *other)

@@ -224,13 +224,6 @@ static bool walk_whole(struct scan_part *part, struct err *err)
 
 /* --- other names ------------------------------------------------------------------------------------- */
 
-static int compare_inodes(const void *one, const void *other)
-{
-    uint64_t left = *(const uint64_t *)one, right = *(const uint64_t *)other;
-
-    return (left > right) - (left < right);
-}
-
 static void note_gone_inodes(struct scan_part *part)
 {
     for (size_t range = 0; range < part->gone_count; range++) {
@@ -248,7 +241,7 @@ static void note_gone_inodes(struct scan_part *part)
 static bool is_among(const struct tree_entry *entry, const uint64_t *inodes, size_t count)
 {
     return entry->kind != ENTRY_DIRECTORY && entry->inode != 0 &&
-           bsearch(&entry->inode, inodes, count, sizeof(inodes[0]), compare_inodes);
+           bsearch(&entry->inode, inodes, count, sizeof(inodes[0]), tree_compare_inodes);
 }
 
 static bool look_at_sharers(struct scan_part *part, const uint64_t *inodes, size_t count, struct err *err)
@@ -279,7 +272,7 @@ static bool look_at_other_names(struct scan_part *part, struct err *err)
     part->inodes_count = part->inodes_capacity = 0;
     if (count == 0)
         return true;
-    qsort(inodes, count, sizeof(inodes[0]), compare_inodes);
+    qsort(inodes, count, sizeof(inodes[0]), tree_compare_inodes);
     return look_at_sharers(part, inodes, count, err);
 }
 

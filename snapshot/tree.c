@@ -346,3 +346,10 @@ bool tree_path_is_safe(const char *path, size_t size)
         name = slash + 1;
     }
 }
+
+int tree_compare_inodes(const void *one, const void *other)
+{
+    uint64_t left = *(const uint64_t *)one, right = *(const uint64_t *)other;
+
+    return (left > right) - (left < right);
+}

@@ -110,4 +110,7 @@ struct tree *tree_patch(const struct tree *base, const struct tree_range *gone, 
  * not below .holdfast, length. */
 bool tree_path_is_safe(const char *path, size_t size);
 
+/* For qsort(3) and bsearch(3) over inodes (uint64_t) of entries. */
+int tree_compare_inodes(const void *one, const void *other);
+
 #endif
