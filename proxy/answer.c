@@ -34,6 +34,8 @@ void answer_status(struct answer *answer, unsigned code, const struct proxy_stat
     buf_printf(&answer->body, "{\"state\":\"%s\",\"progress\":%.3f,\"retry_after_s\":%u,\"reason\":",
                proxy_state_name(status->state), status->progress, status->retry_after_s);
     buf_add_json(&answer->body, status->reason);
+    if (status->failed)
+        buf_printf(&answer->body, ",\"exit_code\":%d", status->exit_code);
     buf_add_text(&answer->body, "}\n");
 }
 

@@ -20,7 +20,8 @@ struct answer {
 
 void answer_clear(struct answer *answer);
 
-/* JSON with state, progress, retry_after_s and reason; Retry-After for a 503. */
+/* JSON with state, progress, retry_after_s and reason, and exit_code if the start has failed; Retry-After for
+ * a 503. */
 void answer_status(struct answer *answer, unsigned code, const struct proxy_status *status);
 /* JSON with one sentence. */
 void answer_error(struct answer *answer, unsigned code, const char *reason);

@@ -108,6 +108,14 @@ void exchange_cut(struct core *core, enum exchange_selection selection)
     }
 }
 
+/* From now on a drain waits for it, until its answer is out. */
+static void enter_flight(struct exchange *exchange)
+{
+    assert(!exchange->counted);
+    exchange->counted = true;
+    exchange->core->in_flight++;
+}
+
 static void refuse(struct exchange *exchange)
 {
     struct gate *gate = &exchange->core->gate;
@@ -115,8 +123,9 @@ static void refuse(struct exchange *exchange)
 
     gate_status(gate, &status);
     answer_status(&exchange->answer, 503, &status);
-    exchange->answer.closes = status.state >= PROXY_DRAIN;
+    exchange->answer.closes = gate_is_ending(gate);
     exchange->state = EXCHANGE_ANSWERED;
+    enter_flight(exchange);
 }
 
 static void connection_changed(void *owner);
@@ -153,10 +162,8 @@ void exchange_start(struct exchange *exchange)
         refuse(exchange);
         return;
     }
-    if (!core->gate.draining) { /* what passes all the same isn't waited for */
-        exchange->counted = true;
-        core->in_flight++;
-    }
+    if (!core->gate.draining) /* what passes all the same isn't waited for */
+        enter_flight(exchange);
     atomic_fetch_add_explicit(&core->forwarded, 1, memory_order_relaxed);
     core_note_forwarded(core);
     /* What can't be repeated should not be lost to a connection that is known to be closed. */

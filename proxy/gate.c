@@ -10,33 +10,39 @@ void gate_init(struct gate *gate, struct loop *loop, const struct proxy_config *
     list_init(&gate->waiting);
 }
 
-void gate_status(const struct gate *gate, struct proxy_status *ret_status)
+/* A start that has failed goes on showing where it did. */
+static enum proxy_state state_of(const struct gate *gate)
 {
-    *ret_status = gate->status;
     if (gate->fenced)
-        ret_status->state = PROXY_FENCED;
-    else if (gate->draining && ret_status->state < PROXY_DRAIN)
-        ret_status->state = PROXY_DRAIN;
-    if (ret_status->state == PROXY_SERVE && !ret_status->degraded)
-        ret_status->retry_after_s = 0;
-    else if (ret_status->retry_after_s == 0)
-        ret_status->retry_after_s = ret_status->state < PROXY_SERVE ? 2 : 5;
+        return PROXY_FENCED;
+    if (gate->draining && gate->status.state < PROXY_DRAIN && !gate->status.failed)
+        return PROXY_DRAIN;
+    return gate->status.state;
 }
 
 bool gate_is_ready(const struct gate *gate)
 {
-    struct proxy_status status;
+    return state_of(gate) == PROXY_SERVE && !gate->status.degraded;
+}
 
-    gate_status(gate, &status);
-    return status.state == PROXY_SERVE && !status.degraded;
+bool gate_is_ending(const struct gate *gate)
+{
+    return gate->status.failed || state_of(gate) >= PROXY_DRAIN;
+}
+
+void gate_status(const struct gate *gate, struct proxy_status *ret_status)
+{
+    *ret_status = gate->status;
+    ret_status->state = state_of(gate);
+    if (gate_is_ready(gate))
+        ret_status->retry_after_s = 0;
+    else if (ret_status->retry_after_s == 0)
+        ret_status->retry_after_s = ret_status->state < PROXY_SERVE && !ret_status->failed ? 2 : 5;
 }
 
 static enum gate_verdict decide(const struct gate *gate, const struct gate_entry *entry)
 {
-    struct proxy_status status;
-
-    gate_status(gate, &status);
-    switch (status.state) {
+    switch (state_of(gate)) {
     case PROXY_SERVE:
         return GATE_PASS;
     case PROXY_DRAIN:
@@ -44,7 +50,7 @@ static enum gate_verdict decide(const struct gate *gate, const struct gate_entry
     case PROXY_LISTEN:
     case PROXY_RESTORE:
     case PROXY_LAUNCH:
-        return GATE_HOLD;
+        return gate->status.failed ? GATE_REFUSE : GATE_HOLD;
     case PROXY_FLUSH:
     case PROXY_FENCED:
     case PROXY_STATES:

@@ -45,5 +45,7 @@ void gate_look(struct gate *gate);
 /* What a person or a load balancer is told: the status, with what proxy_drain() and proxy_fence() add. */
 void gate_status(const struct gate *gate, struct proxy_status *ret_status);
 bool gate_is_ready(const struct gate *gate);
+/* True if nothing will be served any more: connections end with their answer. */
+bool gate_is_ending(const struct gate *gate);
 
 #endif

@@ -18,8 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What /_holdfast/ready shows, and what decides about requests: held in listen, restore and launch, passed in
- * serve, refused with 503 in drain, flush and fenced. */
+/* What /_holdfast/ready shows, and what decides about requests: held in listen, restore and launch (unless
+ * the start has failed), passed in serve, refused with 503 in drain, flush and fenced. */
 enum proxy_state {
     PROXY_LISTEN,
     PROXY_RESTORE,
@@ -39,7 +39,9 @@ struct proxy_status {
     double progress;        /* of the state, 0 to 1 */
     unsigned retry_after_s; /* 0: the proxy's own guess */
     bool degraded;          /* not ready although it serves */
-    char reason[200];       /* one sentence for a person; may be empty */
+    bool failed;            /* the start has: nobody waits any more, all are refused with `reason` */
+    int exit_code;          /* of this process, which is about to end; shown if `failed` */
+    char reason[1024];      /* one sentence for a person; may be empty */
 };
 
 /* One front port. Strings are borrowed for the proxy's life. */
@@ -100,8 +102,8 @@ struct proxy_config {
      * pings. May be NULL. */
     void (*forwarded)(void *context);
     void (*answered)(void *context); /* the backend has answered a health request; once */
-    void (*drained)(
-        void *context); /* after proxy_drain(): nothing is in flight any more; once. May be NULL */
+    /* After proxy_drain(): nothing is in flight any more, refusals of ours included; once. May be NULL */
+    void (*drained)(void *context);
 };
 
 struct proxy;
@@ -134,7 +136,7 @@ void proxy_set_durable(struct proxy *proxy, uint64_t position);
  * a WebSocket in the middle is cut. Turning it on does that to what is held now. */
 void proxy_fail_held(struct proxy *proxy, bool on);
 
-/* Refuses new work (drain_allow excepted), lets requests in flight finish, closes WebSockets with 1001 at a
+/* Refuses new work (drain_allow excepted), lets answers in flight finish, closes WebSockets with 1001 at a
  * frame boundary and idle connections at once. What is still there after deadline_ms from now is cut. Called
  * again, the earlier deadline counts. */
 void proxy_drain(struct proxy *proxy, uint64_t deadline_ms);
@@ -149,7 +151,7 @@ struct proxy_counters {
     uint64_t requests[PROXY_CODES_MAX]; /* answered on the front ports, by status code */
     uint64_t forwarded;                 /* handed to the backend; probes and health requests aren't */
     unsigned held;                      /* waiting for PROXY_SERVE, or for their response to become durable */
-    unsigned in_flight;                 /* handed to the backend and not finished, without WebSockets */
+    unsigned in_flight;                 /* neither held nor finished, without WebSockets */
     unsigned tunnels;                   /* open WebSockets */
 };
 

@@ -28,7 +28,7 @@ static bool send_answer(struct visit *visit, const struct answer *answer)
 {
     struct headers headers;
     char seconds[ANSWER_SECONDS_SIZE];
-    bool closes = answer->closes || (visit->core->gate.draining && visit->client->front);
+    bool closes = answer->closes || (gate_is_ending(&visit->core->gate) && visit->client->front);
     struct http_response response = {
         .code = answer->code,
         .bytes = answer->body.bytes,

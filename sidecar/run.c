@@ -60,6 +60,8 @@ static bool refuse(struct run *run, const struct err *err, int exit_code)
     if (err->code != ERR_CANCELED)
         log_error("%s", err->text);
     run->outcome.refusal = exit_code;
+    run_refuse_clients(run, err);
+    run_tell_clients(run);
     return false;
 }
 
@@ -116,18 +118,35 @@ static void prepare_shim(struct run *run)
     run->child_environment = shim_environment(run->environment, run->config);
 }
 
+/* What a start needs beside its ports. *ret_code: what the process returns if it can't be had. */
+static bool open_behind_front(struct run *run, int *ret_code, struct err *err)
+{
+    if (!child_find(run->command[0], run->child_environment, &run->program, err)) {
+        *ret_code = life_command_exit_code(err);
+        return false;
+    }
+    prepare_shim(run);
+    if (open_store(run, err) && run_open_drill(run, err) && open_engine(run, err))
+        return true;
+    *ret_code = life_error_exit_code(err);
+    return false;
+}
+
 bool run_listen(struct run *run)
 {
-    struct err err = {0};
+    struct err err = {0}, unheard = {0};
     char address[ADDRESS_TEXT_SIZE];
+    int code = EXIT_OK;
+    bool opened;
 
-    if (!open_events(run, &err))
+    if (!open_events(run, &err) || !run_open_front(run, &err))
         return refuse(run, &err, life_error_exit_code(&err));
-    if (!child_find(run->command[0], run->child_environment, &run->program, &err))
-        return refuse(run, &err, life_command_exit_code(&err));
-    prepare_shim(run);
-    if (!run_open_front(run, &err) || !open_store(run, &err) || !run_open_drill(run, &err) ||
-        !open_engine(run, &err) || !proxy_start(run->proxy, &err))
+    opened = open_behind_front(run, &code, &err);
+    /* Even if something is missing: clients want to know what. */
+    run->is_answering = proxy_start(run->proxy, opened ? &err : &unheard);
+    if (!opened)
+        return refuse(run, &err, code);
+    if (!run->is_answering)
         return refuse(run, &err, life_error_exit_code(&err));
     address_format(&run->config->listen, address);
     log_info("holdfast %s listens on %s and keeps %s in %s", VERSION_TEXT, address,
@@ -179,15 +198,17 @@ static void watch_restore(struct run *run)
 
 bool run_restore(struct run *run)
 {
-    struct err canceled = {.code = ERR_CANCELED};
+    struct err canceled = {.code = ERR_CANCELED, .text = "shutting down before the restore is complete"};
 
     run_move(run, LIFE_RESTORE);
     progress_begin(&run->progress, "restoring");
     while (!run_is_over(run) && run->engine_status.phase == ENGINE_STARTING)
         watch_restore(run);
     progress_end(&run->progress);
-    if (run->outcome.fenced)
+    if (run->outcome.fenced) {
+        run_tell_clients(run);
         return false;
+    }
     if (run->engine_status.phase == ENGINE_FAILED)
         return refuse(run, &run->engine_status.err, life_error_exit_code(&run->engine_status.err));
     if (run->stops > 0)

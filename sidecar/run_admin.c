@@ -166,11 +166,22 @@ static bool answer_page(struct run *run, const struct proxy_admin_request *reque
     return false;
 }
 
+/* Without an engine there is nothing else to tell. */
+static unsigned refuse_start(struct run *run, struct buf *body)
+{
+    MUTEX_GUARD(&run->mutex);
+    return refuse(body, 503, run->board.reason);
+}
+
 bool run_answer_admin(void *context, const struct proxy_admin_request *request, struct buf *body,
                       const char **ret_content_type, unsigned *ret_code)
 {
     struct run *run = context;
 
+    if (!run->engine) {
+        *ret_code = refuse_start(run, body);
+        return true;
+    }
     if (strncmp(request->path, snapshot_path, strlen(snapshot_path)) == 0)
         return answer_snapshot(run, request, body, ret_content_type, ret_code);
     return answer_page(run, request, body, ret_content_type, ret_code);

@@ -2,6 +2,7 @@
  * tells. The functions down to run_open_front() are called by the proxy's thread. */
 #include "sidecar/run_state.h"
 
+#include "base/clock.h"
 #include "base/thread.h"
 
 #include <assert.h>
@@ -91,6 +92,8 @@ static const char *reason(const struct run *run)
         [LIFE_EXIT] = "ended",
     };
 
+    if (run->start_failed)
+        return run->refusal.text;
     return run->state == LIFE_RESTORE ? run->engine_status.step : reasons[run->state];
 }
 
@@ -101,9 +104,36 @@ void run_show(struct run *run)
         run->board.state = (enum proxy_state)run->state;
     run->board_state = run->state;
     run->board.progress = run->state == LIFE_RESTORE ? run->engine_status.progress : run->state == LIFE_SERVE;
+    run->board.failed = run->start_failed;
+    run->board.exit_code = run->start_failed ? life_exit_code(&run->outcome) : 0;
     run->board.degraded = run->config->durability == DURABILITY_SYNC && run->engine_status.degraded;
     (void)snprintf(run->board.reason, sizeof(run->board.reason), "%s", reason(run));
     pthread_mutex_unlock(&run->mutex);
     if (run->proxy)
         proxy_wake(run->proxy);
+}
+
+void run_refuse_clients(struct run *run, const struct err *refusal)
+{
+    run->start_failed = true;
+    run->refusal = *refusal;
+    run_show(run);
+}
+
+/* Who asks whether we are ready every 50 ms, as a Worker does, comes by at least twice in this time. */
+enum { TELLING_MS = 150, LAST_ANSWERS_MS = 100 };
+
+void run_tell_clients(struct run *run)
+{
+    uint64_t end_ms = clock_monotonic_ms() + TELLING_MS;
+
+    assert(run->start_failed);
+    if (!run->is_answering)
+        return;
+    while (run->stops == 0 && clock_monotonic_ms() < end_ms)
+        run_attend(run, end_ms);
+    proxy_drain(run->proxy, LAST_ANSWERS_MS);
+    end_ms = clock_monotonic_ms() + LAST_ANSWERS_MS;
+    while (!atomic_load(&run->drained) && clock_monotonic_ms() < end_ms)
+        run_attend(run, end_ms);
 }

@@ -2,7 +2,8 @@
  *
  * Threads: the main thread owns everything. The proxy's thread reads `board` under its mutex and raises
  * `news_fd` after setting one of the two flags; the engine and the store look at `canceled`. Engine and store
- * are opened before the proxy's thread starts and freed after it has ended, so it needs no lock for them. */
+ * are opened before the proxy's thread starts and freed after it has ended, so it needs no lock for them; if
+ * they can't be opened it starts all the same, and finds NULL. */
 #ifndef SIDECAR_RUN_STATE_H
 #define SIDECAR_RUN_STATE_H
 
@@ -51,6 +52,10 @@ struct run {
     struct life_outcome outcome;
     struct progress progress;
 
+    bool is_answering; /* the proxy was started */
+    bool start_failed;
+    struct err refusal; /* of the start, as clients are told it */
+
     pthread_mutex_t mutex; /* guards board and board_state */
     struct proxy_status board;
     enum life_state board_state;
@@ -74,6 +79,12 @@ bool run_is_over(const struct run *run);
 bool run_open_front(struct run *run, struct err *err) CHECKED;
 /* Shows the proxy what there is to know; called after each change. */
 void run_show(struct run *run);
+/* The start has failed, and the outcome says so already: from now on every client gets the sentence and the
+ * exit code. */
+void run_refuse_clients(struct run *run, const struct err *refusal);
+/* Gives clients a moment to ask, and returns when all answers are out: after a quarter of a second at most.
+ * Once, after run_refuse_clients(). */
+void run_tell_clients(struct run *run);
 
 /* run_drill.c */
 

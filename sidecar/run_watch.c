@@ -44,6 +44,8 @@ static void fence(struct run *run)
 {
     child_kill(&run->child);
     run->outcome.fenced = true;
+    if (!run->outcome.launched)
+        run_refuse_clients(run, &run->engine_status.err);
     run_move(run, LIFE_FENCED);
     proxy_fence(run->proxy);
     log_error("another container has taken over, this one stops: %s", run->engine_status.err.text);

@@ -30,7 +30,10 @@ static void answered(void *context)
 
 static void drained(void *context)
 {
-    event_raise(((struct stand *)context)->drained);
+    struct stand *stand = context;
+
+    proxy_counters(stand->proxy, &stand->at_drained);
+    event_raise(stand->drained);
 }
 
 static bool admin(void *context, const struct proxy_admin_request *request, struct buf *body,
@@ -137,6 +140,17 @@ void stand_set_degraded(struct stand *stand, bool degraded)
     {
         MUTEX_GUARD(&stand->mutex);
         stand->status.degraded = degraded;
+    }
+    proxy_wake(stand->proxy);
+}
+
+void stand_set_failed(struct stand *stand, const char *reason, int exit_code)
+{
+    {
+        MUTEX_GUARD(&stand->mutex);
+        stand->status.failed = true;
+        stand->status.exit_code = exit_code;
+        (void)snprintf(stand->status.reason, sizeof(stand->status.reason), "%s", reason);
     }
     proxy_wake(stand->proxy);
 }

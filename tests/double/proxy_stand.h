@@ -20,7 +20,8 @@ struct stand {
     _Atomic uint64_t position; /* what position_now() says */
     atomic_uint waiting_told;
     atomic_uint forwarded;
-    int answered, drained; /* eventfds */
+    int answered, drained;            /* eventfds */
+    struct proxy_counters at_drained; /* as `drained` was told */
 };
 
 /* The defaults of a test, to be changed before stand_start(): two fronts, state serve, not gated. */
@@ -34,6 +35,7 @@ void stand_stop(struct stand *stand);
 /* Changes the status and wakes the proxy. */
 void stand_set_state(struct stand *stand, enum proxy_state state);
 void stand_set_degraded(struct stand *stand, bool degraded);
+void stand_set_failed(struct stand *stand, const char *reason, int exit_code);
 
 /* Waits until the counters show it; false after a while. */
 bool stand_held(struct stand *stand, unsigned count);

@@ -351,6 +351,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         entry |= {"connection": self.number, "fault": None, "sent": 0, "received": 0}
         with STATE.lock:
             fault = STATE.choose_fault(operation, key) or {}
+            fault = fault | {"mark": STATE.released}
             entry["fault"] = fault.get("kind")
             STATE.log.append(entry)
             STATE.lock.notify_all()
@@ -367,8 +368,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(fault["delay_ms"] / 1000)
         if fault.get("kind") == "hold":
             with STATE.lock:
-                mark = STATE.released
-                STATE.lock.wait_for(lambda: STATE.released > mark)
+                STATE.lock.wait_for(lambda: STATE.released > fault["mark"])
 
     def serve_with(self, operation, key, query, fault, entry):
         kind = fault.get("kind")

@@ -137,4 +137,25 @@ TEST(what_does_not_finish_in_time_is_cut)
     stand_stop(&stand);
 }
 
+/* The process may end when it hears that all is drained: no answer may be on its way then. */
+TEST(refusals_are_out_when_it_is_drained)
+{
+    enum { COUNT = 200 };
+    static const char half[] = "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nonly a part";
+    struct proxy_config config = stand_config(&stand);
+    int clients[COUNT];
+
+    stand.status.state = PROXY_RESTORE;
+    stand_start(&stand, &config);
+    for (size_t at = 0; at < COUNT; at++)
+        clients[at] = peer_ask(stand.front, at % 2 == 0 ? get : half);
+    REQUIRE(stand_held(&stand, COUNT));
+    proxy_drain(stand.proxy, 60 * 1000);
+    EXPECT(is_drained());
+    EXPECT_INT(stand.at_drained.requests[503], COUNT);
+    stand_stop(&stand);
+    for (size_t at = 0; at < COUNT; at++)
+        EXPECT(peer_has(peer_head(clients[at]), "HTTP/1.1 503 "));
+}
+
 TAP_MAIN()

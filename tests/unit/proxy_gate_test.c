@@ -154,4 +154,58 @@ TEST(while_degraded_it_serves_and_is_not_ready)
     stand_stop(&stand);
 }
 
+/* Who comes when the start has failed, and who was there before, is told the same. */
+TEST(a_start_that_has_failed_is_told_with_its_sentence_and_exit_code)
+{
+    static const char body[] =
+        "{\"state\":\"restore\",\"progress\":0.250,\"retry_after_s\":5,\"reason\":\"part/1 is damaged\","
+        "\"exit_code\":65}\n";
+    static const char *const requests[] = {
+        get,
+        "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nonly a part of it",
+        "POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+        upgrade,
+    };
+    enum { COUNT = sizeof(requests) / sizeof(requests[0]) };
+    struct stand stand;
+    struct proxy_config config = stand_config(&stand);
+    int clients[2 * COUNT + 1];
+
+    stand.status = (struct proxy_status){.state = PROXY_RESTORE, .progress = 0.25};
+    stand_start(&stand, &config);
+    for (size_t at = 0; at < COUNT; at++)
+        clients[at] = peer_ask(stand.front, requests[at]);
+    REQUIRE(stand_held(&stand, COUNT));
+    stand_set_failed(&stand, "part/1 is damaged", 65);
+    for (size_t at = 0; at < COUNT; at++)
+        clients[COUNT + at] = peer_ask(stand.site, requests[at]);
+    clients[2 * COUNT] = peer_ask(stand.front, "GET /_holdfast/ready HTTP/1.1\r\nHost: x\r\n\r\n");
+    for (size_t at = 0; at < sizeof(clients) / sizeof(clients[0]); at++) {
+        const char *head = peer_head(clients[at]);
+        EXPECT(peer_has(head, "HTTP/1.1 503 Service Unavailable\r\n") &&
+               peer_has(head, "Retry-After: 5\r\n"));
+        EXPECT(peer_has(head, "X-Holdfast: 1\r\n") && peer_has(head, "Connection: close\r\n"));
+        EXPECT_STR(peer_rest(clients[at]), body);
+    }
+    EXPECT(stand_held(&stand, 0));
+    stand_stop(&stand);
+}
+
+TEST(a_start_that_has_failed_is_alive_until_the_end_and_still_says_where_it_failed)
+{
+    struct stand stand;
+    struct proxy_config config = stand_config(&stand);
+    int client;
+
+    stand.status.state = PROXY_LISTEN;
+    stand_start(&stand, &config);
+    stand_set_failed(&stand, "no such command", 127);
+    proxy_drain(stand.proxy, 60 * 1000);
+    REQUIRE(event_wait(stand.drained, PEER_PATIENCE_S * 1000));
+    client = peer_ask(stand.front, "GET /_holdfast/live HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT(peer_has(peer_head(client), "HTTP/1.1 200 OK"));
+    EXPECT(peer_has(peer_rest(client), "{\"state\":\"listen\""));
+    stand_stop(&stand);
+}
+
 TAP_MAIN()

@@ -80,9 +80,10 @@ class Deployment:
         return [self.backend, "--data", self.data, "--port", self.upstream, "--interface", "127.0.0.1",
                 *self.arguments, *arguments]
 
-    def start(self, *arguments, environment=None, command=None, ready=True):
-        """`holdfast run -- backend ARGUMENTS…`; waits until it serves unless ready is false."""
-        command = [holdfast_path(), "run", "--", *(command or self.backend_command(*arguments))]
+    def start(self, *arguments, environment=None, command=None, ready=True, wrapper=()):
+        """`holdfast run -- backend ARGUMENTS…`, executed by the wrapper's command if there is one; waits until it serves
+        unless ready is false."""
+        command = [*wrapper, holdfast_path(), "run", "--", *(command or self.backend_command(*arguments))]
         holdfast = Holdfast(command, self.variables(environment), (self.port, self.upstream, self.admin))
         self.scene.processes.append(holdfast)
         return holdfast.wait_ready() if ready else holdfast
