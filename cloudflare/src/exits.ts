@@ -1,9 +1,11 @@
-// What holdfast's exit codes mean, for somebody who doesn't see its log. docs/CLOUDFLARE.md says how to see that.
+// Why a container has ended, for somebody who doesn't see holdfast's log: in holdfast's own sentence if there is one, else
+// by what its exit code means. docs/CLOUDFLARE.md says how to see the log.
 
 export interface End {
   at: string;
   exitCode?: number; // undefined: the platform didn't say, the process may even run on
   error?: string;
+  reason?: string; // what holdfast said before it ended
 }
 
 const LOG = "the container's log (`npx wrangler tail`, or Containers in the dashboard) says";
@@ -24,6 +26,7 @@ export function meaningOf(end: End): { message: string; restS: number } {
   if (end.exitCode === undefined)
     return { message: `The container could not be run: ${end.error ?? "the platform gave no reason"}.`, restS: 2 };
   const known = MEANINGS[end.exitCode];
+  if (end.reason) return { message: `The container ended with exit code ${end.exitCode}: ${end.reason.replace(/\.$/, "")}.`, restS: known?.restS ?? 1 };
   if (!known) return { message: `The container ended with exit code ${end.exitCode}; ${LOG} why.`, restS: 1 };
   return { message: `The container ended with exit code ${end.exitCode}: ${known.message}.`, restS: known.restS };
 }

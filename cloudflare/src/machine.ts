@@ -28,6 +28,7 @@ export interface Progress {
   state: string;
   progress: number;
   reason: string;
+  exit_code?: number; // the start has failed, for that reason: the process is about to end
 }
 
 // The process ended before it was ready, or it can't be started.
@@ -128,7 +129,8 @@ export class Machine {
           error: String(error.message ?? error),
         }),
       )
-      .then((end) => {
+      .then((ended) => {
+        const end = this.seen?.exit_code === undefined ? ended : { ...ended, reason: this.seen.reason };
         this.exit = undefined;
         this.serving = false;
         this.note({ end });
@@ -196,7 +198,8 @@ export class Machine {
     try {
       const response = await this.port().fetch(READY, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
       const told = (await response.json()) as Partial<Progress>;
-      this.seen = { state: told.state ?? "", progress: told.progress ?? 0, reason: told.reason ?? "" };
+      const { state = "", progress = 0, reason = "", exit_code } = told;
+      this.seen = { state, progress, reason, ...(exit_code === undefined ? {} : { exit_code }) };
       return response.ok;
     } catch {
       return false; // nothing listens yet

@@ -103,11 +103,14 @@ test("a restore that fails is shown to the client, and not tried again at once",
   assert.equal(status, 503, JSON.stringify(body));
   assert.equal(body.code, "StartFailed");
   assert.equal(body.exit_code, 65);
-  assert.match(body.message, /damaged, missing or unreadable/);
+  const [, sentence] = /"level":"error","message":"(.*?)"}/.exec(second.log());
+  assert.match(sentence, /part\/[0-9a-f]+/);
+  assert.equal(body.message, `The container ended with exit code 65: ${sentence}.`, "not holdfast's own sentence");
   assert.ok(Number(headers.get("retry-after")) > 1);
   assert.equal((await second.json("/write", { method: "POST", body: "on nothing" })).body.code, "StartFailed");
   const page = await second.fetch("/", { headers: { accept: "text/html" } });
-  assert.match(await page.text(), /damaged, missing or unreadable/);
+  assert.ok((await page.text()).includes(sentence));
+  assert.equal((await second.diagnostics()).body.process.end.reason, sentence);
   assert.equal(second.engine.processes.length, 1);
 });
 
