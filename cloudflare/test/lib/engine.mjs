@@ -2,7 +2,7 @@
 //
 // workerd creates two containers for each Durable Object that has one: the application's, and a proxy through which it
 // connects to the application's ports (an HTTP CONNECT proxy that answers 400 if nothing listens). The proxy's part is
-// played here too. Every start gets an empty directory and ports of its own, as on the platform, where the disk of a
+// played here too, and in egress.mjs for what the application asks others. Every start gets an empty directory and ports of its own, as on the platform, where the disk of a
 // container is new each time; so two containers can also overlap.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -11,6 +11,8 @@ import http from "node:http";
 import net from "node:net";
 import path from "node:path";
 
+import { Egress } from "./egress.mjs";
+
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 };
 const FRONT = 3210;
 const SITE = 3211;
@@ -18,7 +20,7 @@ const SITE = 3211;
 // Below the range that outgoing connections take theirs from.
 let nextPort = 20000 + (process.pid % 1000) * 10;
 
-async function freePort() {
+export async function freePort() {
   for (;;) {
     const port = nextPort++;
     const probe = net.createServer();
@@ -118,14 +120,16 @@ export class Engine {
     const { command, environment } = this.command(ports, directory, given);
     const log = path.join(this.folder, `process-${this.processes.length + 1}.log`);
     const output = fs.openSync(log, "w");
+    const outbound = this.containers.get(`${container.name}-proxy`)?.egress.environment();
+    const whole = { PATH: process.env.PATH, ...outbound, ...given, ...environment };
     const child = spawn(command[0], command.slice(1), {
       detached: true, // the leader of a session
-      env: { PATH: process.env.PATH, ...given, ...environment },
+      env: whole,
       stdio: ["ignore", output, output],
     });
     fs.closeSync(output);
     await once(child, "spawn"); // throws if there is no such program
-    const entry = { child, ports, directory, log, given, begun: Date.now(), exitCode: undefined };
+    const entry = { child, ports, directory, log, given, environment: whole, begun: Date.now(), exitCode: undefined };
     entry.exited = once(child, "exit").then(([code, signal]) => {
       entry.exitCode = code ?? 128 + (SIGNALS[signal] ?? 0);
       sweepSession(child.pid);
@@ -146,8 +150,13 @@ export class Engine {
   }
 
   async startProxy(container) {
+    container.egress = await new Egress().open();
     const server = http.createServer(async (request, response) => {
-      await readAll(request);
+      const body = await readAll(request);
+      if (request.method === "PUT" && request.url === "/egress") {
+        container.egress.configure(JSON.parse(body));
+        this.told({ event: "egress", names: JSON.parse(body).dns?.allowHostnames ?? [] });
+      }
       response.end("{}");
     });
     server.on("connect", (request, socket, head) => {
@@ -179,6 +188,7 @@ export class Engine {
   closeProxy(container) {
     container.proxy?.close();
     container.proxy?.closeAllConnections();
+    container.egress?.close();
   }
 
   async serve(request, response) {
