@@ -4,6 +4,15 @@ import type { Backend } from "./backend";
 import { type Env, requireComplete, routeFits, SettingsError, settingsOf } from "./settings";
 
 export { Backend } from "./backend";
+export { Gateway } from "./gateway";
+
+declare global {
+  namespace Cloudflare {
+    interface GlobalProps {
+      mainModule: typeof import("./index"); // whence the type of ctx.exports
+    }
+  }
+}
 
 // One name, for ever: a second one would be a second container with the same store.
 const NAME = "backend";

@@ -4,7 +4,8 @@
 // 200 on /_holdfast/ready; what is known about a process (that it began, that it was told to stop, how it ended) is in
 // the object's storage before anybody acts on it, since the object may be evicted while its container runs on.
 import { type End, meaningOf } from "./exits";
-import { type Env, environmentOf } from "./settings";
+import type { Place } from "./s3";
+import { type Env, environmentOf, GATEWAY_HOST, placeOf } from "./settings";
 
 const PORT = 3210;
 const READY = "http://container/_holdfast/ready";
@@ -20,6 +21,7 @@ interface Life {
   predecessor: string;
   ready?: string;
   stopping?: string; // SIGTERM was sent
+  place?: Place; // of its store, if the gateway leads there
   end?: End;
 }
 
@@ -56,8 +58,15 @@ export class Machine {
     private readonly storage: DurableObjectStorage,
     private readonly env: Env,
     private readonly keepAliveMs: number,
+    private readonly gatewayTo: (place: Place) => Fetcher,
   ) {
-    if (container.running) this.watch();
+    if (!container.running) return;
+    this.watch();
+    // This may be a new version of the Worker, which has other settings or no gateway any more: the container that
+    // the last one started still has to ship what it has, to where it was told.
+    void this.openGateway(this.life()?.place).catch((error: unknown) => {
+      console.warn(JSON.stringify({ event: "no-gateway", error: String(error) }));
+    });
   }
 
   // Resolves when the backend may be asked. All callers share one start.
@@ -148,16 +157,23 @@ export class Machine {
     this.failureUntil = Date.now() + restS * 1000;
   }
 
+  private async openGateway(place: Place | undefined): Promise<void> {
+    if (place) await this.container.interceptOutboundHttp(GATEWAY_HOST, this.gatewayTo(place));
+  }
+
   private async start(): Promise<void> {
     if (this.container.running) {
       if (!this.exit) this.watch();
       return;
     }
     const predecessor = this.predecessor();
-    const life: Life = { number: (this.life()?.number ?? 0) + 1, began: new Date().toISOString(), predecessor };
+    const place = this.env.STORE && placeOf(this.env);
+    const number = (this.life()?.number ?? 0) + 1;
+    const life: Life = { number, began: new Date().toISOString(), predecessor, ...(place ? { place } : {}) };
     this.storage.kv.put("life", life);
     await this.storage.sync();
     this.seen = undefined;
+    await this.openGateway(place);
     this.container.start({
       enableInternet: true,
       env: { ...environmentOf(this.env), ...(predecessor ? { HOLDFAST_PREDECESSOR: predecessor } : {}) },

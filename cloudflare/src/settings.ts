@@ -3,9 +3,11 @@
 // The rule that a user has to know is short: every variable and secret reaches the container, except those whose names
 // begin with WORKER_, which are for the Worker itself.
 import type { Backend } from "./backend";
+import type { Place } from "./s3";
 
 export interface Env {
   BACKEND: DurableObjectNamespace<Backend>;
+  STORE?: R2Bucket; // the bucket of HOLDFAST_STORE; without it there is no gateway
   [name: string]: unknown;
 }
 
@@ -54,6 +56,37 @@ export function settingsOf(env: Env): Settings {
   };
 }
 
+// A name that no DNS server knows (.internal is reserved): what is not intercepted reaches nobody.
+export const GATEWAY_HOST = "gateway.holdfast.internal";
+
+// What would let the container past the gateway, and is of no use with it.
+const KEYS = /^(HOLDFAST_S3_|AWS_ACCESS_KEY_ID$|AWS_SECRET_ACCESS_KEY$|AWS_SESSION_TOKEN$)/;
+
+function isOn(env: Env): boolean {
+  const value = textOf(env, "WORKER_GATEWAY", "off");
+  if (value !== "on" && value !== "off") throw new SettingsError("BadSetting", `WORKER_GATEWAY is "${value}" and neither on nor off.`);
+  return value === "on";
+}
+
+// Bucket and prefix in HOLDFAST_STORE, as snapshot/store/url.c reads them. The text may hold what should not be shown.
+export function placeOf(env: Env): Place {
+  const store = textOf(env, "HOLDFAST_STORE");
+  const [, bucket, rest = ""] = /^(?:s3:\/\/|r2:\/\/[^/]+\/)([^/@]+)(?:\/(.*))?$/.exec(store) ?? [];
+  if (!bucket)
+    throw new SettingsError("BadSetting", "HOLDFAST_STORE names no bucket: write r2://ACCOUNT_ID/BUCKET/PREFIX into vars of wrangler.jsonc.");
+  const prefix = rest.replace(/\/+$/, "");
+  return { bucket, prefix: prefix && `${prefix}/` };
+}
+
+function requireBinding(env: Env): void {
+  if (env.STORE) return;
+  const { bucket } = placeOf(env);
+  throw new SettingsError(
+    "MissingSetting",
+    `WORKER_GATEWAY is on, but there is no R2 binding STORE: write { "binding": "STORE", "bucket_name": "${bucket}" } into r2_buckets of wrangler.jsonc and deploy again.`,
+  );
+}
+
 // A route is a path, or the beginning of one and a star.
 export function routeFits(route: string, path: string): boolean {
   return route.endsWith("*") ? path.startsWith(route.slice(0, -1)) : path === route;
@@ -72,12 +105,14 @@ export function requireComplete(env: Env): void {
       "BadSetting",
       "HOLDFAST_STORE is a directory, and a container's disk is thrown away: write r2://ACCOUNT_ID/BUCKET/PREFIX instead.",
     );
+  if (isOn(env)) return requireBinding(env);
   const pair = textOf(env, "HOLDFAST_S3_ACCESS_KEY_ID") ? "HOLDFAST_S3_" : "AWS_";
   const missing = [`${pair}ACCESS_KEY_ID`, `${pair}SECRET_ACCESS_KEY`].filter((name) => !textOf(env, name));
   if (missing.length === 0) return;
   const commands = missing.map((name) => `npx wrangler secret put ${name}`).join(" && ");
   const subject = missing.length === 1 ? `The secret ${missing[0]} is` : `The secrets ${missing.join(" and ")} are`;
-  throw new SettingsError("MissingSecret", `${subject} missing; to set what is missing, run: ${commands}`);
+  const instead = env.STORE ? "; or set WORKER_GATEWAY to on, so that the container needs no key" : "";
+  throw new SettingsError("MissingSecret", `${subject} missing; to set what is missing, run: ${commands}${instead}`);
 }
 
 // What works, but not as its author thinks.
@@ -88,7 +123,21 @@ export function warningsOf(env: Env): string[] {
     warnings.push(`HOLDFAST_SHUTDOWN_TIMEOUT is ${shutdown}, but the platform kills a container 15m after SIGTERM.`);
   if (!textOf(env, "INSTANCE_SECRET"))
     warnings.push("INSTANCE_SECRET is not set: Convex makes one up on its first start, and you need it for admin keys.");
+  if (isOn(env))
+    for (const name of Object.keys(env).filter((name) => KEYS.test(name)))
+      warnings.push(`${name} is set, but WORKER_GATEWAY is too: it is not given to the container and can be deleted.`);
   return warnings;
+}
+
+// For a container whose store is the gateway. holdfast signs every request, so it wants a pair of keys; nobody checks them.
+function gatewayEnvironment(): Record<string, string> {
+  return {
+    HOLDFAST_S3_ENDPOINT: `http://${GATEWAY_HOST}`,
+    HOLDFAST_S3_PATH_STYLE: "1",
+    HOLDFAST_S3_REGION: "auto",
+    HOLDFAST_S3_ACCESS_KEY_ID: "none",
+    HOLDFAST_S3_SECRET_ACCESS_KEY: "none",
+  };
 }
 
 // The container's environment, apart from what changes with every start.
@@ -100,7 +149,8 @@ export function environmentOf(env: Env): Record<string, string> {
     HOLDFAST_TRUST_FORWARDED: "1", // the Worker writes these fields
     HOLDFAST_SHUTDOWN_TIMEOUT: "5m",
   };
+  const gateway = isOn(env);
   for (const [name, value] of Object.entries(env))
-    if (typeof value === "string" && !name.startsWith("WORKER_")) environment[name] = value;
-  return environment;
+    if (typeof value === "string" && !name.startsWith("WORKER_") && !(gateway && KEYS.test(name))) environment[name] = value;
+  return gateway ? { ...environment, ...gatewayEnvironment() } : environment;
 }

@@ -68,3 +68,49 @@ test("a shutdown that takes longer than the platform allows is warned about", ()
   assert.match(warnings("16m")[0], /HOLDFAST_SHUTDOWN_TIMEOUT is 16m.*15m/);
   assert.deepEqual(warnings("15m"), []);
 });
+
+const bucket = { put() {}, get() {}, list() {} };
+const keyless = { HOLDFAST_STORE: "r2://account/bucket/app", STORE: bucket, WORKER_GATEWAY: "on" };
+
+test("with the gateway no secret is missing", () => settings.requireComplete(keyless));
+
+test("the gateway without a bucket, a bucket without the gateway, and what is neither on nor off", () => {
+  assert.throws(() => settings.requireComplete({ ...keyless, STORE: undefined }), /no R2 binding STORE.*"bucket_name": "bucket"/);
+  for (const off of [undefined, "", "off"])
+    assert.throws(() => settings.requireComplete({ ...keyless, WORKER_GATEWAY: off }), /AWS_ACCESS_KEY_ID.*WORKER_GATEWAY to on/);
+  assert.throws(() => settings.requireComplete({ ...keyless, WORKER_GATEWAY: "yes" }), /WORKER_GATEWAY is "yes" and neither on nor off/);
+});
+
+test("bucket and prefix are read as holdfast reads them", () => {
+  const cases = {
+    "r2://account/bucket/app": ["bucket", "app/"],
+    "s3://bucket/app/deep/": ["bucket", "app/deep/"],
+    "s3://bucket/app//": ["bucket", "app/"],
+    "s3://bucket": ["bucket", ""],
+    "r2://account/bucket/": ["bucket", ""],
+    "s3://bucket/my app": ["bucket", "my app/"],
+  };
+  for (const [store, [name, prefix]] of Object.entries(cases))
+    assert.deepEqual(settings.placeOf({ HOLDFAST_STORE: store }), { bucket: name, prefix }, store);
+  for (const store of ["r2://account", "s3:///app", "https://bucket/app", "s3://KEY:SECRET@bucket/app"])
+    assert.throws(() => settings.placeOf({ HOLDFAST_STORE: store }), (error) => {
+      assert.match(error.message, /^HOLDFAST_STORE names no bucket/);
+      assert.doesNotMatch(error.message, /SECRET/);
+      return true;
+    }, store);
+});
+
+test("behind the gateway the container gets the way there, and neither keys nor another way", () => {
+  const more = { AWS_ACCESS_KEY_ID: "id", AWS_SESSION_TOKEN: "t", HOLDFAST_S3_ENDPOINT: "https://elsewhere", HOLDFAST_S3_SECRET_ACCESS_KEY: "s", AWS_REGION: "eu" };
+  const environment = settings.environmentOf({ ...keyless, ...more });
+  assert.deepEqual(
+    Object.fromEntries(Object.entries(environment).filter(([name]) => /S3|AWS|GATEWAY|STORE/.test(name))),
+    {
+      AWS_REGION: "eu", HOLDFAST_STORE: keyless.HOLDFAST_STORE, HOLDFAST_S3_ENDPOINT: "http://gateway.holdfast.internal",
+      HOLDFAST_S3_PATH_STYLE: "1", HOLDFAST_S3_REGION: "auto", HOLDFAST_S3_ACCESS_KEY_ID: "none", HOLDFAST_S3_SECRET_ACCESS_KEY: "none",
+    },
+  );
+  assert.deepEqual(settings.warningsOf({ ...keyless, INSTANCE_SECRET: "s" }), []);
+  const warned = settings.warningsOf({ ...keyless, ...more, INSTANCE_SECRET: "s" }).map((warning) => warning.split(" ")[0]);
+  assert.deepEqual(warned.sort(), ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "HOLDFAST_S3_ENDPOINT", "HOLDFAST_S3_SECRET_ACCESS_KEY"]);
+});

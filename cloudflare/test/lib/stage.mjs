@@ -1,6 +1,8 @@
 // A deployment for one test: the Worker in workerd, a container that is the real holdfast with the sample backend, and
 // a bucket of miniflare's R2, which outlives every Worker and every container.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -13,25 +15,28 @@ import { Engine } from "./engine.mjs";
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const ROOT = path.resolve(HERE, "../../..");
-const HOLDFAST = process.env.HOLDFAST ?? path.join(ROOT, "holdfast");
+export const HOLDFAST = process.env.HOLDFAST ?? path.join(ROOT, "holdfast");
 export const SAMPLE = process.env.BACKEND ?? path.join(ROOT, "build/gcc/backend");
 const CREDENTIALS = { accessKeyId: "AKLOCAL", secretAccessKey: "secret/with+odd=characters" };
 const BUCKET = "convex";
 const WAIT_MS = 30_000;
 
-let bundle;
+const bundles = new Map();
 
-// The Worker as wrangler would bundle it, once for all tests of a file.
-export function workerScript() {
-  bundle ??= build({
-    entryPoints: [path.resolve(HERE, "../../src/index.ts")],
-    bundle: true,
-    format: "esm",
-    target: "es2022",
-    external: ["cloudflare:*"],
-    write: false,
-  }).then((built) => built.outputFiles[0].text);
-  return bundle;
+// The Worker as wrangler would bundle it, once for all tests of a file. `change` is TypeScript whose exports take the
+// place of the Worker's own of the same name, as far as a test wants another one.
+export function workerScript(change = "") {
+  const contents = `export * from "../../src/index"; export { default } from "../../src/index";\n${change}`;
+  if (!bundles.has(change))
+    bundles.set(change, build({
+      stdin: { contents, resolveDir: HERE, loader: "ts" },
+      bundle: true,
+      format: "esm",
+      target: "es2022",
+      external: ["cloudflare:*"],
+      write: false,
+    }).then((built) => built.outputFiles[0].text));
+  return bundles.get(change);
 }
 
 export async function until(look, what, limitMs = WAIT_MS) {
@@ -81,6 +86,10 @@ export class Deployment {
     return this.json("/_worker/stop", { method: "POST", headers: { authorization: `Bearer ${token}` } });
   }
 
+  endpoint() {
+    return new URL("/cdn-cgi/local/r2/s3", this.url).href;
+  }
+
   // The newest process.
   process() {
     return this.engine.processes.at(-1);
@@ -88,6 +97,15 @@ export class Deployment {
 
   log(process = this.process()) {
     return fs.readFileSync(process.log, "utf8");
+  }
+
+  // Runs a program as the newest process's container would, and resolves to {code, output}.
+  async inContainer(command, environment = {}) {
+    const child = spawn(command[0], command.slice(1), { env: { ...this.process().environment, ...environment }, stdio: ["ignore", "pipe", "pipe"] });
+    const pieces = [];
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (piece) => pieces.push(piece));
+    const [code] = await once(child, "close");
+    return { code, output: String(Buffer.concat(pieces)) };
   }
 
   webSocket(target) {
@@ -131,7 +149,9 @@ export class Stage {
 
   // `bindings` are the Worker's variables and secrets; undefined takes one away. `backend` are options
   // of the sample backend, `environment` is what the image would set, `prepare` fills the directory of a new container.
-  async deploy({ bindings = {}, environment = {}, command, backend = [], objects = "objects", prepare = () => {} } = {}) {
+  // `gateway`: the container has no key, and the Worker a bucket, which lasts as long as the stage does; `endpoint()`
+  // says where others reach that bucket by S3 while the deployment is open.
+  async deploy({ bindings = {}, environment = {}, command, backend = [], objects = "objects", prepare = () => {}, gateway = false, change } = {}) {
     const folder = fs.mkdtempSync(path.join(this.folder, "deployment-"));
     const run = (ports, directory) => {
       prepare(directory);
@@ -152,14 +172,17 @@ export class Stage {
       };
     };
     const engine = await new Engine({ socketPath: path.join(folder, "engine.sock"), folder, command: run }).open();
-    const all = {
-      HOLDFAST_STORE: `s3://${BUCKET}/app`,
+    const store = gateway ? { WORKER_GATEWAY: "on" } : {
       HOLDFAST_S3_ENDPOINT: this.endpoint,
       HOLDFAST_S3_REGION: "auto",
-      HOLDFAST_SYNC_INTERVAL: "100ms",
-      HOLDFAST_SHUTDOWN_TIMEOUT: "20s",
       AWS_ACCESS_KEY_ID: CREDENTIALS.accessKeyId,
       AWS_SECRET_ACCESS_KEY: CREDENTIALS.secretAccessKey,
+    };
+    const all = {
+      HOLDFAST_STORE: `s3://${BUCKET}/app`,
+      HOLDFAST_SYNC_INTERVAL: "100ms",
+      HOLDFAST_SHUTDOWN_TIMEOUT: "20s",
+      ...store,
       INSTANCE_SECRET: "0123456789abcdef",
       WORKER_ROUTES: "/*",
       WORKER_DIAGNOSTICS_TOKEN: "tell-me",
@@ -167,7 +190,7 @@ export class Stage {
     };
     const miniflare = new Miniflare({
       modules: true,
-      script: await workerScript(),
+      script: await workerScript(change),
       compatibilityDate: "2026-04-01",
       bindings: Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)),
       containerEngine: {
@@ -176,6 +199,7 @@ export class Stage {
       durableObjects: { BACKEND: { className: "Backend", useSQLite: true, container: { imageName: "holdfast:test" } } },
       // Where the object's storage is kept, so that a new Worker finds what the last one knew.
       durableObjectsPersist: path.join(this.folder, objects),
+      ...(gateway ? { r2Buckets: { STORE: { id: BUCKET, s3Credentials: CREDENTIALS } }, r2Persist: path.join(this.folder, "bucket") } : {}),
     });
     const deployment = new Deployment(this, miniflare, await miniflare.ready, engine);
     this.deployments.push(deployment);
