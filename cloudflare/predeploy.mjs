@@ -13,4 +13,16 @@ if (/"HOLDFAST_STORE"\s*:\s*"[^"]*[<>]/.test(text))
 const instances = Number(/"max_instances"\s*:\s*(\d+)/.exec(text)?.[1] ?? 1);
 if (instances > 1) warnings.push(`max_instances is ${instances}: only one container at a time can own the store, so the others are never of use.`);
 
+const store = /"HOLDFAST_STORE"\s*:\s*"(?:s3:\/\/|r2:\/\/[^/"]+\/)([^/"]+)/.exec(text)?.[1] ?? "";
+const [binding = ""] = /\{[^{}]*"binding"\s*:\s*"STORE"[^{}]*\}/.exec(text) ?? [];
+const bucket = /"bucket_name"\s*:\s*"([^"]+)"/.exec(binding)?.[1];
+const isOn = /"WORKER_GATEWAY"\s*:\s*"on"/.test(text);
+if (isOn && !bucket)
+  warnings.push(`WORKER_GATEWAY is on, but r2_buckets has no binding STORE: the Worker will answer nothing else; write { "binding": "STORE", "bucket_name": "${store}" }.`);
+if (isOn && /"required"\s*:[^\]]*"AWS_/.test(text))
+  warnings.push("secrets.required names AWS keys, which WORKER_GATEWAY makes needless: wrangler will refuse to deploy without them; take them out of the list.");
+if (bucket && !isOn) warnings.push("r2_buckets has a binding STORE, but WORKER_GATEWAY is not on: new containers still need a key.");
+if (bucket && bucket !== store)
+  warnings.push(`STORE is the bucket ${bucket}, but HOLDFAST_STORE names ${store}: the container would find another store than the one you think of; make them the same.`);
+
 for (const warning of warnings) console.error(`warning: ${warning}`);

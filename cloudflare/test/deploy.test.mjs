@@ -12,10 +12,11 @@ const PROJECT = path.resolve(HERE, "..");
 const WRANGLER = path.join(PROJECT, "node_modules/wrangler/bin/wrangler.js");
 
 // A copy, so that neither the project's Dockerfile nor anything that a user has set up here takes part.
-function copy() {
+function copy(change = (text) => text) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "wrangler-"));
   fs.cpSync(path.join(PROJECT, "src"), path.join(folder, "cloudflare/src"), { recursive: true });
-  for (const name of ["wrangler.jsonc", "tsconfig.json"]) fs.copyFileSync(path.join(PROJECT, name), path.join(folder, "cloudflare", name));
+  for (const name of ["wrangler.jsonc", "tsconfig.json"])
+    fs.writeFileSync(path.join(folder, "cloudflare", name), change(fs.readFileSync(path.join(PROJECT, name), "utf8")));
   fs.writeFileSync(path.join(folder, "Dockerfile"), "FROM scratch\n");
   return folder;
 }
@@ -25,8 +26,8 @@ function configuration() {
   return JSON.parse(text.replace(/^\s*\/\/.*$/gm, ""));
 }
 
-test("wrangler deploy --dry-run takes the configuration and bundles the Worker", (context) => {
-  const folder = copy();
+function dryRun(context, change) {
+  const folder = copy(change);
   context.after(() => fs.rmSync(folder, { recursive: true, force: true }));
   const ran = spawnSync(process.execPath, [WRANGLER, "deploy", "--dry-run", "--containers-rollout=none", "--outdir", "out"], {
     cwd: path.join(folder, "cloudflare"),
@@ -36,10 +37,19 @@ test("wrangler deploy --dry-run takes the configuration and bundles the Worker",
   });
   const output = ran.stdout + ran.stderr;
   assert.equal(ran.status, 0, output);
+  assert.ok(fs.statSync(path.join(folder, "cloudflare/out/index.js")).size > 1000);
+  assert.doesNotMatch(output, /WARNING/);
+  return output;
+}
+
+test("wrangler deploy --dry-run takes the configuration and bundles the Worker", (context) => {
+  const output = dryRun(context);
   assert.match(output, /env\.BACKEND \(Backend\)\s+Durable Object/);
   assert.match(output, /convex-backend \(.*Dockerfile\)/);
-  assert.doesNotMatch(output, /WARNING/);
-  assert.ok(fs.statSync(path.join(folder, "cloudflare/out/index.js")).size > 1000);
+});
+
+test("wrangler deploy --dry-run takes the configuration with the gateway", (context) => {
+  assert.match(dryRun(context, (text) => keyless(on(bound("my-convex")(text)))), /env\.STORE \(my-convex\)\s+R2 Bucket/);
 });
 
 test("one container, a Durable Object with SQLite, logs, and the secrets by name only", () => {
@@ -54,19 +64,37 @@ test("one container, a Durable Object with SQLite, logs, and the secrets by name
   assert.deepEqual(triggers.crons, ["* * * * *"]);
 });
 
-test("a lite instance, a store that was left as it came and a second container are warned about", (context) => {
+// What predeploy says about the project's own configuration, filled in and then changed.
+function predeploy(context) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "predeploy-"));
   context.after(() => fs.rmSync(folder, { recursive: true, force: true }));
-  const warningsFor = (change) => {
+  fs.copyFileSync(path.join(PROJECT, "predeploy.mjs"), path.join(folder, "predeploy.mjs"));
+  return (change) => {
     const text = fs.readFileSync(path.join(PROJECT, "wrangler.jsonc"), "utf8").replace("<ACCOUNT_ID>/<BUCKET>", "account/bucket");
-    fs.copyFileSync(path.join(PROJECT, "predeploy.mjs"), path.join(folder, "predeploy.mjs"));
     fs.writeFileSync(path.join(folder, "wrangler.jsonc"), change(text));
     const ran = spawnSync(process.execPath, [path.join(folder, "predeploy.mjs")], { encoding: "utf8" });
     assert.equal(ran.status, 0, ran.stderr);
     return ran.stderr;
   };
+}
+
+test("a lite instance, a store that was left as it came and a second container are warned about", (context) => {
+  const warningsFor = predeploy(context);
   assert.equal(warningsFor((text) => text), "");
   assert.match(warningsFor((text) => text.replace("standard-1", "lite")), /^warning: instance_type is "lite".*basic/);
   assert.match(warningsFor((text) => text.replace("account/bucket", "<ACCOUNT_ID>/<BUCKET>")), /^warning: HOLDFAST_STORE/);
   assert.match(warningsFor((text) => text.replace('"max_instances": 1', '"max_instances": 2')), /^warning: max_instances is 2/);
+});
+
+const bound = (bucket) => (text) => text.replace('// "r2_buckets"', '"r2_buckets"').replace("<BUCKET>", bucket);
+const on = (text) => text.replace('"WORKER_GATEWAY": "off"', '"WORKER_GATEWAY": "on"');
+const keyless = (text) => text.replace('"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", ', "");
+
+test("the gateway: what is missing, and another bucket than that of the store, is warned about", (context) => {
+  const warningsFor = predeploy(context);
+  assert.equal(warningsFor((text) => keyless(on(bound("bucket")(text)))), "");
+  assert.match(warningsFor((text) => keyless(on(text))), /^warning: WORKER_GATEWAY is on, but r2_buckets.*"bucket_name": "bucket"/);
+  assert.match(warningsFor(bound("bucket")), /^warning: r2_buckets has a binding STORE, but WORKER_GATEWAY is not on/);
+  assert.match(warningsFor((text) => on(bound("bucket")(text))), /^warning: secrets\.required names AWS keys/);
+  assert.match(warningsFor((text) => keyless(on(bound("another")(text)))), /^warning: STORE is the bucket another, but HOLDFAST_STORE names bucket/);
 });
