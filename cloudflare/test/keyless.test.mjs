@@ -101,6 +101,29 @@ test("two owners at once, one with the gateway and one with a key: the newer one
   await keyed.engine.kill(older, "SIGKILL");
 });
 
+const TWO_OBJECTS = `
+export default { fetch: (request, env) => env.BACKEND.getByName(request.headers.get("x-object")).fetch(request) };
+`;
+
+test("two owners at once, both without a key: the newer one has the data, the older one ends", async (context) => {
+  const stage = await Stage.open(context);
+  const deployment = await stage.deploy({ gateway: true, change: TWO_OBJECTS });
+  const ask = (object, target, body) => deployment.json(target, { headers: { "x-object": object }, ...(body ? { method: "POST", body } : {}) });
+  const { id } = (await ask("older", "/write", "by the older")).body;
+  const [older] = deployment.engine.processes;
+  await shipped(deployment);
+  assert.equal((await ask("newer", "/count")).body.writes, 1);
+  assert.equal((await ask("newer", "/write", "by the newer")).status, 200);
+  await until(async () => {
+    await ask("older", "/write", "too late");
+    return older.exitCode !== undefined;
+  }, "the older one to notice");
+  assert.equal(older.exitCode, 76);
+  const read = await deployment.fetch(`/read?id=${id}`, { headers: { "x-object": "newer" } });
+  assert.equal(await read.text(), "by the older");
+  assert.equal((await ask("newer", "/count")).body.writes, 2);
+});
+
 // Every third request to R2 fails, and of those every other one although R2 has done what it was asked for.
 const FAULTY = `
 import { Gateway as Whole } from "../../src/gateway";
@@ -183,4 +206,17 @@ test("an object that is evicted while the container runs gives it the gateway ag
   await deployment.stop();
   assert.equal(first.exitCode, 0);
   assert.equal(await deployment.read(id), "after");
+});
+
+test("a Worker that turns it off: the container of the last one still ships what it has to where it was told", async (context) => {
+  const stage = await Stage.open(context);
+  const deployment = await stage.deploy({ gateway: true, bindings: { HOLDFAST_SYNC_INTERVAL: "1h" } });
+  const id = await deployment.write("not shipped yet");
+  const first = deployment.process();
+  await deployment.replace({ WORKER_GATEWAY: "off", AWS_ACCESS_KEY_ID: "id", AWS_SECRET_ACCESS_KEY: "secret", HOLDFAST_STORE: "s3://convex/elsewhere" });
+  await deployment.stop();
+  assert.equal(first.exitCode, 0, deployment.log(first));
+  await deployment.replace({ WORKER_GATEWAY: "on", HOLDFAST_STORE: "s3://convex/app" });
+  assert.equal(await deployment.read(id), "not shipped yet");
+  assert.equal(deployment.engine.processes.length, 2);
 });

@@ -17,7 +17,7 @@ const HERE = path.dirname(fileURLToPath(import.meta.url));
 const ROOT = path.resolve(HERE, "../../..");
 export const HOLDFAST = process.env.HOLDFAST ?? path.join(ROOT, "holdfast");
 export const SAMPLE = process.env.BACKEND ?? path.join(ROOT, "build/gcc/backend");
-const CREDENTIALS = { accessKeyId: "AKLOCAL", secretAccessKey: "secret/with+odd=characters" };
+export const CREDENTIALS = { accessKeyId: "AKLOCAL", secretAccessKey: "secret/with+odd=characters" };
 const BUCKET = "convex";
 const WAIT_MS = 30_000;
 
@@ -26,7 +26,8 @@ const bundles = new Map();
 // The Worker as wrangler would bundle it, once for all tests of a file. `change` is TypeScript whose exports take the
 // place of the Worker's own of the same name, as far as a test wants another one.
 export function workerScript(change = "") {
-  const contents = `export * from "../../src/index"; export { default } from "../../src/index";\n${change}`;
+  const handler = change.includes("export default") ? "" : 'export { default } from "../../src/index";';
+  const contents = `export * from "../../src/index"; ${handler}\n${change}`;
   if (!bundles.has(change))
     bundles.set(change, build({
       stdin: { contents, resolveDir: HERE, loader: "ts" },
@@ -84,6 +85,13 @@ export class Deployment {
 
   stop(token = "tell-me") {
     return this.json("/_worker/stop", { method: "POST", headers: { authorization: `Bearer ${token}` } });
+  }
+
+  // Another version of the Worker takes the place of this one, while the container runs on.
+  async replace(bindings) {
+    this.options = { ...this.options, bindings: { ...this.options.bindings, ...bindings } };
+    await this.miniflare.setOptions(this.options);
+    this.url = await this.miniflare.ready;
   }
 
   endpoint() {
@@ -188,7 +196,7 @@ export class Stage {
       WORKER_DIAGNOSTICS_TOKEN: "tell-me",
       ...bindings,
     };
-    const miniflare = new Miniflare({
+    const options = {
       modules: true,
       script: await workerScript(change),
       compatibilityDate: "2026-04-01",
@@ -200,8 +208,10 @@ export class Stage {
       // Where the object's storage is kept, so that a new Worker finds what the last one knew.
       durableObjectsPersist: path.join(this.folder, objects),
       ...(gateway ? { r2Buckets: { STORE: { id: BUCKET, s3Credentials: CREDENTIALS } }, r2Persist: path.join(this.folder, "bucket") } : {}),
-    });
+    };
+    const miniflare = new Miniflare(options);
     const deployment = new Deployment(this, miniflare, await miniflare.ready, engine);
+    deployment.options = options;
     this.deployments.push(deployment);
     return deployment;
   }
