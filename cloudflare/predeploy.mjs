@@ -1,9 +1,11 @@
 // What `npm run deploy` says before it deploys: one sentence for each setting that will not do what its author thinks.
+// It ends the deployment where data would seem to be gone.
 import fs from "node:fs";
 
 const text = fs.readFileSync(new URL("wrangler.jsonc", import.meta.url), "utf8").replace(/^\s*\/\/.*$/gm, "");
 
 const warnings = [];
+const errors = [];
 if (/"instance_type"\s*:\s*"lite"/.test(text))
   warnings.push(
     'instance_type is "lite": 256 MB of memory and 2 GB of disk for the image, the database and a restore of it, which is too little for Convex; take "basic" or larger.',
@@ -23,6 +25,8 @@ if (isOn && /"required"\s*:[^\]]*"AWS_/.test(text))
   warnings.push("secrets.required names AWS keys, which WORKER_GATEWAY makes needless: wrangler will refuse to deploy without them; take them out of the list.");
 if (bucket && !isOn) warnings.push("r2_buckets has a binding STORE, but WORKER_GATEWAY is not on: new containers still need a key.");
 if (bucket && bucket !== store)
-  warnings.push(`STORE is the bucket ${bucket}, but HOLDFAST_STORE names ${store}: the container would find another store than the one you think of; make them the same.`);
+  errors.push(`the binding STORE is the bucket ${bucket}, but HOLDFAST_STORE names ${store}: a container would begin anew in a bucket that you don't look into; make them the same.`);
 
 for (const warning of warnings) console.error(`warning: ${warning}`);
+for (const error of errors) console.error(`error: ${error}`);
+if (errors.length > 0) process.exitCode = 1;

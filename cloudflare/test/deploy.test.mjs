@@ -69,11 +69,11 @@ function predeploy(context) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "predeploy-"));
   context.after(() => fs.rmSync(folder, { recursive: true, force: true }));
   fs.copyFileSync(path.join(PROJECT, "predeploy.mjs"), path.join(folder, "predeploy.mjs"));
-  return (change) => {
+  return (change, status = 0) => {
     const text = fs.readFileSync(path.join(PROJECT, "wrangler.jsonc"), "utf8").replace("<ACCOUNT_ID>/<BUCKET>", "account/bucket");
     fs.writeFileSync(path.join(folder, "wrangler.jsonc"), change(text));
     const ran = spawnSync(process.execPath, [path.join(folder, "predeploy.mjs")], { encoding: "utf8" });
-    assert.equal(ran.status, 0, ran.stderr);
+    assert.equal(ran.status, status, ran.stderr);
     return ran.stderr;
   };
 }
@@ -90,11 +90,11 @@ const bound = (bucket) => (text) => text.replace('// "r2_buckets"', '"r2_buckets
 const on = (text) => text.replace('"WORKER_GATEWAY": "off"', '"WORKER_GATEWAY": "on"');
 const keyless = (text) => text.replace('"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", ', "");
 
-test("the gateway: what is missing, and another bucket than that of the store, is warned about", (context) => {
+test("the gateway: what is missing is warned about, and another bucket than that of the store is refused", (context) => {
   const warningsFor = predeploy(context);
   assert.equal(warningsFor((text) => keyless(on(bound("bucket")(text)))), "");
   assert.match(warningsFor((text) => keyless(on(text))), /^warning: WORKER_GATEWAY is on, but r2_buckets.*"bucket_name": "bucket"/);
   assert.match(warningsFor(bound("bucket")), /^warning: r2_buckets has a binding STORE, but WORKER_GATEWAY is not on/);
   assert.match(warningsFor((text) => on(bound("bucket")(text))), /^warning: secrets\.required names AWS keys/);
-  assert.match(warningsFor((text) => keyless(on(bound("another")(text)))), /^warning: STORE is the bucket another, but HOLDFAST_STORE names bucket/);
+  assert.match(warningsFor((text) => keyless(on(bound("another")(text))), 1), /^error: the binding STORE is the bucket another, but HOLDFAST_STORE names bucket/);
 });
