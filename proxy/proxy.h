@@ -137,8 +137,8 @@ void proxy_set_durable(struct proxy *proxy, uint64_t position);
 void proxy_fail_held(struct proxy *proxy, bool on);
 
 /* Refuses new work (drain_allow excepted), lets answers in flight finish, closes WebSockets with 1001 at a
- * frame boundary and idle connections at once. What is still there after deadline_ms from now is cut. Called
- * again, the earlier deadline counts. */
+ * frame boundary (or cuts them, when nothing has moved towards the client for 2 s) and idle connections at
+ * once. What is still there after deadline_ms from now is cut. Called again, the earlier deadline counts. */
 void proxy_drain(struct proxy *proxy, uint64_t deadline_ms);
 
 /* Another has taken over: whatever is held or in flight is dropped, connections are closed, and every new

@@ -7,7 +7,11 @@
  *
  * While draining, the flow towards the client is read up to the end of its frame and not a byte further. Then
  * our own close frame goes out, everything more from the backend is dropped, and the client's answer to the
- * close still reaches the backend, which thus sees the same handshake as ever. */
+ * close still reaches the backend, which thus sees the same handshake as ever.
+ *
+ * A drain waits for a tunnel as long as bytes move towards its client. A client that takes none (a phone that
+ * is gone, a program that doesn't read) or a frame that doesn't go on would otherwise use up all of the time
+ * that a shutdown has for its requests: after CLOSE_WAIT_MS without a byte the tunnel ends. */
 #include "proxy/tunnel.h"
 
 #include "base/cleanup.h"
@@ -18,13 +22,15 @@
 #include <fcntl.h>
 #include <string.h>
 
+/* For a client's answer to the close frame, and for the next byte before that. */
 enum { CLOSE_WAIT_MS = 2 * 1000, ROUNDS_MAX = 16 };
 
 struct flow {
     struct stream *from, *to;
     uint8_t *pending;
     size_t pending_at, pending_size;
-    bool ended; /* everything up to the end of `from` was passed on */
+    uint64_t moved; /* bytes that `to` has taken */
+    bool ended;     /* everything up to the end of `from` was passed on */
 };
 
 struct tunnel {
@@ -37,9 +43,10 @@ struct tunnel {
     struct frame_tracker frames; /* of what was read from the backend */
     struct frame_tracker asked;  /* of what was read from the client */
     bool draining;
-    bool said_goodbye;         /* our close frame is out, or pending */
-    struct loop_timer goodbye; /* the client had its moment to answer the close frame */
-    struct loop_timer turn;    /* there is more to move, after others had their turn */
+    bool said_goodbye;          /* our close frame is out, or pending */
+    uint64_t moved_down;        /* down.moved when patience was set */
+    struct loop_timer patience; /* while draining: nothing has come of it for CLOSE_WAIT_MS */
+    struct loop_timer turn;     /* there is more to move, after others had their turn */
 };
 
 static void tunnel_free(struct tunnel *tunnel)
@@ -48,7 +55,7 @@ static void tunnel_free(struct tunnel *tunnel)
 
     assert(core->tunnels_count > 0);
     list_remove(&tunnel->link);
-    loop_timer_clear(&tunnel->goodbye);
+    loop_timer_clear(&tunnel->patience);
     loop_timer_clear(&tunnel->turn);
     durable_forget(&core->durable, &tunnel->hold);
     stream_close(&tunnel->client);
@@ -90,6 +97,7 @@ static bool send_pending(struct flow *flow)
         stream_send_bytes(flow->to, flow->pending + flow->pending_at, flow->pending_size - flow->pending_at);
     if (sent < 0)
         return false;
+    flow->moved += (size_t)sent;
     flow->pending_at += (size_t)sent;
     if (flow->pending_at == flow->pending_size) {
         free(flow->pending);
@@ -104,6 +112,7 @@ static bool send_or_keep(struct flow *flow, const uint8_t *bytes, size_t size)
 
     if (sent < 0)
         return false;
+    flow->moved += (size_t)sent;
     if ((size_t)sent < size)
         keep(flow, bytes + sent, size - (size_t)sent);
     return true;
@@ -149,7 +158,7 @@ static bool say_goodbye(struct tunnel *tunnel)
     static const uint8_t going_away[] = {0x88, 2, 1001 >> 8, 1001 & 0xff};
 
     tunnel->said_goodbye = true;
-    loop_timer_set(&tunnel->core->loop, &tunnel->goodbye, CLOSE_WAIT_MS);
+    loop_timer_set(&tunnel->core->loop, &tunnel->patience, CLOSE_WAIT_MS);
     return send_or_keep(&tunnel->down, going_away, sizeof(going_away));
 }
 
@@ -212,6 +221,18 @@ static bool is_over(const struct tunnel *tunnel)
     return (tunnel->up.ended && !tunnel->down.pending) || (tunnel->down.ended && !tunnel->up.pending);
 }
 
+static void begin_patience(struct tunnel *tunnel)
+{
+    tunnel->moved_down = tunnel->down.moved;
+    loop_timer_set(&tunnel->core->loop, &tunnel->patience, CLOSE_WAIT_MS);
+}
+
+static void begin_drain(struct tunnel *tunnel)
+{
+    tunnel->draining = true;
+    begin_patience(tunnel);
+}
+
 static void pump(struct tunnel *tunnel)
 {
     bool more_up = true, more_down = true;
@@ -248,9 +269,17 @@ static void hold_changed(struct hold *hold)
         pump(tunnel);
 }
 
-static void goodbye_expired(struct loop_timer *timer)
+/* What waits for the store is not the client's fault: the drain's own deadline ends it. */
+static void patience_expired(struct loop_timer *timer)
 {
-    tunnel_finish(LIST_ENTRY(timer, struct tunnel, goodbye));
+    struct tunnel *tunnel = LIST_ENTRY(timer, struct tunnel, patience);
+
+    if (tunnel->said_goodbye)
+        tunnel_finish(tunnel);
+    else if (tunnel->down.moved != tunnel->moved_down || tunnel->hold.state == HOLD_WAITING)
+        begin_patience(tunnel);
+    else
+        tunnel_free(tunnel);
 }
 
 static void turn_expired(struct loop_timer *timer)
@@ -269,7 +298,7 @@ void tunnel_begin(struct core *core, const struct tunnel_ends *ends)
     tunnel->up = (struct flow){.from = &tunnel->client, .to = &tunnel->backend->stream};
     tunnel->down = (struct flow){.from = &tunnel->backend->stream, .to = &tunnel->client};
     hold_init(&tunnel->hold, hold_changed);
-    loop_timer_init(&tunnel->goodbye, goodbye_expired);
+    loop_timer_init(&tunnel->patience, patience_expired);
     loop_timer_init(&tunnel->turn, turn_expired);
     list_add_last(&core->tunnels, &tunnel->link);
     core->tunnels_count++;
@@ -281,7 +310,8 @@ void tunnel_begin(struct core *core, const struct tunnel_ends *ends)
         frame_advance(&tunnel->frames, ends->from_backend, ends->from_backend_size);
         keep(&tunnel->down, ends->from_backend, ends->from_backend_size);
     }
-    tunnel->draining = core->gate.draining;
+    if (core->gate.draining)
+        begin_drain(tunnel);
     /* The client's first event comes at once and moves what is pending. */
     if (!stream_open(&tunnel->client, &core->loop, ends->client_fd, client_changed))
         tunnel_free(tunnel);
@@ -292,7 +322,7 @@ void tunnel_drain_all(struct core *core)
     for (struct list *link = core->tunnels.next, *next; link != &core->tunnels; link = next) {
         struct tunnel *tunnel = LIST_ENTRY(link, struct tunnel, link);
         next = link->next;
-        tunnel->draining = true;
+        begin_drain(tunnel);
         pump(tunnel);
     }
 }

@@ -181,4 +181,25 @@ def a_drain_says_goodbye_to_websockets_and_finishes_requests(scene):
     holdfast.expect_exit(0)
 
 
+@test
+def a_stop_does_not_wait_for_websockets_whose_clients_take_nothing(scene):
+    """The drain alone has 100 s here: the limit is far from that, and far from the 2 s of patience."""
+    deployment = scene.deployment(environment={"HOLDFAST_SHUTDOWN_TIMEOUT": "500s"})
+    holdfast = deployment.start("--no-background-writes")
+    answering, mute, deaf = (WebSocket(holdfast.port) for _ in range(3))
+    for socket_ in (answering, mute):
+        assert socket_.ask("hello") == "hello"
+    deaf.connection.socket.settimeout(0.5)
+    try:
+        while True:
+            deaf.send("y" * MEGABYTE)
+    except TimeoutError:
+        pass  # neither it nor the backend takes any more
+    holdfast.send_signal(signal.SIGTERM)
+    assert answering.read() is None and answering.close_code == 1001
+    answering.close()
+    holdfast.expect_exit(0, timeout_s=30)
+    assert mute.read() is None and mute.close_code == 1001
+
+
 main()

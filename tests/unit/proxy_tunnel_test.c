@@ -4,6 +4,9 @@
 #include "base/thread.h"
 #include "tests/tap.h"
 
+#include <errno.h>
+#include <poll.h>
+
 static const char upgrade[] =
     "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\n"
     "Upgrade: WebSocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -205,6 +208,72 @@ TEST(a_drain_cuts_what_never_reaches_a_boundary)
     EXPECT(event_wait(stand.drained, PEER_PATIENCE_S * 1000));
     EXPECT(peer_ends(client));
     EXPECT(peer_ends(backend));
+    stand_stop(&stand);
+}
+
+/* Half a frame, and nothing more. */
+TEST(a_drain_does_not_wait_for_a_frame_that_does_not_go_on)
+{
+    struct stand stand;
+    struct proxy_config config = stand_config(&stand);
+    int client, backend;
+
+    stand_start(&stand, &config);
+    client = open_tunnel(&stand, &backend);
+    peer_send(backend,
+              "\x82\x05"
+              "abc",
+              5);
+    (void)peer_bytes(client, 5);
+    proxy_drain(stand.proxy, 600 * 1000);
+    EXPECT(event_wait(stand.drained, PEER_PATIENCE_S * 1000));
+    EXPECT(peer_ends(client) && peer_ends(backend));
+    stand_stop(&stand);
+}
+
+/* Sends frames until nobody takes any. */
+static void fill(int backend)
+{
+    static const char frame[4 + 65535] = {'\x82', 126, '\xff', '\xff'};
+    struct pollfd room = {.fd = backend, .events = POLLOUT};
+
+    while (poll(&room, 1, 200) > 0)
+        if (send(backend, frame, sizeof(frame), MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+            return;
+}
+
+TEST(a_drain_does_not_wait_for_a_client_that_takes_nothing)
+{
+    struct stand stand;
+    struct proxy_config config = stand_config(&stand);
+    int client, backend;
+
+    stand_start(&stand, &config);
+    client = open_tunnel(&stand, &backend);
+    fill(backend);
+    proxy_drain(stand.proxy, 600 * 1000);
+    EXPECT(event_wait(stand.drained, PEER_PATIENCE_S * 1000));
+    (void)close(client);
+    stand_stop(&stand);
+}
+
+TEST(a_drain_waits_for_a_client_that_takes_little)
+{
+    struct stand stand;
+    struct proxy_config config = stand_config(&stand);
+    int client, backend;
+
+    stand_start(&stand, &config);
+    client = open_tunnel(&stand, &backend);
+    peer_send(backend, "\x82\x0c", 2);
+    (void)peer_bytes(client, 2);
+    proxy_drain(stand.proxy, 600 * 1000);
+    for (int round = 0; round < 12; round++) {
+        EXPECT(!event_wait(stand.drained, 250));
+        peer_send(backend, "x", 1);
+        EXPECT_STR(peer_bytes(client, 1), "x");
+    }
+    EXPECT(memcmp(peer_bytes(client, 4), "\x88\x02\x03\xe9", 4) == 0);
     stand_stop(&stand);
 }
 
