@@ -39,9 +39,9 @@ async function all(stage, prefix, limit, after = "") {
   return found;
 }
 
-test("2,345 keys come in order, each once, whatever the size of a page", async (context) => {
+test("1,234 keys come in order, each once, whatever the size of a page", async (context) => {
   const stage = await GatewayStage.open(context);
-  const keys = Array.from({ length: 2345 }, (_, number) => `app/log/${String(number).padStart(16, "0")}`);
+  const keys = Array.from({ length: 1234 }, (_, number) => `app/log/${String(number).padStart(16, "0")}`);
   await stage.run("fill", [...keys, "app/base/1", "app/logs", "application/log/1", "log/1", "zzz"]);
   for (const limit of [1000, 999, 100]) {
     const found = await all(stage, "app/log/", limit);
@@ -49,8 +49,8 @@ test("2,345 keys come in order, each once, whatever the size of a page", async (
     assert.ok(found.every(({ key, size }) => size === key.length % 5));
   }
   assert.equal((await page(stage, { prefix: "app/log/", "max-keys": 5000 })).entries.length, 1000);
-  assert.deepEqual((await all(stage, "app/log/", 1000, keys[2340])).map(({ key }) => key), keys.slice(2341));
-  assert.deepEqual((await all(stage, "app/log/", 1000, "app/log/0000000000002340x")).map(({ key }) => key), keys.slice(2341));
+  assert.deepEqual((await all(stage, "app/log/", 1000, keys[1230])).map(({ key }) => key), keys.slice(1231));
+  assert.deepEqual((await all(stage, "app/log/", 1000, "app/log/0000000000001230x")).map(({ key }) => key), keys.slice(1231));
   assert.deepEqual(await all(stage, "app/log/", 1000, "app/log/9"), []);
   assert.deepEqual((await page(stage, { prefix: "app/none/" })), { entries: [], more: false });
 });
