@@ -5,7 +5,8 @@
 #   convex-holdfast     in front of a stand-in for the Convex image: its layout, a script of its shape, the sample backend
 #   my-app-holdfast     what the README's lines make of an application's image
 #
-# Usage: tests/image/build.sh FOLDER    (as root) unpacks each into FOLDER/<image>/ with its configuration in FOLDER/<image>.json
+# Usage: tests/image/build.sh FOLDER           (as root) unpacks each into FOLDER/<image>/ with its configuration in FOLDER/<image>.json
+#        tests/image/build.sh FOLDER convex    … only the second of them
 #
 # The builder is this distribution with what ./bootstrap deps installs, and in /src what this machine has compiled already, so
 # that the Dockerfile's commands find nothing left to do but linking. It is kept in build/bare/; images live in FOLDER only.
@@ -13,6 +14,7 @@ set -eu
 
 cd "$(dirname "$0")/../.."
 out=$1
+only=${2:-}
 suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
 pristine=$(tests/bootstrap/pristine.sh "$suite")
 builder=$pristine-builder
@@ -89,16 +91,21 @@ bring_libraries() {
 }
 
 make_bases() {
-    compiled=$out/compiled/src/build/gcc convex=$out/convex app=$out/app
-    mkdir -p "$compiled" "$convex/convex/data" "$app/usr/local/bin" "$app/data" "$convex/store" "$app/store"
+    compiled=$out/compiled/src/build/gcc convex=$out/convex
+    mkdir -p "$compiled" "$convex/convex/data" "$convex/store"
     cp -a build/gcc/base build/gcc/snapshot build/gcc/proxy build/gcc/sidecar build/gcc/libholdfast.a "$compiled/"
     cp -p tests/image/convex/*.sh "$convex/convex/"
     cp build/gcc/backend "$convex/convex/convex-local-backend"
-    cp build/gcc/backend "$app/usr/local/bin/my-app"
     bring_libraries build/gcc/backend "$convex"
-    bring_libraries build/gcc/backend "$app"
     import builder / "$builder" "$out/compiled"
     import convex-backend /convex "$pristine" "$convex"
+}
+
+make_app() {
+    app=$out/app
+    mkdir -p "$app/usr/local/bin" "$app/data" "$app/store"
+    cp build/gcc/backend "$app/usr/local/bin/my-app"
+    bring_libraries build/gcc/backend "$app"
     import my-app / "$pristine" "$app"
 }
 
@@ -110,27 +117,37 @@ unpack() {
     engine inspect --type image "$1" >"$out/$1.json"
 }
 
-[ "$(cat "$builder/src/.key" 2>/dev/null)" = "$(builder_key)" ] || make_builder
-make_bases
-arguments='--build-arg BUILDER=localhost/builder --build-arg BASE=localhost/convex-backend'
-# shellcheck disable=SC2086 # words
-build $arguments --tag convex-holdfast .
-# The stage `holdfast` holds the same folder; building it anew would copy the whole builder again.
-mkdir "$out/folder"
-printf 'FROM scratch\nCOPY --from=convex-holdfast /opt/holdfast /opt/holdfast\n' >"$out/folder/Dockerfile"
-build --tag holdfast "$out/folder"
-mkdir "$out/fragment"
-sed -n '/^```dockerfile$/,/^```$/{/^```/d;p;}' README.md >"$out/fragment/Dockerfile"
-build --tag my-app-holdfast "$out/fragment"
+build_convex() {
+    build --build-arg BUILDER=localhost/builder --build-arg BASE=localhost/convex-backend --tag convex-holdfast . >"$out/convex.log"
+    unpack convex-holdfast
+}
+
+build_others() {
+    # The stage `holdfast` holds the same folder; building it anew would copy the whole builder again.
+    mkdir "$out/folder" "$out/fragment"
+    printf 'FROM scratch\nCOPY --from=convex-holdfast /opt/holdfast /opt/holdfast\n' >"$out/folder/Dockerfile"
+    build --tag holdfast "$out/folder" >"$out/folder.log"
+    sed -n '/^```dockerfile$/,/^```$/{/^```/d;p;}' README.md >"$out/fragment/Dockerfile"
+    build --tag my-app-holdfast "$out/fragment" >"$out/fragment.log"
+    unpack holdfast
+    unpack my-app-holdfast
+}
 
 # A base of another kind is refused by the same lines, whose first stages are left out.
-mkdir "$out/refused"
-{ echo 'FROM localhost/my-app' && sed -n '/ AS convex$/,$p' Dockerfile | sed -e 1d -e 's/--from=build/--from=holdfast/'; } >"$out/refused/Dockerfile"
-if build --tag refused "$out/refused" >"$out/refused.log" 2>&1; then
-    echo "build.sh: an image without run_backend.sh was built" >&2
-    exit 1
-fi
+refuse_another_base() {
+    mkdir "$out/refused"
+    { echo 'FROM localhost/my-app' && sed -n '/ AS convex$/,$p' Dockerfile | sed -e 1d -e 's/--from=build/--from=holdfast/'; } >"$out/refused/Dockerfile"
+    if build --tag refused "$out/refused" >"$out/refused.log" 2>&1; then
+        echo "build.sh: an image without run_backend.sh was built" >&2
+        exit 1
+    fi
+}
 
-for image in holdfast convex-holdfast my-app-holdfast; do
-    unpack "$image"
-done
+[ "$(cat "$builder/src/.key" 2>/dev/null)" = "$(builder_key)" ] || make_builder
+make_bases
+build_convex
+if [ "$only" != convex ]; then
+    make_app
+    build_others
+    refuse_another_base
+fi

@@ -4,7 +4,8 @@ that can't be written, a few mounts, the image's environment and working directo
 
     unshare --mount --pid --fork --kill-child contain.py ROOT UID WORKDIR MOUNTS VARIABLES PROGRAM ARGUMENT…
 
-MOUNTS is JSON, a list of [source, target]; VARIABLES is an object.
+MOUNTS is JSON, a list of [source, target]; VARIABLES is an object, in which null means: as it is here. So a secret need not
+stand in an argument list.
 """
 
 import json
@@ -13,6 +14,7 @@ import subprocess
 import sys
 
 root, uid, directory, mounts, variables, *command = sys.argv[1:]
+environment = {name: os.environ[name] if value is None else value for name, value in json.loads(variables).items()}
 
 
 def mount(*arguments):
@@ -34,4 +36,4 @@ os.chdir(directory or "/")
 os.setgroups([])
 os.setgid(int(uid))
 os.setuid(int(uid))
-os.execve(command[0], command, json.loads(variables))
+os.execve(command[0], command, environment)

@@ -17,8 +17,9 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 };
 const FRONT = 3210;
 const SITE = 3211;
 
-// Below the range that outgoing connections take theirs from.
-let nextPort = 20000 + (process.pid % 1000) * 10;
+// Below the range that outgoing connections take theirs from. Others may do the same at this moment, in a process namespace
+// where they have our pid.
+let nextPort = 20000 + Math.floor(Math.random() * 1200) * 10;
 
 export async function freePort() {
   for (;;) {
@@ -85,7 +86,8 @@ class EngineContainer {
 }
 
 export class Engine {
-  // command(ports, directory) gives {command, environment} of a process; events go to `told` as they happen.
+  // command(ports, directory, given) gives {command, environment} of a process that is given these variables, and
+  // `send(child, signal)` if signals are not for the process itself; events go to `told` as they happen.
   constructor({ socketPath, folder, command, told = () => {} }) {
     Object.assign(this, { socketPath, folder, command, told });
     this.containers = new Map();
@@ -109,7 +111,7 @@ export class Engine {
 
   async kill(process, signal) {
     if (process.exitCode !== undefined) return;
-    process.child.kill(signal);
+    await process.send(signal);
     await process.exited;
   }
 
@@ -117,7 +119,7 @@ export class Engine {
     const ports = { front: await freePort(), site: await freePort(), admin: await freePort(), upstream: await freePort() };
     const directory = fs.mkdtempSync(path.join(this.folder, "disk-"));
     const given = Object.fromEntries((container.body.Env ?? []).map((entry) => entry.split(/=(.*)/s).slice(0, 2)));
-    const { command, environment } = this.command(ports, directory, given);
+    const { command, environment, send = (process, signal) => process.kill(signal) } = this.command(ports, directory, given);
     const log = path.join(this.folder, `process-${this.processes.length + 1}.log`);
     const output = fs.openSync(log, "w");
     const outbound = this.containers.get(`${container.name}-proxy`)?.egress.environment();
@@ -130,6 +132,7 @@ export class Engine {
     fs.closeSync(output);
     await once(child, "spawn"); // throws if there is no such program
     const entry = { child, ports, directory, log, given, environment: whole, begun: Date.now(), exitCode: undefined };
+    entry.send = (signal) => send(child, signal);
     entry.exited = once(child, "exit").then(([code, signal]) => {
       entry.exitCode = code ?? 128 + (SIGNALS[signal] ?? 0);
       sweepSession(child.pid);
@@ -254,7 +257,7 @@ export class Engine {
 
   signal(container, signal) {
     this.told({ event: "signal", signal });
-    container.process?.child.kill(/^\d+$/.test(signal) ? Number(signal) : signal);
+    container.process?.send(/^\d+$/.test(signal) ? Number(signal) : signal);
   }
 
   async remove(container) {

@@ -159,24 +159,30 @@ export class Stage {
   // of the sample backend, `environment` is what the image would set, `prepare` fills the directory of a new container.
   // `gateway`: the container has no key, and the Worker a bucket, which lasts as long as the stage does; `endpoint()`
   // says where others reach that bucket by S3 while the deployment is open.
-  async deploy({ bindings = {}, environment = {}, command, backend = [], objects = "objects", prepare = () => {}, gateway = false, change } = {}) {
+  // `container(directory, names)`, if there is one, gives the command that runs instead of ./holdfast and the sample, and
+  // how it is signalled; `names` are the variables that it finds set. The Worker's log goes to `logged`, if there is one.
+  async deploy(wishes = {}) {
+    const { bindings = {}, environment = {}, command, backend = [], objects = "objects", prepare = () => {} } = wishes;
+    const { gateway = false, change, container, logged } = wishes;
     const folder = fs.mkdtempSync(path.join(this.folder, "deployment-"));
-    const run = (ports, directory) => {
+    const run = (ports, directory, given) => {
       prepare(directory);
+      const set = {
+        HOLDFAST_DATA_DIR: directory,
+        HOLDFAST_STOP_SIGNAL: "INT",
+        HOLDFAST_LISTEN: `127.0.0.1:${ports.front}`,
+        HOLDFAST_SITE_LISTEN: `127.0.0.1:${ports.site}`,
+        HOLDFAST_ADMIN_LISTEN: `127.0.0.1:${ports.admin}`,
+        HOLDFAST_UPSTREAM: `127.0.0.1:${ports.upstream}`,
+        ...environment,
+      };
       return {
         command: command ?? [
           HOLDFAST, "run", "--", SAMPLE, "serve",
           "--port", String(ports.upstream), "--interface", "127.0.0.1", "--data", directory, ...backend,
         ],
-        environment: {
-          HOLDFAST_DATA_DIR: directory,
-          HOLDFAST_STOP_SIGNAL: "INT",
-          HOLDFAST_LISTEN: `127.0.0.1:${ports.front}`,
-          HOLDFAST_SITE_LISTEN: `127.0.0.1:${ports.site}`,
-          HOLDFAST_ADMIN_LISTEN: `127.0.0.1:${ports.admin}`,
-          HOLDFAST_UPSTREAM: `127.0.0.1:${ports.upstream}`,
-          ...environment,
-        },
+        environment: set,
+        ...container?.(directory, Object.keys({ ...given, ...set })),
       };
     };
     const engine = await new Engine({ socketPath: path.join(folder, "engine.sock"), folder, command: run }).open();
@@ -199,6 +205,7 @@ export class Stage {
     const options = {
       modules: true,
       script: await workerScript(change),
+      ...(logged && { handleStructuredLogs: logged }),
       compatibilityDate: "2026-04-01",
       bindings: Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)),
       containerEngine: {
