@@ -8,6 +8,7 @@
 #   make demo       what holdfast is for, shown       make format    clang-format, in place
 #   make bench      the figures, measured             make install   to $(DESTDIR)$(PREFIX)/bin
 #   make image      the Dockerfile's images, tested   make image-folder   what they get: $(FOLDER)
+#   make image-convex   only the stand-in for Convex, left in build/image for ./bootstrap try-cloudflare
 #   make image-arm64   holdfast for arm64, cross-compiled and emulated
 #   make fuzz TIME=60   each parser, so many seconds (needs clang)
 #
@@ -74,7 +75,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS := $(FUZZ_TARGETS:%=$(BUILD)/replay/%)
 FUZZERS := $(FUZZ_TARGETS:%=$(BUILD)/fuzzer/%)
 
-.PHONY: all product objects units check model model-full system soak demo bench fuzz fuzzers coverage lint analyze analyze-gcc tidy format install image-folder image image-arm64 deps clean FORCE
+.PHONY: all product objects units check model model-full system soak demo bench fuzz fuzzers coverage lint analyze analyze-gcc tidy format install image-folder image image-convex image-arm64 deps clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: holdfast
@@ -181,11 +182,17 @@ system: export TEST_DATABASE_UNITS = $(DATABASE_UNITS:%=$(CURDIR)/%)
 system: holdfast $(BUILD)/backend $(BUILD)/backend-new $(STORE_TOOL) $(BUILD)/writer-new $(DATABASE_UNITS)
 	@$(PROVE) -j $(JOBS) --exec '' $(or $(TESTS),$(sort $(wildcard tests/system/*.t)))
 
-# The Dockerfile's images, built and run without a Docker engine. As root; needs buildah and debootstrap.
+# The Dockerfile's images, built and run without a Docker engine, alone and behind the Worker. As root; needs buildah, debootstrap,
+# and node with cloudflare/node_modules.
 image: product $(LIBRARY) $(BUILD)/backend
 	@tests/image/build.sh $(CURDIR)/build/image
 	@$(PROVE) --exec '' tests/image/image.t :: $(CURDIR)/build/image
+	@cloudflare/try/try.sh build/image
+	@node --test cloudflare/try/try.test.mjs
 	@rm -rf build/image
+
+image-convex: product $(LIBRARY) $(BUILD)/backend
+	@tests/image/build.sh $(CURDIR)/build/image convex
 
 image-arm64: holdfast $(BUILD)/backend
 	@tests/image/arm64.sh
