@@ -17,6 +17,7 @@ from lib.s3servers import FaultS3, round_trips
 from measure import Run, load, machine, median, memory_kb, spread
 import deltas
 import files
+import hour
 import proxy
 
 BYTES = os.environ.get("BENCH_BYTES", "1GiB")
@@ -256,7 +257,7 @@ def trips(_sample, report):
 
 FIGURES = {"restore": restore, "base": base, "memory": memory, "start": start, "trips": trips, "proxy": proxy.measure,
            "deltas": deltas.deltas, "lost": deltas.lost, "idle": deltas.idle, "replay": deltas.replay,
-           "files": files.files}
+           "files": files.files, "hour": hour.measure}
 
 
 def run(names):
@@ -278,4 +279,4 @@ def run(names):
 
 
 if __name__ == "__main__":
-    run(sys.argv[1:] or list(FIGURES))
+    run(sys.argv[1:] or [name for name in FIGURES if name != "hour"])
