@@ -53,6 +53,8 @@ struct chain {
     uint64_t next;          /* position that is due */
     struct digest previous; /* hash of the record before it */
     bool has_previous;
+    struct record ahead; /* the record that is due, if has_ahead */
+    bool has_ahead;
 
     pthread_mutex_t mutex;
     pthread_cond_t arrived;
@@ -303,24 +305,60 @@ static bool check_chain(struct chain *chain, const struct record *record, struct
     return true;
 }
 
+/* The slot of the record that is due. */
+static struct slot *slot_due(struct chain *chain)
+{
+    struct slot *slot = &chain->slots[chain->current];
+
+    return chain->next > slot->source.last ? slot + 1 : slot;
+}
+
+static bool is_here(struct chain *chain, const struct slot *slot)
+{
+    MUTEX_GUARD(&chain->mutex);
+    return slot->state == SLOT_HERE;
+}
+
+const struct record *chain_ahead(struct chain *chain)
+{
+    struct err ignored = {0};
+    struct slot *slot;
+
+    if (chain->next > chain->range.through || chain->has_ahead)
+        return chain->has_ahead ? &chain->ahead : NULL;
+    slot = slot_due(chain);
+    if (is_here(chain, slot))
+        chain->has_ahead =
+            find_record(chain, chain->next, &slot->source, &slot->object, &chain->ahead, &ignored);
+    return chain->has_ahead ? &chain->ahead : NULL;
+}
+
+/* The record that is due, which may have been looked at already. */
+static bool take_due(struct chain *chain, struct record *ret_record, struct err *err)
+{
+    struct slot *slot = slot_due(chain);
+
+    if (slot != &chain->slots[chain->current]) {
+        drop_slot(chain, &chain->slots[chain->current++]);
+        fetch_ahead(chain);
+    }
+    if (!chain->has_ahead)
+        return await_slot(chain, slot, err) &&
+               find_record(chain, chain->next, &slot->source, &slot->object, ret_record, err);
+    *ret_record = chain->ahead;
+    chain->has_ahead = false;
+    return true;
+}
+
 bool chain_next(struct chain *chain, struct record *ret_record, bool *ret_end, struct err *err)
 {
-    struct slot *slot;
     struct record record;
 
     if (chain->next > chain->range.through) {
         *ret_end = true;
         return true;
     }
-    slot = &chain->slots[chain->current];
-    if (chain->next > slot->source.last) {
-        drop_slot(chain, slot);
-        slot = &chain->slots[++chain->current];
-        fetch_ahead(chain);
-    }
-    if (!await_slot(chain, slot, err) ||
-        !find_record(chain, chain->next, &slot->source, &slot->object, &record, err) ||
-        !check_chain(chain, &record, err))
+    if (!take_due(chain, &record, err) || !check_chain(chain, &record, err))
         return false;
     chain->previous = record.hash;
     chain->has_previous = true;

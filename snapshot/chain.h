@@ -89,6 +89,10 @@ bool chain_peek(struct chain *chain, uint64_t position, struct record_header *re
  * of the object at fault. */
 bool chain_next(struct chain *chain, struct record *ret_record, bool *ret_end, struct err *err) CHECKED;
 
+/* The record behind the one that was handed out last, if it is here already; else NULL. It lives as long as
+ * that one. Nothing says yet that it belongs there: it is good for reading ahead, and for nothing else. */
+const struct record *chain_ahead(struct chain *chain);
+
 /* Bytes of all objects that are fetched, and of those that have been handed out so far. Any thread. */
 void chain_progress(const struct chain *chain, uint64_t *ret_done, uint64_t *ret_total);
 
