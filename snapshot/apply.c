@@ -69,6 +69,22 @@ void apply_forget(struct apply *apply, const struct apply_target *target)
         hot_pages_forget(apply->hot, target->fd);
 }
 
+bool apply_can_want(struct apply *apply)
+{
+    return apply->hot && hot_pages_can_want(apply->hot);
+}
+
+bool apply_want(struct apply *apply, const struct apply_target *target, uint32_t page)
+{
+    return page > target->pages || target->beside ||
+           hot_pages_want(apply->hot, target->fd, page, target->page_size);
+}
+
+bool apply_read_wanted(struct apply *apply)
+{
+    return hot_pages_read(apply->hot);
+}
+
 static uint8_t *room_of(struct buf *buf, size_t size)
 {
     uint8_t *room;

@@ -47,6 +47,14 @@ void apply_keep(struct apply *apply, size_t bytes);
 bool apply_flush(struct apply *apply, const struct apply_target *target, struct err *err) CHECKED;
 void apply_forget(struct apply *apply, const struct apply_target *target);
 
+/* Has pages that later runs will change read meanwhile, in batches. While apply_can_want() (never without
+ * apply_keep()), apply_want() adds page by page until it says that the batch is full, and apply_read_wanted()
+ * begins with it; false: it is empty. A page that the target doesn't have yet is passed over. Nothing depends
+ * on it. */
+bool apply_can_want(struct apply *apply);
+bool apply_want(struct apply *apply, const struct apply_target *target, uint32_t page);
+bool apply_read_wanted(struct apply *apply);
+
 /* Applies one run, which data_next() has accepted (asserted where that matters), with its frame: run->frame,
  * or what its bulk holds. The previous images are those of target->pages pages, from before the commit.
  * ERR_CORRUPT: page size or size do not follow from the target, a page that the commit adds is missing, the

@@ -1,4 +1,5 @@
-/* Pages of databases under replay that were written lately, and are not in their files yet.
+/* Pages of databases under replay that were written lately, and are not in their files yet, and some that are
+ * read ahead.
  *
  * The commits of an application mostly change the same few pages again and again. Kept here, such a page is
  * neither written nor read nor hashed for each of them; it goes to its file when others are newer, or at the
@@ -11,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,9 +24,18 @@ struct hot_pages *hot_pages_new(size_t bytes_max);
 void hot_pages_free(struct hot_pages *hot);
 DEFINE_CLEANUP(struct hot_pages *, hot_pages_free, hot_pages_freep)
 
-/* The page's bytes, until the next hot_pages_put(), and the hash that it was put with; NULL: it is in the
- * file. */
+/* The page's bytes, until the next call of another kind, and the hash that it was put with or has; NULL: it
+ * is in the file. */
 const uint8_t *hot_pages_find(struct hot_pages *hot, int fd, uint32_t page, uint64_t *ret_hash);
+
+/* Pages are read ahead in a few batches, on a thread of its own. While hot_pages_can_want(), hot_pages_want()
+ * adds a page to the next batch, if it isn't here already (false: the batch is full), and hot_pages_read()
+ * begins with it (false: there is nothing in it). A batch is under way until one of its pages is looked for,
+ * or a file is flushed or forgotten; until then nothing but hot_pages_put() may change them. A page that
+ * can't be read isn't found. */
+bool hot_pages_can_want(struct hot_pages *hot);
+bool hot_pages_want(struct hot_pages *hot, int fd, uint32_t page, uint32_t page_size);
+bool hot_pages_read(struct hot_pages *hot);
 
 struct hot_page {
     int fd;

@@ -149,6 +149,7 @@ static bool replay_all(struct opening *opening, struct replay *replay, struct er
             return true;
         if (atomic_load(&engine->given_up))
             return err_set(err, ERR_CANCELED, "the restore was stopped");
+        replay_expect(replay, chain_ahead(opening->chain));
         if (!replay_record(replay, &record, err))
             return false;
         last = (struct chain_anchor){record.header.position, record.hash};

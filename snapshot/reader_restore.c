@@ -150,6 +150,7 @@ static bool replay_chain(struct copy *copy, struct replay *replay, struct err *e
             return true;
         if (copy->how->canceled && atomic_load(copy->how->canceled))
             return err_set(err, ERR_CANCELED, "the restore was stopped");
+        replay_expect(replay, chain_ahead(copy->chain));
         if (!replay_record(replay, &record, err))
             return false;
         note_record(copy, &record.header);

@@ -116,6 +116,7 @@ static bool replay_section(struct replay *replay, const struct data_section *sec
 {
     switch (section->kind) {
     case DATA_RUN:
+        replay_read_more(replay);
         return replay_run(replay, &section->run, err);
     case DATA_PUT:
         return replay_put(replay, &section->put, err);
@@ -198,6 +199,7 @@ bool replay_record(struct replay *replay, const struct record *record, struct er
     replay->record = &record->header;
     replay->objects++;
     replayed = replay_kind(replay, record, err);
+    replay_end_ahead(&replay->ahead);
     replay->record = NULL;
     if (!replayed && !names_an_object(err))
         return err_wrap(err, "%s", key.text);

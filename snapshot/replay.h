@@ -50,6 +50,9 @@ DEFINE_CLEANUP(struct replay *, replay_free, replay_freep)
  * state (a plan begins with the newest one of these). ERR_NOT_FOUND, ERR_CORRUPT: a part that holds its
  * bulk. After a failure only replay_free() makes sense. */
 bool replay_record(struct replay *replay, const struct record *record, struct err *err) CHECKED;
+/* The record that will come behind the next one, proved or not, if it is known: has the disk begin with what
+ * it needs. NULL is fine. */
+void replay_expect(struct replay *replay, const struct record *record);
 
 /* Everything is written but what place_finish() does. ERR_CORRUPT: a blob is missing that the state names. */
 bool replay_finish(struct replay *replay, struct err *err) CHECKED;

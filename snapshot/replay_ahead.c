@@ -7,12 +7,17 @@
  * page is asked for once: whatever was read or written since is in the cache, or the machine is too small for
  * it.
  *
+ * From the page cache they come on another thread, batch by batch, while the commits before them are applied
+ * (hot_pages.h): a second reader goes through the record ahead of the first, and stops where a batch is full.
+ *
  * Nothing depends on it: what is not read ahead is read when it is needed, and what is wrong is said then. */
 #include "snapshot/replay_internal.h"
 
 #include <fcntl.h>
 
 enum { BITS_MAX = 8 << 20 }; /* 32 GiB of pages of 4 KiB; those of a larger database share them */
+
+/* --- from the disk ----------------------------------------------------------------------------------- */
 
 /* The pages that are there when the first record comes; what is added later is in the cache. */
 static void begin(struct replay_database *database)
@@ -60,14 +65,16 @@ static void ask_for_run(struct replay_database *database, const struct data_run 
     ask(target, first, count);
 }
 
-void replay_read_ahead(struct replay *replay, const struct record *record)
+void replay_expect(struct replay *replay, const struct record *record)
 {
-    CLEANUP(data_reader_freep)
-    struct data_reader *reader = data_reader_new(record->body, record->body_size);
+    CLEANUP(data_reader_freep) struct data_reader *reader = NULL;
     struct data_section section;
     struct err ignored = {0};
     bool end = false;
 
+    if (!record || record->header.kind != RECORD_DATA || !replay->config.place)
+        return;
+    reader = data_reader_new(record->body, record->body_size);
     while (data_next(reader, &section, &end, &ignored) && !end) {
         struct replay_database *database;
         if (section.kind == DATA_GONE || section.kind == DATA_PUT)
@@ -81,4 +88,73 @@ void replay_read_ahead(struct replay *replay, const struct record *record)
             begin(database);
         ask_for_run(database, &section.run);
     }
+}
+
+/* --- from the page cache ----------------------------------------------------------------------------- */
+
+static void begin_batches(struct replay_ahead *ahead, const struct record *record)
+{
+    replay_end_ahead(ahead);
+    ahead->reader = data_reader_new(record->body, record->body_size);
+}
+
+void replay_end_ahead(struct replay_ahead *ahead)
+{
+    data_reader_free(ahead->reader);
+    *ahead = (struct replay_ahead){0};
+}
+
+/* The next run of the record, if there is one. */
+static bool next_run(struct replay_ahead *ahead)
+{
+    struct data_section section;
+    struct err ignored = {0};
+    bool end = false;
+
+    while (data_next(ahead->reader, &section, &end, &ignored) && !end && section.kind != DATA_GONE &&
+           section.kind != DATA_PUT) {
+        if (section.kind != DATA_RUN)
+            continue;
+        ahead->run = section.run;
+        ahead->at = 0;
+        return true;
+    }
+    replay_end_ahead(ahead);
+    return false;
+}
+
+/* True: the run is through. */
+static bool want_run(struct replay *replay, struct replay_ahead *ahead)
+{
+    const struct replay_database *database = replay_live_database(replay, ahead->run.path);
+
+    if (!database || database->target.fd < 0 || database->target.page_size != ahead->run.page_size)
+        return true;
+    for (; ahead->at < ahead->run.count; ahead->at++)
+        if (!apply_want(replay->apply, &database->target, data_run_page(&ahead->run, ahead->at)))
+            return false;
+    return true;
+}
+
+/* False: nothing is left to be read. */
+static bool read_batch(struct replay *replay, struct replay_ahead *ahead)
+{
+    while (ahead->at < ahead->run.count || next_run(ahead)) {
+        if (!want_run(replay, ahead))
+            break;
+        ahead->at = ahead->run.count;
+    }
+    return apply_read_wanted(replay->apply);
+}
+
+void replay_read_more(struct replay *replay)
+{
+    while (replay->ahead.reader && apply_can_want(replay->apply) && read_batch(replay, &replay->ahead))
+        ;
+}
+
+void replay_read_ahead(struct replay *replay, const struct record *record)
+{
+    replay_expect(replay, record);
+    begin_batches(&replay->ahead, record);
 }

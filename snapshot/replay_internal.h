@@ -25,6 +25,13 @@ struct replay_bulk {
     size_t here;
 };
 
+/* Where reading ahead has got to in a record. */
+struct replay_ahead {
+    struct data_reader *reader; /* NULL: through */
+    struct data_run run;        /* of which the pages before `at` are done */
+    uint32_t at;
+};
+
 struct replay {
     struct replay_config config;
     uint64_t files_at;                 /* the record that the files of the base stand at */
@@ -39,13 +46,18 @@ struct replay {
     size_t missing_count;
     struct apply *apply;
     struct codec *codec;
+    struct replay_ahead ahead;
     struct replay_bulk bulk;
     const struct record_header *record; /* under way */
     uint64_t objects;
 };
 
-/* Has the disk begin with the pages that the record's runs need. */
+/* Has the disk begin with the pages that the record's runs need. The record stays until replay_end_ahead().
+ */
 void replay_read_ahead(struct replay *replay, const struct record *record);
+/* Before each run: has a thread read the next of them, if it is done with those before. */
+void replay_read_more(struct replay *replay);
+void replay_end_ahead(struct replay_ahead *ahead);
 
 /* The database of that path, if one is there now. */
 struct replay_database *replay_live_database(struct replay *replay, const char *path);
