@@ -184,6 +184,19 @@ void data_add_database_gone(struct buf *body, const char *path, uint64_t incarna
     close_section(body, start);
 }
 
+void data_add_attributes(struct buf *body, const struct data_attributes *attributes)
+{
+    size_t start = open_section(body, DATA_ATTRIBUTES, 0);
+
+    assert(attributes->mode <= DATA_MODE_MAX);
+    add_path(body, attributes->path);
+    wire_add_u64(body, attributes->incarnation);
+    wire_add_u32(body, attributes->mode);
+    wire_add_u32(body, attributes->uid);
+    wire_add_u32(body, attributes->gid);
+    close_section(body, start);
+}
+
 void data_add_gone(struct buf *body, const char *path)
 {
     size_t start = open_section(body, DATA_GONE, 0);

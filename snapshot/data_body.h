@@ -54,6 +54,14 @@ struct data_database_gone {
     uint64_t incarnation;
 };
 
+/* Of the database that stands at path after the runs of the record. */
+struct data_attributes {
+    const char *path;
+    uint64_t incarnation;
+    uint32_t mode; /* permission bits, 07777 at most */
+    uint32_t uid, gid;
+};
+
 enum data_kind {
     DATA_RUN = 1,
     DATA_PUT = 2,
@@ -61,6 +69,7 @@ enum data_kind {
     DATA_BULK = 4,
     DATA_DROPPED = 5,
     DATA_DATABASE_GONE = 6,
+    DATA_ATTRIBUTES = 7,
 };
 
 /* Valid until the next call for the same reader; it points into the body. */
@@ -73,6 +82,7 @@ struct data_section {
         struct data_bulk bulk;
         struct data_dropped dropped;
         struct data_database_gone database_gone;
+        struct data_attributes attributes;
     };
 };
 
@@ -84,6 +94,7 @@ struct blob_name data_dropped_name(const struct data_dropped *dropped, size_t at
 void data_add_bulk(struct buf *body, uint64_t n, uint64_t size, const struct digest *hash);
 void data_add_run(struct buf *body, const struct data_run *run);
 void data_add_database_gone(struct buf *body, const char *path, uint64_t incarnation);
+void data_add_attributes(struct buf *body, const struct data_attributes *attributes);
 void data_add_gone(struct buf *body, const char *path);
 /* The entry as it is in the tree; inline content is its zstd frame, which stands for where the tree says that
  * it lies (else NULL, 0). */

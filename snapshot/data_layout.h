@@ -12,6 +12,7 @@ enum {
     BULK_OFFSET_MIN = PART_HEADER_BYTES,
     DROPPED_SIZE = 8 + DIGEST_SIZE,
     INLINE_FRAME_MAX = 33 << 10, /* of 32 KiB; zstd's worst case is less */
+    DATA_MODE_MAX = 07777,
     WHERE_HERE = 0,
     WHERE_BULK = 1,
 };

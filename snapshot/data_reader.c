@@ -48,8 +48,8 @@ void data_reader_free(struct data_reader *reader)
 static int rank_of(uint16_t kind)
 {
     static const int ranks[] = {
-        [DATA_BULK] = 1, [DATA_RUN] = 2, [DATA_DATABASE_GONE] = 2,
-        [DATA_GONE] = 3, [DATA_PUT] = 4, [DATA_DROPPED] = 5,
+        [DATA_BULK] = 1, [DATA_RUN] = 2, [DATA_DATABASE_GONE] = 2, [DATA_ATTRIBUTES] = 3,
+        [DATA_GONE] = 4, [DATA_PUT] = 5, [DATA_DROPPED] = 6,
     };
 
     return kind < sizeof(ranks) / sizeof(ranks[0]) ? ranks[kind] : 0;
@@ -209,6 +209,22 @@ static bool read_put(struct data_reader *reader, struct wire_reader *content, bo
     return true;
 }
 
+static bool read_attributes(struct data_reader *reader, struct wire_reader *content, bool is_first,
+                            struct data_attributes *ret_attributes, struct err *err)
+{
+    if (!read_path(reader, content, &ret_attributes->path, err) ||
+        !check_ascending(reader, is_first, ret_attributes->path, err))
+        return false;
+    ret_attributes->incarnation = wire_u64(content);
+    ret_attributes->mode = wire_u32(content);
+    ret_attributes->uid = wire_u32(content);
+    ret_attributes->gid = wire_u32(content);
+    if (ret_attributes->mode > DATA_MODE_MAX)
+        return err_set(err, ERR_CORRUPT, "%.400s: mode %o is none", ret_attributes->path,
+                       ret_attributes->mode);
+    return true;
+}
+
 static bool read_dropped(struct wire_reader *content, struct data_dropped *ret_dropped, struct err *err)
 {
     ret_dropped->count = wire_u32(content);
@@ -237,6 +253,8 @@ static bool read_content(struct data_reader *reader, struct wire_reader *content
             return false;
         section->database_gone.incarnation = wire_u64(content);
         return true;
+    case DATA_ATTRIBUTES:
+        return read_attributes(reader, content, is_first, &section->attributes, err);
     case DATA_GONE:
         return read_path(reader, content, &section->gone, err) &&
                check_ascending(reader, is_first, section->gone, err);

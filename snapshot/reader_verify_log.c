@@ -139,6 +139,7 @@ static bool check_section(struct log_walk *walk, const struct record *record,
     case DATA_RUN:
     case DATA_GONE:
     case DATA_DATABASE_GONE:
+    case DATA_ATTRIBUTES:
         return true;
     }
     return true;

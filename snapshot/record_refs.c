@@ -47,6 +47,7 @@ static void add_section(struct record_refs *refs, const struct data_section *sec
     case DATA_RUN:
     case DATA_GONE:
     case DATA_DATABASE_GONE:
+    case DATA_ATTRIBUTES:
         break;
     }
 }

@@ -129,6 +129,8 @@ static bool replay_section(struct replay *replay, const struct data_section *sec
         return true; /* blobs: of interest to whoever deletes them */
     case DATA_DATABASE_GONE:
         return replay_database_gone(replay, &section->database_gone, err);
+    case DATA_ATTRIBUTES:
+        return replay_attributes(replay, &section->attributes, err);
     }
     return err_set(err, ERR_CORRUPT, "a section of an unknown kind");
 }

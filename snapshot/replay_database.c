@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NEW_DATABASE_MODE = 0600 }; /* the log carries no mode; the next base does */
+enum { NEW_DATABASE_MODE = 0600 }; /* until the record says another */
 
 /* The first database whose path is not below this one. */
 static size_t database_index(const struct replay *replay, const char *path)
@@ -202,6 +202,23 @@ bool replay_database_gone(struct replay *replay, const struct data_database_gone
     if (database->state.incarnation != gone->incarnation)
         return err_set(err, ERR_CORRUPT, "%.200s: another incarnation than the one that is gone", gone->path);
     return replay_drop_database(replay, database, err);
+}
+
+/* What the base knows of it may be newer. */
+bool replay_attributes(struct replay *replay, const struct data_attributes *attributes, struct err *err)
+{
+    struct replay_database *database = replay_live_database(replay, attributes->path);
+
+    if (replay->record->position <= (database ? database->state.position : replay->files_at))
+        return true;
+    if (!database || database->state.incarnation != attributes->incarnation)
+        return err_set(err, ERR_CORRUPT, "%.200s: attributes of a database that is not there",
+                       attributes->path);
+    database->state.mode = attributes->mode;
+    database->state.uid = attributes->uid;
+    database->state.gid = attributes->gid;
+    database->touched = true;
+    return true;
 }
 
 void replay_end_databases(struct replay *replay)

@@ -64,6 +64,8 @@ struct replay_database *replay_live_database(struct replay *replay, const char *
 bool replay_run(struct replay *replay, const struct data_run *run, struct err *err) CHECKED;
 bool replay_database_gone(struct replay *replay, const struct data_database_gone *gone,
                           struct err *err) CHECKED;
+bool replay_attributes(struct replay *replay, const struct data_attributes *attributes,
+                       struct err *err) CHECKED;
 /* Takes a database away, because something else has its path now. */
 bool replay_drop_database(struct replay *replay, struct replay_database *database, struct err *err) CHECKED;
 /* At the end of a record: what it named stands at it. */

@@ -30,6 +30,9 @@ static void add_section(struct buf *again, const struct data_section *section)
     case DATA_DATABASE_GONE:
         data_add_database_gone(again, section->database_gone.path, section->database_gone.incarnation);
         return;
+    case DATA_ATTRIBUTES:
+        data_add_attributes(again, &section->attributes);
+        return;
     case DATA_GONE:
         data_add_gone(again, section->gone);
         return;

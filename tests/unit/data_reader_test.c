@@ -8,12 +8,14 @@ static const char *const bad_paths[] = {"",      "/db",  "../db", "a/../db",
 TEST(no_path_leaves_the_data_directory)
 {
     for (size_t at = 0; at < sizeof(bad_paths) / sizeof(bad_paths[0]); at++) {
-        static const uint16_t kinds[] = {DATA_GONE, DATA_DATABASE_GONE};
-        for (int kind = 0; kind < 2; kind++) {
+        static const uint16_t kinds[] = {DATA_GONE, DATA_DATABASE_GONE, DATA_ATTRIBUTES};
+        for (int kind = 0; kind < 3; kind++) {
             BODY(body);
             BODY(content);
             wire_add_str(&content, bad_paths[at], strlen(bad_paths[at]));
             wire_add_u64(&content, 5);
+            wire_add_u32(&content, 0600);
+            wire_add_u64(&content, 0);
             forge_section(&body, kinds[kind], content.bytes, content.size);
             expect_refused(&body, "not a path inside");
         }
@@ -36,9 +38,12 @@ static void forge_kind(struct buf *body, size_t rank, const char *path)
         forge_run(body, &sound);
         return;
     case 2:
-        data_add_gone(body, path);
+        data_add_attributes(body, &(struct data_attributes){.path = path, .incarnation = 5});
         return;
     case 3:
+        data_add_gone(body, path);
+        return;
+    case 4:
         entry = tree_add(tree, path, strlen(path), NULL, 0);
         entry->kind = ENTRY_DIRECTORY;
         data_add_put(body, tree, entry, NULL, 0);
@@ -50,12 +55,12 @@ static void forge_kind(struct buf *body, size_t rank, const char *path)
 
 TEST(sections_stand_in_the_order_of_the_format)
 {
-    for (size_t first = 0; first < 5; first++)
-        for (size_t second = 0; second < 5; second++) {
+    for (size_t first = 0; first < 6; first++)
+        for (size_t second = 0; second < 6; second++) {
             BODY(body);
             forge_kind(&body, first, "a");
             forge_kind(&body, second, "b");
-            if (first < second || (first == second && first < 4))
+            if (first < second || (first == second && first < 5))
                 expect_accepted(&body);
             else
                 expect_refused(&body, "section 1: it is not in the order");
@@ -73,9 +78,9 @@ TEST(databases_go_among_the_runs)
     expect_accepted(&body);
 }
 
-TEST(paths_gone_and_put_ascend)
+TEST(paths_of_attributes_gone_and_put_ascend)
 {
-    for (size_t rank = 2; rank < 4; rank++) {
+    for (size_t rank = 2; rank < 5; rank++) {
         BODY(twice);
         BODY(descending);
         forge_kind(&twice, rank, "a");
@@ -92,8 +97,27 @@ TEST(the_first_put_may_be_below_the_last_path_gone)
     BODY(body);
 
     data_add_gone(&body, "z");
-    forge_kind(&body, 3, "a");
+    forge_kind(&body, 4, "a");
     expect_accepted(&body);
+}
+
+TEST(a_mode_has_permission_bits_only)
+{
+    static const uint32_t modes[] = {07777, 010000, 0100644, UINT32_MAX};
+
+    for (size_t at = 0; at < sizeof(modes) / sizeof(modes[0]); at++) {
+        BODY(body);
+        BODY(content);
+        wire_add_str(&content, "db", 2);
+        wire_add_u64(&content, 5);
+        wire_add_u32(&content, modes[at]);
+        wire_add_u64(&content, 0);
+        forge_section(&body, DATA_ATTRIBUTES, content.bytes, content.size);
+        if (modes[at] <= 07777)
+            expect_accepted(&body);
+        else
+            expect_refused(&body, "is none");
+    }
 }
 
 TEST(bulks_have_the_size_of_parts_and_ascend)
@@ -188,7 +212,7 @@ TEST(dropped_blobs_have_tags_and_are_not_none)
 
 TEST(unknown_types_and_flags_are_left_to_a_newer_holdfast)
 {
-    static const uint16_t unknown[] = {0, 7, 0x0101, UINT16_MAX};
+    static const uint16_t unknown[] = {0, 8, 0x0101, UINT16_MAX};
 
     for (size_t at = 0; at < 4; at++) {
         BODY(body);

@@ -128,6 +128,22 @@ TEST(another_incarnation_can_not_be_gone)
     expect_body_refused(&story, &body, "another incarnation");
 }
 
+TEST(attributes_are_those_of_a_database_that_is_there)
+{
+    for (int fault = 0; fault < 3; fault++) {
+        struct story story;
+        struct buf body;
+        struct data_attributes attributes = {.path = fault == 0 ? "none" : "db.sqlite3", .mode = 0640};
+
+        begin_with(&story, &body);
+        attributes.incarnation = story.now.databases[0].incarnation + (fault == 1);
+        if (fault == 2)
+            data_add_database_gone(&body, attributes.path, attributes.incarnation);
+        data_add_attributes(&body, &attributes);
+        expect_body_refused(&story, &body, "attributes of a database that is not there");
+    }
+}
+
 TEST(a_body_that_is_no_list_of_sections_is_refused)
 {
     struct story story;

@@ -267,6 +267,29 @@ TEST(what_lies_in_a_directory_without_an_entry_makes_way_too)
     story_end(&story);
 }
 
+TEST(attributes_hold_from_their_record_on)
+{
+    struct story story;
+    struct attempt attempt;
+    struct buf body = story_body();
+    struct stat status;
+
+    story_begin(&story, 66);
+    data_add_attributes(&body, &(struct data_attributes){.path = "db.sqlite3",
+                                                         .incarnation = story.now.databases[0].incarnation,
+                                                         .mode = 0444,
+                                                         .uid = geteuid(),
+                                                         .gid = getegid()});
+    attempt = (struct attempt){.story = &story, .announced = story.base, .staged = true};
+    attempt.through = story_append(&story, &body);
+    EXPECT_OK(attempt_carry_out(&attempt), &attempt.err);
+    status = scratch_stat(attempt.disk.fd, "db.sqlite3");
+    EXPECT_INT(status.st_mode & 07777, 0444);
+    EXPECT_INT(attempt.manifest.databases[0].mode, 0444);
+    attempt_clear(&attempt);
+    story_end(&story);
+}
+
 /* The engine may see that a directory has gone before it sees that its database has. */
 TEST(a_database_survives_the_entry_of_its_directory)
 {
