@@ -4,6 +4,7 @@
 #include "snapshot/part.h"
 
 #include <assert.h>
+#include <string.h>
 
 enum { INLINE_MAX = 8 << 20 }; /* above it the deltas go into parts (docs/FORMAT.md) */
 
@@ -29,16 +30,35 @@ static struct data_update *update_of(struct data_updates *updates, size_t databa
     return &updates->list[updates->count++];
 }
 
+static bool is_departed(const struct data_record_request *request, const struct data_run *run)
+{
+    for (size_t at = 0; at < request->departed_count; at++)
+        if (request->departed[at].incarnation == run->incarnation &&
+            strcmp(request->departed[at].path, run->path) == 0)
+            return true;
+    return false;
+}
+
+/* NULL: it is gone after the record. */
 static bool find_update(struct builder *builder, const struct data_run *run, struct data_update **ret_update,
                         struct err *err)
 {
     const struct manifest *state = builder->request->state;
     const struct manifest_database *shipped = manifest_find_database(state, run->path);
+    bool goes_on = shipped && shipped->incarnation == run->incarnation;
 
-    if (!shipped || shipped->incarnation != run->incarnation)
+    if (!goes_on && !is_departed(builder->request, run))
         return err_set(err, ERR_CONFLICT, "%s is not the database that was shipped", run->path);
-    *ret_update = update_of(&builder->updates, (size_t)(shipped - state->databases));
+    *ret_update = goes_on ? update_of(&builder->updates, (size_t)(shipped - state->databases)) : NULL;
     return true;
+}
+
+static bool is_updated(const struct data_updates *updates, size_t database)
+{
+    for (size_t at = 0; at < updates->count; at++)
+        if (updates->list[at].database == database)
+            return true;
+    return false;
 }
 
 struct part_sending {
@@ -103,11 +123,14 @@ static bool add_section(struct builder *builder, const struct buf *section, stru
     assert(!ended && parsed.kind == DATA_RUN);
     if (!find_update(builder, &parsed.run, &update, err))
         return false;
-    update->pages = parsed.run.pages_after;
-    update->rolling_hash = parsed.run.rolling_hash;
+    if (update) {
+        update->page_size = parsed.run.page_size;
+        update->pages = parsed.run.pages_after;
+        update->rolling_hash = parsed.run.rolling_hash;
+    }
     builder->updates.commits += parsed.run.is_last;
     builder->updates.bytes += section->size;
-    if (builder->request->journal)
+    if (update && builder->request->journal)
         page_journal_add(builder->request->journal, &parsed.run, builder->hashes);
     if (builder->in_parts)
         return move_to_part(builder, &parsed.run, err);
@@ -129,6 +152,33 @@ static bool add_sections(struct builder *builder, struct err *err)
     }
     assert(offset == request->until);
     return upload_part(builder, err);
+}
+
+/* Of what is new with this record: its runs carry none. */
+static void add_attributes(struct builder *builder)
+{
+    const struct manifest *state = builder->request->state;
+
+    for (size_t at = 0; at < state->databases_count; at++) {
+        const struct manifest_database *database = &state->databases[at];
+        struct data_attributes attributes = {.path = database->path,
+                                             .incarnation = database->incarnation,
+                                             .mode = database->mode,
+                                             .uid = database->uid,
+                                             .gid = database->gid};
+        if (database->pages == 0 && is_updated(&builder->updates, at))
+            data_add_attributes(&builder->runs, &attributes);
+    }
+}
+
+static void add_departed(struct builder *builder)
+{
+    const struct data_record_request *request = builder->request;
+
+    for (size_t at = 0; at < request->departed_count; at++)
+        if (!request->departed[at].is_replaced)
+            data_add_database_gone(&builder->runs, request->departed[at].path,
+                                   request->departed[at].incarnation);
 }
 
 static bool put_together(const struct builder *builder, struct buf *body, struct err *err)
@@ -159,7 +209,12 @@ bool data_record_build(const struct data_record_request *request, struct buf *bo
     bool built;
 
     assert(request->until >= outbox_begin(request->outbox));
-    built = add_sections(&builder, err) && put_together(&builder, body, err);
+    built = add_sections(&builder, err);
+    if (built) {
+        add_departed(&builder);
+        add_attributes(&builder);
+        built = put_together(&builder, body, err);
+    }
     buf_clear(&builder.part);
     buf_clear(&builder.bulks);
     buf_clear(&builder.runs);

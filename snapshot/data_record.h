@@ -9,6 +9,14 @@
 #include "snapshot/outbox.h"
 #include "snapshot/page_journal.h"
 
+/* A database of the state before that is no longer what it was: what waits of it goes into the record all the
+ * same, and then it is gone. */
+struct departed {
+    char *path;
+    uint64_t incarnation;
+    bool is_replaced; /* by another incarnation, whose first run says so itself */
+};
+
 struct data_record_request {
     struct store *store;        /* with retry */
     struct pool *sender;        /* uploads; NULL: the caller's thread does */
@@ -18,7 +26,9 @@ struct data_record_request {
     _Atomic uint64_t *next_n;
     struct outbox *outbox;
     uint64_t until;               /* takes what waits below this offset */
-    const struct manifest *state; /* as it stands before the record */
+    const struct manifest *state; /* as it stands before the record, without pages for what begins with it */
+    const struct departed *departed;
+    size_t departed_count;
     const struct buf *files;      /* their sections, in the order of the format */
     struct page_journal *journal; /* is told what becomes of which page; NULL: nobody wants to know */
 };
@@ -26,6 +36,7 @@ struct data_record_request {
 /* Where a database stands after the record. */
 struct data_update {
     size_t database; /* in the manifest */
+    uint32_t page_size;
     uint64_t pages;
     uint64_t rolling_hash;
 };

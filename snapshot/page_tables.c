@@ -194,6 +194,28 @@ void page_tables_replace(struct page_tables *tables, struct manifest *state)
     }
 }
 
+/* --- one by one -------------------------------------------------------------------------------------- */
+
+void page_tables_add(struct page_tables *tables, const char *path, uint64_t incarnation)
+{
+    struct page_hashes nothing = {0};
+    char table[PAGE_TABLE_PATH_SIZE];
+    struct err err = {0};
+
+    page_table_path(path, incarnation, table);
+    if (tables->work && !page_table_create(tables->directory_fd, table, &nothing, &err))
+        give_up(tables, &err);
+}
+
+void page_tables_remove(struct page_tables *tables, const char *path, uint64_t incarnation)
+{
+    char table[PAGE_TABLE_PATH_SIZE];
+
+    page_table_path(path, incarnation, table);
+    if (tables->work)
+        (void)unlinkat(tables->directory_fd, table, 0); /* what is left is nobody's */
+}
+
 /* --- with each record -------------------------------------------------------------------------------- */
 
 struct page_journal *page_tables_begin(struct page_tables *tables, uint64_t position)

@@ -38,6 +38,10 @@ void page_tables_load(struct page_tables *tables, const struct manifest *state, 
  * all of them, or others than its rolling hashes tell. */
 void page_tables_replace(struct page_tables *tables, struct manifest *state);
 
+/* A database begins, or is gone, with the record that is built next, or with one before. */
+void page_tables_add(struct page_tables *tables, const char *path, uint64_t incarnation);
+void page_tables_remove(struct page_tables *tables, const char *path, uint64_t incarnation);
+
 /* The journal of the record at this position, which is about to be built; NULL if no tables work. */
 struct page_journal *page_tables_begin(struct page_tables *tables, uint64_t position);
 /* Before that record is sent. */

@@ -11,7 +11,8 @@
 #include <string.h>
 
 enum {
-    MOVING_MAX = 5, /* records in a row that wait for a file */
+    MOVING_MAX = 5,      /* records in a row that wait for a file */
+    RECORD_ATTEMPTS = 3, /* while databases come and go under it */
     KEEP_LOGS_MS = 5,
 };
 
@@ -76,6 +77,7 @@ void shipper_clear(struct shipper *shipper)
     outbox_clear(shipper->outbox);
     free_parts(shipper);
     cuts_clear(&shipper->cuts);
+    shipper_end_departed(shipper);
     page_tables_clear(&shipper->tables);
     tree_free(shipper->shipment.tree);
     touched_clear(&shipper->shipment.again);
@@ -146,6 +148,7 @@ static void commit_base(struct shipper *shipper)
     shipper->base_time_ns = shipment->base.time_ns;
     shipper->delta_bytes = shipper->delta_commits = 0;
     page_tables_replace(&shipper->tables, &shipment->manifest);
+    shipper_end_departed(shipper);
     shipper_replace_previous(shipper, &shipment->manifest);
 }
 
@@ -156,10 +159,12 @@ static void commit_data(struct shipper *shipper)
 
     for (size_t at = 0; at < shipment->updates.count; at++) {
         const struct data_update *update = &shipment->updates.list[at];
+        state->databases[update->database].page_size = update->page_size;
         state->databases[update->database].pages = update->pages;
         state->databases[update->database].rolling_hash = update->rolling_hash;
     }
     page_tables_commit(&shipper->tables);
+    shipper_end_departed(shipper);
     shipper->delta_bytes += shipment->updates.bytes;
     shipper->delta_commits += shipment->updates.commits;
     outbox_release(shipper->outbox, shipment->outbox_end);
@@ -269,6 +274,15 @@ static bool ship_base(struct shipper *shipper, bool final, struct err *err)
     return shipper_cut_base(shipper, final, err) && shipper_send(shipper, err);
 }
 
+static bool ship_records(struct shipper *shipper, bool final, struct err *err)
+{
+    if (!final && shipper->config->snapshot_interval_ms == 0)
+        return ship_base(shipper, final, err);
+    if (!final && shipper->beside.is_cut && !shipper_announce_beside(shipper, err))
+        return false;
+    return shipper_move_databases(shipper, err) && ship_due(shipper, final, err);
+}
+
 /* What waits is in the base too, and nothing that waits may be in its way. */
 static bool begin_anew(struct shipper *shipper, bool final, struct err *err)
 {
@@ -281,18 +295,16 @@ bool shipper_ship(struct shipper *shipper, bool final, struct err *err)
 {
     if (!send_left_over(shipper, err))
         return false;
-    if (shipper_needs_base(shipper))
-        return begin_anew(shipper, final, err);
-    if (!final && shipper->config->snapshot_interval_ms == 0)
-        return ship_base(shipper, final, err);
-    if (!final && shipper->beside.is_cut && !shipper_announce_beside(shipper, err))
-        return false;
-    if (ship_due(shipper, final, err))
-        return true;
-    /* What is in flight stays; whatever became of it, it goes first. */
-    if (log_in_flight(&shipper->log) || (err->code != ERR_CONFLICT && err->code != ERR_CORRUPT))
-        return false;
-    *err = (struct err){0};
+    for (unsigned attempt = 1; !shipper_needs_base(shipper) && attempt <= RECORD_ATTEMPTS; attempt++) {
+        if (ship_records(shipper, final, err))
+            return true;
+        /* What is in flight stays; whatever became of it, it goes first. */
+        if (log_in_flight(&shipper->log) || (err->code != ERR_CONFLICT && err->code != ERR_CORRUPT))
+            return false;
+        *err = (struct err){0};
+        if (!shipper_moves_databases(shipper))
+            break;
+    }
     return begin_anew(shipper, final, err);
 }
 

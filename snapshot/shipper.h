@@ -111,7 +111,10 @@ struct shipper {
     struct cuts cuts;
     struct page_tables tables; /* of what was shipped */
     bool lost_continuity;      /* nothing but a base can follow */
-    uint64_t file_changes;     /* of the follower: those that previous.tree contains */
+    bool databases_move;       /* `previous` lists some that no record holds yet */
+    struct departed *departed; /* since the newest record */
+    size_t departed_count;
+    uint64_t file_changes; /* of the follower: those that previous.tree contains */
     struct deletions deletions;
     struct pending *pending; /* new files, until they are shipped */
     unsigned moving;         /* records in a row that met a file while it was rewritten */

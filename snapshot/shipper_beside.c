@@ -273,6 +273,25 @@ static bool move_contents(struct tree *tree, struct manifest *base, bool changes
     return true;
 }
 
+/* They may have come and gone since. */
+static void move_databases(struct manifest *state, struct manifest *base)
+{
+    struct manifest_database *databases = state->databases;
+    size_t count = state->databases_count;
+
+    for (size_t at = 0; at < count; at++) {
+        const struct manifest_database *in_base = manifest_find_database(base, databases[at].path);
+        if (!in_base || in_base->incarnation != databases[at].incarnation)
+            continue;
+        databases[at].first_frame = in_base->first_frame;
+        databases[at].frames = in_base->frames;
+    }
+    state->databases = base->databases;
+    state->databases_count = base->databases_count;
+    base->databases = databases;
+    base->databases_count = count;
+}
+
 /* The newest state, in terms of the new base. */
 static void move_state(struct shipper *shipper, struct manifest *base)
 {
@@ -285,12 +304,7 @@ static void move_state(struct shipper *shipper, struct manifest *base)
     (void)move_contents(state->tree, base, true);
     tree_free(base->tree);
     base->tree = MOVE(state->tree);
-    assert(base->databases_count == state->databases_count);
-    for (size_t at = 0; at < state->databases_count; at++) {
-        assert(strcmp(base->databases[at].path, state->databases[at].path) == 0);
-        base->databases[at].pages = state->databases[at].pages;
-        base->databases[at].rolling_hash = state->databases[at].rolling_hash;
-    }
+    move_databases(state, base);
     manifest_clear(state);
     *state = *base;
     manifest_init(base);

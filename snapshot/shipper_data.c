@@ -69,6 +69,8 @@ static bool build(struct shipper *shipper, const struct cut *cut, const struct b
         .outbox = shipper->outbox,
         .until = cut->end,
         .state = &shipper->previous,
+        .departed = shipper->departed,
+        .departed_count = shipper->departed_count,
         .files = files,
         .journal = page_tables_begin(&shipper->tables, shipper->log.newest.position + 1),
     };

@@ -7,17 +7,6 @@
 
 enum { DURATIONS_BETWEEN = 10 }; /* of a base, from its end to the beginning of the next */
 
-static bool collects_all(struct shipper *shipper)
-{
-    size_t count = 0;
-    const struct base_database *databases = follower_databases(shipper->follower, &count);
-
-    for (size_t at = 0; at < count; at++)
-        if (!outbox_follows(shipper->outbox, databases[at].database))
-            return false;
-    return true;
-}
-
 void shipper_want_base(struct shipper *shipper, uint64_t request)
 {
     shipper->wanted = request;
@@ -63,8 +52,8 @@ bool shipper_base_is_due(const struct shipper *shipper)
 
 bool shipper_needs_base(struct shipper *shipper)
 {
-    return !shipper->has_previous || shipper->lost_continuity || !shipper_same_databases(shipper) ||
-           !collects_all(shipper);
+    return !shipper->has_previous || shipper->lost_continuity ||
+           (shipper_moves_databases(shipper) && !shipper_can_move_databases(shipper));
 }
 
 bool shipper_wants_base(struct shipper *shipper)

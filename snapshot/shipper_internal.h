@@ -24,6 +24,16 @@ bool shipper_ship_moment(struct shipper *shipper, const struct follower_frozen *
 /* Freezes the record that announces the base; its manifest is moved into the shipment. */
 void shipper_freeze_base(struct shipper *shipper, struct base_result *result, bool restarts);
 
+/* shipper_databases.c. Whether databases are attached that `previous` and the outbox don't follow, or the
+ * other way round; and whether a record may hold what has become of them, or a base is better. */
+bool shipper_moves_databases(struct shipper *shipper);
+bool shipper_can_move_databases(struct shipper *shipper);
+/* Brings both to what is attached. Nothing is in flight. ERR_CONFLICT: only a base can. ERR_TRANSIENT: one of
+ * them can't be followed now. */
+bool shipper_move_databases(struct shipper *shipper, struct err *err) CHECKED;
+/* A confirmed record, or base, says what has become of them. */
+void shipper_end_departed(struct shipper *shipper);
+
 /* shipper_beside.c. Whether a base that is due may be begun now. */
 bool shipper_may_begin_beside(const struct shipper *shipper);
 /* Ships all that waits, and begins to cut a base of the state to which that leads. Whatever keeps the base

@@ -92,6 +92,8 @@ void shipper_follow_logs(struct shipper *shipper)
     const struct base_database *databases = follower_databases(shipper->follower, &count);
     bool moved = false;
 
+    if (shipper->databases_move)
+        return;
     for (size_t at = 0; at < count; at++) {
         struct database_mark *mark = state_mark_of(&shipper->state.shipped, databases[at].path);
         if (mark && is_in_previous(shipper, &databases[at]))

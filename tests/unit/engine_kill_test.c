@@ -14,10 +14,13 @@
 #include "tests/double/sample.h"
 #include "tests/tap.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
-enum { FILES = 3, POINTS_MAX = 4096 };
+/* One of the files is a database, which each of its versions replaces. */
+enum { FILES = 3, DATABASE_FILE = 2, USER_VERSION_AT = 60, POINTS_MAX = 4096 };
 
 struct world {
     struct scratch disk;
@@ -31,6 +34,11 @@ struct world {
     int64_t newest_files;
     unsigned wiped, kept, interrupted;
 };
+
+static void name_file(int64_t file, char path[static 16])
+{
+    (void)snprintf(path, 16, "files/%d", (int)file);
+}
 
 static uint64_t draw(struct world *world, uint64_t below)
 {
@@ -70,28 +78,69 @@ static int64_t value_of_disk(struct world *world)
     return life_value(copy.path);
 }
 
+/* The version of a small database whose application is gone. */
+static int64_t database_version(int directory_fd, const char *path)
+{
+    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(SIZE_MAX / 2);
+    uint32_t version;
+    struct err err = {0};
+
+    if (!fs_read_file(directory_fd, path, &bytes, &err) || bytes.size < USER_VERSION_AT + sizeof(version))
+        return 0;
+    memcpy(&version, bytes.bytes + USER_VERSION_AT, sizeof(version));
+    return ntohl(version);
+}
+
+static int64_t file_version(int directory_fd, int file)
+{
+    CLEANUP(freep) char *text = NULL;
+    char path[16];
+    int64_t version;
+
+    name_file(file, path);
+    if (file == DATABASE_FILE)
+        return database_version(directory_fd, path);
+    text = scratch_read(directory_fd, path);
+    version = text ? strtoll(text, NULL, 10) : 0;
+    /* Whole: small ones repeat their number, large ones have a page of it. */
+    if (!text || strstr(text, "end"))
+        return version;
+    printf("# file %d is torn: %.40s\n", file, text);
+    return -1;
+}
+
 /* The versions of the files: 1, 2, 3 … went to file 1, 2, 0, 1 … in turn. How many of them are there, if each
  * file has one of its own; -1 otherwise. */
 static int64_t files_of(int directory_fd)
 {
-    int64_t newest = 0, versions[FILES] = {0};
+    int64_t newest = 0;
 
     for (int file = 0; file < FILES; file++) {
-        char path[32];
-        char *text;
-        (void)snprintf(path, sizeof(path), "files/%d", file);
-        text = scratch_read(directory_fd, path);
-        versions[file] = text ? strtoll(text, NULL, 10) : 0;
-        /* Whole: small ones repeat their number, large ones have a page of it. */
-        if (text && (versions[file] % FILES != file || !strstr(text, "end"))) {
-            printf("# file %d holds version %lld: %.40s\n", file, (long long)versions[file], text);
-            newest = -1;
-        }
-        free(text);
-        if (newest >= 0 && versions[file] > newest)
-            newest = versions[file];
+        int64_t version = file_version(directory_fd, file);
+        if (version > 0 && version % FILES != file)
+            printf("# file %d holds version %lld\n", file, (long long)version);
+        if (version < 0 || (version > 0 && version % FILES != file))
+            return -1;
+        if (version > newest)
+            newest = version;
     }
     return newest;
+}
+
+/* A careful application closes the old one, and leaves no log of it behind that the new one would get. */
+static void replace_database(struct world *world, int64_t version, const char *path)
+{
+    CLEANUP(freep) char *sql = xasprintf("PRAGMA user_version=%lld", (long long)version);
+    CLEANUP(freep) char *log = xasprintf("%s-wal", path);
+    CLEANUP(freep) char *index = xasprintf("%s-shm", path);
+
+    if (!writer_make(sample_path("replacement"), 1, sql) ||
+        (mkdirat(world->disk.fd, "files", 0755) != 0 && errno != EEXIST))
+        abort();
+    (void)unlinkat(world->disk.fd, index, 0);
+    (void)unlinkat(world->disk.fd, log, 0);
+    if (renameat(AT_FDCWD, sample_path("replacement"), world->disk.fd, path) != 0)
+        abort();
 }
 
 static void write_file(struct world *world)
@@ -99,13 +148,17 @@ static void write_file(struct world *world)
     int64_t version = atomic_load(&world->engine.board->files_written) + 1;
     int size = version % 2 == 0 ? 50000 : 20;
     CLEANUP(freep) char *text = xasprintf("%-*lldend", size, (long long)version);
-    CLEANUP(freep) char *path = xasprintf("files/%d", (int)(version % FILES));
-    CLEANUP(freep) char *beside = xasprintf("files/new");
+    char path[16];
 
-    /* As a careful application would: whole, under its final name. */
-    scratch_write(world->disk.fd, beside, text);
-    if (renameat(world->disk.fd, beside, world->disk.fd, path) != 0)
-        abort();
+    name_file(version % FILES, path);
+    if (version % FILES == DATABASE_FILE) {
+        replace_database(world, version, path);
+    } else {
+        /* As a careful application would: whole, under its final name. */
+        scratch_write(world->disk.fd, "files/new", text);
+        if (renameat(world->disk.fd, "files/new", world->disk.fd, path) != 0)
+            abort();
+    }
     atomic_store(&world->engine.board->files_written, version);
 }
 
@@ -141,6 +194,14 @@ static bool note_point(void *context, const struct reader_point *point)
     return points->count < POINTS_MAX;
 }
 
+/* The small database, in a copy that nobody else uses. */
+static bool is_sound(const struct scratch *copy)
+{
+    CLEANUP(freep) char *path = xasprintf("%s/files/%d", copy->path, DATABASE_FILE);
+
+    return access(path, F_OK) != 0 || sample_value(path) == 1;
+}
+
 static void open_point(struct world *world, struct store *store, uint64_t record)
 {
     CLEANUP(scratch_closep) struct scratch copy;
@@ -155,6 +216,7 @@ static void open_point(struct world *world, struct store *store, uint64_t record
     }
     value = life_value(copy.path);
     files = files_of(copy.fd);
+    EXPECT(is_sound(&copy));
     EXPECT(judge("a point", value, files, world->newest_value, world->newest_files));
     world->newest_value = value;
     world->newest_files = files;

@@ -109,4 +109,20 @@ TEST(of_two_databases_one_may_differ)
     }
 }
 
+/* Its table begins with the record that brought it. */
+TEST(one_that_appeared_since_the_base_may_differ)
+{
+    struct life life;
+
+    REQUIRE(begin_with(&life, LARGE));
+    REQUIRE(fill_database(&life, "sub.sqlite3", SMALL));
+    REQUIRE(life_settle(&life));
+    lose_store(&life);
+    REQUIRE(run_application(&life, "sub.sqlite3", "DELETE FROM filler WHERE rowid % 50 = 1", 5));
+    crash(&life);
+    expect_difference(&life, FEW_BYTES * 4);
+    expect_same(&life, "sub.sqlite3");
+    life_tear_down(&life);
+}
+
 TAP_MAIN()
