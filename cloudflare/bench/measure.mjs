@@ -78,8 +78,8 @@ function showRounds(what, rounds) {
   for (const [text, name] of PARTS) show(text, rounds.map((round) => round[name]));
 }
 
-function create({ agent, hostname, port, path, host }, body) {
-  const headers = signed({ method: "PUT", host, path: new URL(path, `http://${host}`).pathname, body, headers: { "if-none-match": "*" }, ...CREDENTIALS });
+function create({ agent, hostname, port, path, host, keys }, body) {
+  const headers = signed({ method: "PUT", host, path: new URL(path, `http://${host}`).pathname, body, headers: { "if-none-match": "*" }, ...keys });
   const begun = performance.now();
   return new Promise((resolve, reject) => {
     const request = http.request({ agent, hostname, port, path, method: "PUT", headers }, (response) => {
@@ -92,12 +92,16 @@ function create({ agent, hostname, port, path, host }, body) {
 
 // Records as small as they mostly are, one after the other, in turn; each way on one connection.
 async function creations(gateway) {
-  const proxy = new URL(gateway.process().environment.http_proxy);
+  const { http_proxy: proxyUrl, HOLDFAST_S3_ACCESS_KEY_ID: accessKeyId } = gateway.process().environment;
+  const proxy = new URL(proxyUrl);
   const base = new URL(gateway.endpoint());
   const agents = [0, 1].map(() => new http.Agent({ keepAlive: true, maxSockets: 1 }));
   const ways = {
-    direct: { agent: agents[0], hostname: base.hostname, port: base.port, host: base.host, at: base.pathname },
-    gateway: { agent: agents[1], hostname: proxy.hostname, port: proxy.port, host: "gateway.holdfast.internal", at: "http://gateway.holdfast.internal" },
+    direct: { agent: agents[0], hostname: base.hostname, port: base.port, host: base.host, at: base.pathname, keys: CREDENTIALS },
+    gateway: {
+      agent: agents[1], hostname: proxy.hostname, port: proxy.port, host: "gateway.holdfast.internal", at: "http://gateway.holdfast.internal",
+      keys: { accessKeyId, secretAccessKey: "none" },
+    },
   };
   const spent = { direct: [], gateway: [] };
   for (let number = 0; number < REQUESTS + 20; number++)

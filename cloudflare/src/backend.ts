@@ -5,7 +5,7 @@ import { answer, type Problem } from "./answers";
 import { type End, meaningOf } from "./exits";
 import { Machine, StartFailed } from "./machine";
 import { relay } from "./relay";
-import type { Place } from "./s3";
+import type { Access } from "./s3";
 import { type Env, requireComplete, type Settings, settingsOf, warningsOf } from "./settings";
 
 const SITE_PORT = 3211;
@@ -23,8 +23,8 @@ export class Backend extends DurableObject<Env> {
     super(ctx, env);
     this.settings = settingsOf(env);
     const keepAliveMs = Math.max(2 * this.settings.sleepAfterMs, KEEP_ALIVE_MIN_MS);
-    const gatewayTo = (place: Place): Fetcher => ctx.exports.Gateway({ props: { place } });
-    if (ctx.container) this.machine = new Machine(ctx.container, ctx.storage, env, keepAliveMs, gatewayTo);
+    const gatewayFor = (access: Access): Fetcher => ctx.exports.Gateway({ props: access });
+    if (ctx.container) this.machine = new Machine(ctx.container, ctx.storage, env, keepAliveMs, gatewayFor);
   }
 
   override async fetch(request: Request): Promise<Response> {

@@ -1,14 +1,17 @@
 // The store of a container that has no key: an S3 endpoint inside the Worker, in front of an R2 binding.
 //
-// Who may ask: only the container. This entrypoint has no address; the Durable Object gives it to the platform as the
-// handler of the container's requests to GATEWAY_HOST, and neither the Worker's routes nor a URL lead here. That is
-// why signatures are not looked at: whoever can ask may use the prefix, and nothing else can be reached (s3.ts).
+// Who may ask: only holdfast in the container. This entrypoint has no address; the Durable Object gives it to the
+// platform as the handler of the container's requests to GATEWAY_HOST, and neither the Worker's routes nor a URL lead
+// here. But the backend is in the container too, and may be talked into asking for a URL, so each start has a pass,
+// which holdfast sends as its access key id and keeps from the backend. It is of no use anywhere else or later, so it is
+// compared, and the signatures made with it are not verified.
 //
 // What it must keep: one condition of R2 for one condition of S3, never "look, then write"; no body in memory, and
 // none stored that is cut off or differs from its SHA-256; and a fault of R2 is never an answer such as "absent".
 import { WorkerEntrypoint } from "cloudflare:workers";
 
-import { answerOf, isWritable, listingAnswer, type Place, type Question, questionOf, Refusal, refusalAnswer } from "./s3";
+import { type Access, answerOf, isWritable, listingAnswer, passOf, type Place, type Question, questionOf, Refusal, refusalAnswer } from "./s3";
+import { isSame } from "./secrets";
 import { type Env, placeOf } from "./settings";
 
 type Put = Extract<Question, { operation: "put" }>;
@@ -109,10 +112,11 @@ function bucketFor(place: Place, env: Env): R2Bucket {
   return env.STORE;
 }
 
-export class Gateway extends WorkerEntrypoint<Env, { place: Place }> {
+export class Gateway extends WorkerEntrypoint<Env, Access> {
   override async fetch(request: Request): Promise<Response> {
-    const { place } = this.ctx.props;
+    const { place, pass } = this.ctx.props;
     try {
+      if (!(await isSame(passOf(request), pass))) throw new Refusal(403, "InvalidAccessKeyId", "This is not the pass of this container's start.");
       return await ask(bucketFor(place, this.env), place, questionOf(request, place), request);
     } catch (error) {
       return refusalAnswer(request, refusalOf(request, error));

@@ -1,6 +1,7 @@
 // The Worker in front of one container that runs holdfast. docs/CLOUDFLARE.md is its manual.
 import { answer } from "./answers";
 import type { Backend } from "./backend";
+import { isSame } from "./secrets";
 import { type Env, requireComplete, routeFits, SettingsError, settingsOf } from "./settings";
 
 export { Backend } from "./backend";
@@ -21,17 +22,6 @@ function backendOf(env: Env): DurableObjectStub<Backend> {
   return env.BACKEND.getByName(NAME);
 }
 
-// Compares without telling by its duration how much was right.
-async function isAuthorized(request: Request, token: string): Promise<boolean> {
-  const encoder = new TextEncoder();
-  const [given, wanted] = await Promise.all(
-    [request.headers.get("authorization") ?? "", `Bearer ${token}`].map((text) =>
-      crypto.subtle.digest("SHA-256", encoder.encode(text)),
-    ),
-  );
-  return crypto.subtle.timingSafeEqual(given as ArrayBuffer, wanted as ArrayBuffer);
-}
-
 // The Worker's own routes. None of them starts the container.
 async function own(request: Request, env: Env, path: string): Promise<Response> {
   const { diagnosticsToken } = settingsOf(env);
@@ -47,7 +37,7 @@ async function own(request: Request, env: Env, path: string): Promise<Response> 
       message: "Diagnostics are off; to turn them on, run: npx wrangler secret put WORKER_DIAGNOSTICS_TOKEN",
       retryAfterS: 0,
     });
-  if (!(await isAuthorized(request, diagnosticsToken)))
+  if (!(await isSame(request.headers.get("authorization") ?? "", `Bearer ${diagnosticsToken}`)))
     return answer(request, {
       status: 401,
       code: "Unauthorized",

@@ -4,8 +4,8 @@
 // 200 on /_holdfast/ready; what is known about a process (that it began, that it was told to stop, how it ended) is in
 // the object's storage before anybody acts on it, since the object may be evicted while its container runs on.
 import { type End, meaningOf } from "./exits";
-import type { Place } from "./s3";
-import { type Env, environmentOf, GATEWAY_HOST, placeOf } from "./settings";
+import type { Access } from "./s3";
+import { accessOf, type Env, environmentOf, GATEWAY_HOST } from "./settings";
 
 const PORT = 3210;
 const READY = "http://container/_holdfast/ready";
@@ -21,7 +21,7 @@ interface Life {
   predecessor: string;
   ready?: string;
   stopping?: string; // SIGTERM was sent
-  place?: Place; // of its store, if the gateway leads there
+  access?: Access; // to its store, if that is the gateway; not for showing
   end?: End;
 }
 
@@ -58,13 +58,13 @@ export class Machine {
     private readonly storage: DurableObjectStorage,
     private readonly env: Env,
     private readonly keepAliveMs: number,
-    private readonly gatewayTo: (place: Place) => Fetcher,
+    private readonly gatewayFor: (access: Access) => Fetcher,
   ) {
     if (!container.running) return;
     this.watch();
     // This may be a new version of the Worker, which has other settings or no gateway any more: the container that
     // the last one started still has to ship what it has, to where it was told.
-    void this.openGateway(this.life()?.place).catch((error: unknown) => {
+    void this.openGateway(this.life()?.access).catch((error: unknown) => {
       console.warn(JSON.stringify({ event: "no-gateway", error: String(error) }));
     });
   }
@@ -100,12 +100,13 @@ export class Machine {
   }
 
   describe(): Record<string, unknown> {
+    const { access: _, ...life } = this.life() ?? {};
     return {
       running: this.container.running,
       serving: this.serving,
       stopping: this.stopping !== undefined,
       progress: this.seen ?? null,
-      process: this.life() ?? null,
+      process: this.life() ? life : null,
     };
   }
 
@@ -157,8 +158,8 @@ export class Machine {
     this.failureUntil = Date.now() + restS * 1000;
   }
 
-  private async openGateway(place: Place | undefined): Promise<void> {
-    if (place) await this.container.interceptOutboundHttp(GATEWAY_HOST, this.gatewayTo(place));
+  private async openGateway(access: Access | undefined): Promise<void> {
+    if (access) await this.container.interceptOutboundHttp(GATEWAY_HOST, this.gatewayFor(access));
   }
 
   private async start(): Promise<void> {
@@ -167,16 +168,16 @@ export class Machine {
       return;
     }
     const predecessor = this.predecessor();
-    const place = this.env.STORE && placeOf(this.env);
+    const access = accessOf(this.env);
     const number = (this.life()?.number ?? 0) + 1;
-    const life: Life = { number, began: new Date().toISOString(), predecessor, ...(place ? { place } : {}) };
+    const life: Life = { number, began: new Date().toISOString(), predecessor, ...(access ? { access } : {}) };
     this.storage.kv.put("life", life);
     await this.storage.sync();
     this.seen = undefined;
-    await this.openGateway(place);
+    await this.openGateway(access);
     this.container.start({
       enableInternet: true,
-      env: { ...environmentOf(this.env), ...(predecessor ? { HOLDFAST_PREDECESSOR: predecessor } : {}) },
+      env: { ...environmentOf(this.env, access), ...(predecessor ? { HOLDFAST_PREDECESSOR: predecessor } : {}) },
     });
     console.log(JSON.stringify({ event: "container-started", number: life.number, predecessor }));
     this.watch();

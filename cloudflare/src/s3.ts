@@ -10,6 +10,12 @@ export interface Place {
   prefix: string; // "" or ends in a slash
 }
 
+// What a start of the container is given: its store, and the pass with which it asks for it.
+export interface Access {
+  place: Place;
+  pass: string;
+}
+
 export type Question =
   | { operation: "put"; key: string; length: number; sha256: string; onlyIfAbsent: boolean }
   | { operation: "get" | "head" | "delete"; key: string }
@@ -108,6 +114,11 @@ export function questionOf(request: Request, place: Place): Question {
   checkParameters(url, []);
   const key = keyOf(place, decoded(rest));
   return method === "put" ? putQuestion(request, key) : { operation: method, key };
+}
+
+// The access key id in the signature's head: "AWS4-HMAC-SHA256 Credential=ID/DATE/REGION/s3/aws4_request,…".
+export function passOf(request: Request): string {
+  return /^AWS4-HMAC-SHA256 Credential=([^/,\s]+)\//.exec(request.headers.get("authorization") ?? "")?.[1] ?? "";
 }
 
 const ENTITIES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;" };

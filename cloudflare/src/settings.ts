@@ -3,7 +3,8 @@
 // The rule that a user has to know is short: every variable and secret reaches the container, except those whose names
 // begin with WORKER_, which are for the Worker itself.
 import type { Backend } from "./backend";
-import type { Place } from "./s3";
+import type { Access, Place } from "./s3";
+import { newPass } from "./secrets";
 
 export interface Env {
   BACKEND: DurableObjectNamespace<Backend>;
@@ -78,9 +79,14 @@ export function placeOf(env: Env): Place {
   return { bucket, prefix: prefix && `${prefix}/` };
 }
 
+// For a container that is started now; undefined: it has keys and needs no gateway.
+export function accessOf(env: Env): Access | undefined {
+  return isOn(env) ? { place: placeOf(env), pass: newPass() } : undefined;
+}
+
 function requireBinding(env: Env): void {
-  if (env.STORE) return;
   const { bucket } = placeOf(env);
+  if (env.STORE) return;
   throw new SettingsError(
     "MissingSetting",
     `WORKER_GATEWAY is on, but there is no R2 binding STORE: write { "binding": "STORE", "bucket_name": "${bucket}" } into r2_buckets of wrangler.jsonc and deploy again.`,
@@ -129,19 +135,18 @@ export function warningsOf(env: Env): string[] {
   return warnings;
 }
 
-// For a container whose store is the gateway. holdfast signs every request, so it wants a pair of keys; nobody checks them.
-function gatewayEnvironment(): Record<string, string> {
+function gatewayEnvironment(pass: string): Record<string, string> {
   return {
     HOLDFAST_S3_ENDPOINT: `http://${GATEWAY_HOST}`,
     HOLDFAST_S3_PATH_STYLE: "1",
     HOLDFAST_S3_REGION: "auto",
-    HOLDFAST_S3_ACCESS_KEY_ID: "none",
-    HOLDFAST_S3_SECRET_ACCESS_KEY: "none",
+    HOLDFAST_S3_ACCESS_KEY_ID: pass,
+    HOLDFAST_S3_SECRET_ACCESS_KEY: "none", // has to be there for holdfast to sign with; nobody looks at the signatures
   };
 }
 
 // The container's environment, apart from what changes with every start.
-export function environmentOf(env: Env): Record<string, string> {
+export function environmentOf(env: Env, access: Access | undefined): Record<string, string> {
   const environment: Record<string, string> = {
     HOLDFAST_LISTEN: "0.0.0.0:3210",
     HOLDFAST_SITE_LISTEN: "0.0.0.0:3211",
@@ -149,8 +154,7 @@ export function environmentOf(env: Env): Record<string, string> {
     HOLDFAST_TRUST_FORWARDED: "1", // the Worker writes these fields
     HOLDFAST_SHUTDOWN_TIMEOUT: "5m",
   };
-  const gateway = isOn(env);
   for (const [name, value] of Object.entries(env))
-    if (typeof value === "string" && !name.startsWith("WORKER_") && !(gateway && KEYS.test(name))) environment[name] = value;
-  return gateway ? { ...environment, ...gatewayEnvironment() } : environment;
+    if (typeof value === "string" && !name.startsWith("WORKER_") && !(access && KEYS.test(name))) environment[name] = value;
+  return access ? { ...environment, ...gatewayEnvironment(access.pass) } : environment;
 }

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import http from "node:http";
 import { test } from "node:test";
 
-import { GatewayStage, sha256 } from "./lib/gateway.mjs";
+import { authorization, GatewayStage, sha256 } from "./lib/gateway.mjs";
 
 const NOTHING = sha256("");
 
@@ -70,7 +70,7 @@ test("an upload that is cut off is not stored", async (context) => {
   const stage = await GatewayStage.open(context);
   const headers = { "content-length": 1 << 20, "x-amz-content-sha256": sha256("never the whole") };
   await new Promise((resolve) => {
-    const request = http.request({ ...stage.target(), method: "PUT", path: "/convex/app/x", headers });
+    const request = http.request({ ...stage.target(), method: "PUT", path: "/convex/app/x", headers: { authorization: authorization(), ...headers } });
     request.on("error", resolve).on("close", resolve);
     request.write(Buffer.alloc(1 << 16), () => request.destroy());
   });
@@ -84,6 +84,23 @@ test("a body of which only Content-Length tells the length", async (context) => 
   const answer = await stage.put("/convex/app/x", bytes, { "x-test-lengthless": "1" });
   assert.equal(answer.status, 200, String(answer.body));
   assert.ok((await stage.ask("GET", "/convex/app/x")).body.equals(bytes));
+});
+
+test("whoever doesn't say the pass is refused, whatever is asked", async (context) => {
+  const stage = await GatewayStage.open(context);
+  await stage.put("/convex/app/x", "kept");
+  const wrong = [
+    "", authorization("none"), authorization(""), authorization("0123456789abcdef0123456789abcde"), authorization("0123456789abcdef0123456789abcdef0"),
+    authorization("0123456789ABCDEF0123456789ABCDEF"), "Bearer 0123456789abcdef0123456789abcdef", "0123456789abcdef0123456789abcdef",
+  ];
+  for (const value of wrong)
+    for (const [method, target] of [["GET", "/convex/app/x"], ["PUT", "/convex/app/x"], ["DELETE", "/convex/app/x"], ["GET", "/convex?prefix=app/"], ["POST", "/nowhere"]]) {
+      const answer = await stage.ask(method, target, { headers: { authorization: value, "content-length": 0, "x-amz-content-sha256": NOTHING } });
+      assert.deepEqual([answer.status, answer.code], [403, "InvalidAccessKeyId"], `${method} ${target} ${value}`);
+      assert.doesNotMatch(String(answer.body), /0123456789/);
+    }
+  assert.equal((await stage.ask("HEAD", "/convex/app/x", { headers: { authorization: "" } })).status, 403);
+  assert.equal(String((await stage.ask("GET", "/convex/app/x")).body), "kept");
 });
 
 test("no key leads out of the prefix, whatever it looks like", async (context) => {

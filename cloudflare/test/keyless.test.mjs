@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
+import http from "node:http";
 import path from "node:path";
 import { test } from "node:test";
 
@@ -40,11 +41,44 @@ test("a cold start, writes, and everything is there after the disk is gone; the 
   assert.ok(!("AWS_ACCESS_KEY_ID" in first.given) && !("AWS_SECRET_ACCESS_KEY" in first.given));
   for (const secret of Object.values(STALE)) assert.ok(!Object.values(first.given).includes(secret), secret);
   const { body } = await deployment.diagnostics();
+  assert.ok(!JSON.stringify(body).includes(first.given.HOLDFAST_S3_ACCESS_KEY_ID), "the pass is not shown");
   for (const name of Object.keys(STALE)) assert.ok(body.warnings.some((warning) => warning.startsWith(`${name} is set`)), name);
   await deployment.stop();
   assert.equal(first.exitCode, 0);
   assert.equal(await deployment.read(id), "kept");
   assert.match(deployment.log(), /"restored /);
+  assert.notEqual(deployment.process().given.HOLDFAST_S3_ACCESS_KEY_ID, first.given.HOLDFAST_S3_ACCESS_KEY_ID);
+});
+
+// A request as any program in the container could send it.
+function fromInside(deployment, target, headers = {}) {
+  const { hostname, port } = new URL(deployment.process().environment.http_proxy);
+  return new Promise((resolve, reject) => {
+    const request = http.request({ hostname, port, path: `http://gateway.holdfast.internal${target}`, headers: { host: "gateway.holdfast.internal", ...headers }, agent: false }, async (response) => {
+      resolve({ status: response.statusCode, text: String(Buffer.concat(await response.toArray())) });
+    });
+    request.on("error", reject).end();
+  });
+}
+
+test("the backend beside holdfast, though in the same container, has no part in the store", async (context) => {
+  const stage = await Stage.open(context);
+  const deployment = await stage.deploy({ gateway: true });
+  await deployment.write("x");
+  await shipped(deployment);
+  const pass = deployment.process().given.HOLDFAST_S3_ACCESS_KEY_ID;
+  const { pid } = deployment.process().child;
+  const [backend] = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ");
+  const environment = fs.readFileSync(`/proc/${backend}/environ`, "utf8");
+  assert.match(environment, /INSTANCE_SECRET=/);
+  assert.ok(!environment.includes(pass));
+  for (const target of ["/convex/app/holdfast.json", "/convex?prefix=app/"]) {
+    const stranger = await fromInside(deployment, target);
+    assert.equal(stranger.status, 403, stranger.text);
+    assert.match(stranger.text, /<Code>InvalidAccessKeyId<\/Code>/);
+    const { status } = await fromInside(deployment, target, { authorization: `AWS4-HMAC-SHA256 Credential=${pass}/20261121/auto/s3/aws4_request` });
+    assert.equal(status, 200, "the test asks where holdfast asks");
+  }
 });
 
 test("killed under load on a wiped disk: what was shipped is restored; verify and doctor find nothing wrong", async (context) => {

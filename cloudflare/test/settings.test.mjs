@@ -78,6 +78,7 @@ test("the gateway without a bucket, a bucket without the gateway, and what is ne
   assert.throws(() => settings.requireComplete({ ...keyless, STORE: undefined }), /no R2 binding STORE.*"bucket_name": "bucket"/);
   for (const off of [undefined, "", "off"])
     assert.throws(() => settings.requireComplete({ ...keyless, WORKER_GATEWAY: off }), /AWS_ACCESS_KEY_ID.*WORKER_GATEWAY to on/);
+  assert.throws(() => settings.requireComplete({ ...keyless, HOLDFAST_STORE: "https://bucket/app" }), /HOLDFAST_STORE names no bucket/);
   assert.throws(() => settings.requireComplete({ ...keyless, WORKER_GATEWAY: "yes" }), /WORKER_GATEWAY is "yes" and neither on nor off/);
 });
 
@@ -102,12 +103,17 @@ test("bucket and prefix are read as holdfast reads them", () => {
 
 test("behind the gateway the container gets the way there, and neither keys nor another way", () => {
   const more = { AWS_ACCESS_KEY_ID: "id", AWS_SESSION_TOKEN: "t", HOLDFAST_S3_ENDPOINT: "https://elsewhere", HOLDFAST_S3_SECRET_ACCESS_KEY: "s", AWS_REGION: "eu" };
-  const environment = settings.environmentOf({ ...keyless, ...more });
+  const access = settings.accessOf({ ...keyless, ...more });
+  assert.deepEqual(access.place, { bucket: "bucket", prefix: "app/" });
+  assert.match(access.pass, /^[0-9a-f]{32}$/);
+  assert.notEqual(settings.accessOf(keyless).pass, access.pass);
+  assert.equal(settings.accessOf({ ...keyless, WORKER_GATEWAY: "off" }), undefined);
+  const environment = settings.environmentOf({ ...keyless, ...more }, access);
   assert.deepEqual(
     Object.fromEntries(Object.entries(environment).filter(([name]) => /S3|AWS|GATEWAY|STORE/.test(name))),
     {
       AWS_REGION: "eu", HOLDFAST_STORE: keyless.HOLDFAST_STORE, HOLDFAST_S3_ENDPOINT: "http://gateway.holdfast.internal",
-      HOLDFAST_S3_PATH_STYLE: "1", HOLDFAST_S3_REGION: "auto", HOLDFAST_S3_ACCESS_KEY_ID: "none", HOLDFAST_S3_SECRET_ACCESS_KEY: "none",
+      HOLDFAST_S3_PATH_STYLE: "1", HOLDFAST_S3_REGION: "auto", HOLDFAST_S3_ACCESS_KEY_ID: access.pass, HOLDFAST_S3_SECRET_ACCESS_KEY: "none",
     },
   );
   assert.deepEqual(settings.warningsOf({ ...keyless, INSTANCE_SECRET: "s" }), []);

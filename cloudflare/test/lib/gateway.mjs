@@ -43,11 +43,18 @@ export default {
     fault = request.headers.get("x-test-fault") ?? "";
     const own = TASKS[request.headers.get("x-test-task")];
     if (own) return Response.json((await own(env.STORE, await request.json())) ?? null);
-    const gateway = ctx.exports.Gateway({ props: { place: env.PLACE } });
+    const gateway = ctx.exports.Gateway({ props: { place: env.PLACE, pass: env.PASS } });
     return gateway.fetch(request.headers.has("x-test-lengthless") ? withoutLength(request) : request);
   },
 };
 `;
+
+const PASS = "0123456789abcdef0123456789abcdef";
+
+// What holdfast would send; a signature is not looked at.
+export function authorization(pass = PASS) {
+  return `AWS4-HMAC-SHA256 Credential=${pass}/20261121/auto/s3/aws4_request,SignedHeaders=host;x-amz-date,Signature=00`;
+}
 
 let bundle;
 
@@ -76,7 +83,7 @@ export class GatewayStage {
       modules: true,
       script: await script(),
       compatibilityDate: "2026-04-01",
-      bindings: { HOLDFAST_STORE: store, PLACE: place },
+      bindings: { HOLDFAST_STORE: store, PLACE: place, PASS },
       r2Buckets: { STORE: "convex" },
       r2Persist: stage.folder,
     });
@@ -99,7 +106,7 @@ export class GatewayStage {
   ask(method, target, { headers = {}, body } = {}) {
     const length = body === undefined || "content-length" in headers ? {} : { "content-length": Buffer.byteLength(body) };
     return new Promise((resolve, reject) => {
-      const request = http.request({ ...this.target(), method, path: target, agent: false, headers: { ...length, ...headers } });
+      const request = http.request({ ...this.target(), method, path: target, agent: false, headers: { authorization: authorization(), ...length, ...headers } });
       request.on("error", reject).on("response", (response) => {
         const pieces = [];
         response.on("data", (piece) => pieces.push(piece)).on("error", reject);
