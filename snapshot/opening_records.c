@@ -85,21 +85,27 @@ static bool reopen(struct opening *opening, const struct chain_anchor *last, str
     return open_chain(opening, &range, err);
 }
 
+/* A record was not found: true if it is worth asking once more, of what the store lists by now. */
+static bool look_again(struct opening *opening, const struct chain_anchor *last, bool again, struct err *err)
+{
+    if (err->code != ERR_NOT_FOUND)
+        return false;
+    if (!again)
+        return reopen(opening, last, err);
+    err->code = ERR_CORRUPT;
+    return false;
+}
+
 /* Before anything was applied. */
 static bool peek(struct opening *opening, uint64_t position, struct record_header *ret_header,
                  struct err *err)
 {
     const struct chain_anchor nothing = {0};
 
-    if (chain_peek(opening->chain, position, ret_header, err))
-        return true;
-    if (err->code != ERR_NOT_FOUND || !reopen(opening, &nothing, err))
-        return false;
-    if (chain_peek(opening->chain, position, ret_header, err))
-        return true;
-    if (err->code == ERR_NOT_FOUND)
-        err->code = ERR_CORRUPT;
-    return false;
+    for (bool again = false; !chain_peek(opening->chain, position, ret_header, err); again = true)
+        if (!look_again(opening, &nothing, again, err))
+            return false;
+    return true;
 }
 
 /* The base record, if the state restarts there; 0: it repeats what the log says. */
@@ -122,17 +128,10 @@ static bool find_restart(struct opening *opening, uint64_t *ret_restarted, struc
 static bool next_record(struct opening *opening, const struct chain_anchor *last, struct record *ret_record,
                         bool *ret_end, struct err *err)
 {
-    if (chain_next(opening->chain, ret_record, ret_end, err))
-        return true;
-    if (err->code != ERR_NOT_FOUND)
-        return false;
-    if (!reopen(opening, last, err))
-        return false;
-    if (chain_next(opening->chain, ret_record, ret_end, err))
-        return true;
-    if (err->code == ERR_NOT_FOUND)
-        err->code = ERR_CORRUPT;
-    return false;
+    for (bool again = false; !chain_next(opening->chain, ret_record, ret_end, err); again = true)
+        if (!look_again(opening, last, again, err))
+            return false;
+    return true;
 }
 
 static bool replay_all(struct opening *opening, struct replay *replay, struct err *err)
