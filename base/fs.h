@@ -12,6 +12,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* What is written to a file that somebody will go on writing page by page goes out in pieces of at most this
+ * size: larger ones leave large folios behind on ext4, and each later write of a page then costs 20 to 60
+ * times as much (docs/DESIGN.md). */
+enum { FS_PIECE_BYTES = 64 << 10 };
+
 /* All of bytes, at the offset, interrupted or not. ERR_SYSTEM: the disk. */
 bool fs_write_at(int fd, const void *bytes, size_t size, uint64_t offset, struct err *err) CHECKED;
 bool fs_write_all(int fd, const void *bytes, size_t size, struct err *err) CHECKED;

@@ -19,10 +19,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Larger writes leave large folios behind on ext4, which cost the application 20 to 60 times as much with
- * each later write of a page (docs/DESIGN.md). */
-enum { PIECE_BYTES = 64 << 10 };
-
 struct apply {
     struct codec *codec;
     struct buf images;
@@ -169,7 +165,7 @@ static uint32_t stretch_of(const struct data_run *run, uint32_t at, uint32_t end
 {
     uint32_t first = data_run_page(run, at), count = 1;
 
-    while (at + count < end && count < PIECE_BYTES / run->page_size &&
+    while (at + count < end && count < FS_PIECE_BYTES / run->page_size &&
            data_run_page(run, at + count) == first + count)
         count++;
     return count;
@@ -278,7 +274,7 @@ static bool write_images(const struct apply_target *target, const struct data_ru
 /* What a shrinking commit cuts off leaves the hash; the file keeps it until the hash has been found right. */
 static bool take_cut(struct apply *apply, struct apply_target *target, struct err *err)
 {
-    uint8_t *piece = room_of(&apply->previous, PIECE_BYTES);
+    uint8_t *piece = room_of(&apply->previous, FS_PIECE_BYTES);
     uint64_t end = offset_of(target, target->pages + 1);
     size_t size;
 
@@ -286,7 +282,7 @@ static bool take_cut(struct apply *apply, struct apply_target *target, struct er
         return false;
     for (uint64_t at = offset_of(target, (uint64_t)target->pages_after + 1); at < end; at += size) {
         uint32_t page = (uint32_t)(at / target->page_size + 1);
-        size = end - at < PIECE_BYTES ? (size_t)(end - at) : PIECE_BYTES;
+        size = end - at < FS_PIECE_BYTES ? (size_t)(end - at) : FS_PIECE_BYTES;
         if (!read_pages(target, page, size, piece, err))
             return err_wrap(err, "what a commit cuts off");
         target->rolling_next ^= pagehash_of(piece, size, target->page_size, page);

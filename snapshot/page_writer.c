@@ -8,14 +8,12 @@
 #include <assert.h>
 #include <string.h>
 
-enum { PIECE_BYTES = 64 << 10 };
-
 struct page_writer {
     struct pool *pool; /* one worker; NULL: none */
     struct task_group group;
     struct page_image images[PAGE_BATCH_MAX];
     size_t count;
-    uint8_t piece[PIECE_BYTES];
+    uint8_t piece[FS_PIECE_BYTES];
 };
 
 struct page_writer *page_writer_new(void)
@@ -53,7 +51,7 @@ static size_t stretch(const struct page_writer *writer, size_t at)
     const struct page_image *first = &writer->images[at];
     size_t count = 1;
 
-    while (at + count < writer->count && (count + 1) * first->page_size <= PIECE_BYTES &&
+    while (at + count < writer->count && (count + 1) * first->page_size <= FS_PIECE_BYTES &&
            first[count].fd == first->fd && first[count].page == first->page + count)
         count++;
     return count;

@@ -29,7 +29,7 @@ struct grain {
     size_t piece;
 };
 
-static const struct grain cached = {4 << 10, 64 << 10};
+static const struct grain cached = {4 << 10, FS_PIECE_BYTES};
 /* Each write waits for the disk, so a few zeros are no reason for two writes instead of one. */
 static const struct grain direct = {64 << 10, 4 << 20};
 

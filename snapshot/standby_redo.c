@@ -20,7 +20,7 @@
 static const char redo_path[] = ".holdfast/redo";
 static const char redo_magic[] = "HFREDO01";
 
-enum { MAGIC_SIZE = sizeof(redo_magic) - 1, PIECE_BYTES = 64 << 10 };
+enum { MAGIC_SIZE = sizeof(redo_magic) - 1 };
 
 #define REDO_BYTES_MAX ((size_t)2 << 30)
 
@@ -185,7 +185,7 @@ struct patch {
  * off again later in the same step go nowhere. */
 static bool write_images(const struct patch *patch, const uint8_t *pages_le, uint32_t count, struct err *err)
 {
-    CLEANUP(freep) uint8_t *piece = xmalloc(PIECE_BYTES);
+    CLEANUP(freep) uint8_t *piece = xmalloc(FS_PIECE_BYTES);
     struct wire_reader reader = wire_reader_of(pages_le, (size_t)count * 4);
     uint32_t page = count > 0 ? wire_u32(&reader) : 0;
 
@@ -194,7 +194,7 @@ static bool write_images(const struct patch *patch, const uint8_t *pages_le, uin
         size_t size;
         for (run = 1; at + run < count; run++) {
             next = wire_u32(&reader);
-            if (next != first + run || (run + 1) * patch->page_size > PIECE_BYTES || next > patch->pages)
+            if (next != first + run || (run + 1) * patch->page_size > FS_PIECE_BYTES || next > patch->pages)
                 break;
         }
         page = next;
