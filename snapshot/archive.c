@@ -116,3 +116,18 @@ bool archive_read(struct archive *archive, uint64_t position, struct record *ret
     *ret_record = loose;
     return true;
 }
+
+bool archive_read_base(struct archive *archive, uint64_t position, struct record *ret_record,
+                       struct base_body *ret_body, struct err *err)
+{
+    struct record record;
+
+    if (!archive_read(archive, position, &record, err))
+        return false;
+    if (record.header.kind != RECORD_BASE)
+        return err_set(err, ERR_CORRUPT, "record %" PRIu64 " is named as a base and is none", position);
+    if (!record_base_body(&record, ret_body, err))
+        return false;
+    *ret_record = record;
+    return true;
+}

@@ -34,4 +34,9 @@ void archive_clear(struct archive *archive);
 bool archive_read(struct archive *archive, uint64_t position, struct record *ret_record,
                   struct err *err) CHECKED;
 
+/* The same for a record that is said to be a base's, and what it holds: *ret_body is cleared by the caller.
+ * ERR_CORRUPT if it is none. */
+bool archive_read_base(struct archive *archive, uint64_t position, struct record *ret_record,
+                       struct base_body *ret_body, struct err *err) CHECKED;
+
 #endif

@@ -183,13 +183,8 @@ static bool begin(struct prune *prune, uint64_t horizon, struct err *err)
     struct base_body body;
     uint64_t lowest;
 
-    if (!archive_read(&archive, horizon, &record, err))
-        return false;
-    if (record.header.kind != RECORD_BASE)
-        return err_set(err, ERR_CORRUPT, "record %" PRIu64 " is named as the horizon and is no base",
-                       horizon);
-    if (!record_base_body(&record, &body, err))
-        return false;
+    if (!archive_read_base(&archive, horizon, &record, &body, err))
+        return err_wrap(err, "the horizon");
     for (size_t at = 0; at < body.dropped_count; at++)
         key_list_add(&dropped, key_blob(body.dropped[at].tag, &body.dropped[at].content).text);
     lowest = body.lowest_position;

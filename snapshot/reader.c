@@ -63,14 +63,10 @@ static bool read_base(struct store *store, const struct id *lineage, uint64_t po
     struct record record;
     struct reader_base base = {0};
 
-    if (!archive_read(&archive, position, &record, err))
+    if (!archive_read_base(&archive, position, &record, &base.body, err))
         return false;
-    if (record.header.kind != RECORD_BASE)
-        return err_set(err, ERR_CORRUPT, "record %" PRIu64 " is named as a base and is none", position);
     base.header = record.header;
     base.hash = record.hash;
-    if (!record_base_body(&record, &base.body, err))
-        return false;
     *ret_base = base;
     return true;
 }

@@ -55,11 +55,7 @@ static bool read_base(const struct retain *retain, struct retain_base *base, uin
     struct base_body body;
     bool named;
 
-    if (!archive_read(&archive, base->record, &record, err))
-        return false;
-    if (record.header.kind != RECORD_BASE)
-        return err_set(err, ERR_CORRUPT, "record %" PRIu64 " is named as a base and is none", base->record);
-    if (!record_base_body(&record, &body, err))
+    if (!archive_read_base(&archive, base->record, &record, &body, err))
         return false;
     base->time_ns = record.header.time_ns;
     *ret_before = body.previous_base;

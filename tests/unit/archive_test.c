@@ -146,4 +146,23 @@ TEST(what_is_nowhere_is_not_found_and_what_is_damaged_is_named)
     tear_down(&bench);
 }
 
+TEST(what_is_named_as_a_base_and_is_none_is_refused)
+{
+    struct bench bench;
+    struct record record = {.body_size = 77};
+    struct base_body body;
+    struct err err = {0};
+
+    set_up(&bench);
+    for (uint64_t position = 1; position <= 2; position++) { /* an open, a data record */
+        EXPECT(!archive_read_base(&bench.archive, position, &record, &body, &err));
+        EXPECT_INT(err.code, ERR_CORRUPT);
+        EXPECT(strstr(err.text, "is named as a base and is none") != NULL);
+    }
+    EXPECT(!archive_read_base(&bench.archive, 22, &record, &body, &err));
+    EXPECT_INT(err.code, ERR_NOT_FOUND);
+    EXPECT_INT(record.body_size, 77);
+    tear_down(&bench);
+}
+
 TAP_MAIN()
