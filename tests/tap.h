@@ -38,14 +38,21 @@ struct tap_entry {
 static struct tap_entry tap_entries[TAP_TESTS_MAX];
 static int tap_count;
 static int tap_failures;
-static int tap_limit_ms = 120000;
-static atomic_uint *tap_threads; /* started, also in what a test has forked */
+static int tap_limit_ms = 120000;  /* of a test that doesn't ask for more: tap_allow_ms() */
+static atomic_int *tap_allowed_ms; /* of the test that runs; shared with its parent, which keeps the limit */
+static atomic_uint *tap_threads;   /* started, also in what a test has forked */
 
 static inline void tap_register(const char *name, void (*run)(void))
 {
     if (tap_count == TAP_TESTS_MAX)
         abort();
     tap_entries[tap_count++] = (struct tap_entry){.name = name, .run = run};
+}
+
+/* In a test that takes long: so much time may it have in all. */
+static inline void tap_allow_ms(int limit_ms)
+{
+    atomic_store(tap_allowed_ms, limit_ms);
 }
 
 #define TEST(name)                                                        \
@@ -100,15 +107,27 @@ static inline bool tap_note(bool held, const char *what, const char *file, int l
         }                                                   \
     } while (0)
 
+static inline void *tap_share(size_t size)
+{
+    void *shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (shared == MAP_FAILED)
+        abort();
+    return shared;
+}
+
 /* The limit is kept from outside: a test may well have every signal blocked, and its children may outlive it.
  */
-static inline int tap_await(pid_t child)
+static inline int tap_await(pid_t child, const atomic_int *allowed_ms)
 {
     struct pollfd ended = {.fd = (int)syscall(SYS_pidfd_open, child, 0), .events = POLLIN};
-    int status = 0;
+    int status = 0, waited_ms = 0, limit_ms;
 
-    if (poll(&ended, 1, tap_limit_ms) == 0)
-        printf("# not done after %d ms\n", tap_limit_ms);
+    /* It may have asked for more meanwhile. */
+    while ((limit_ms = atomic_load(allowed_ms)) > waited_ms && poll(&ended, 1, limit_ms - waited_ms) == 0)
+        waited_ms = limit_ms;
+    if (waited_ms >= limit_ms)
+        printf("# not done after %d ms\n", limit_ms);
     (void)kill(-child, SIGKILL);
     if (waitpid(child, &status, 0) != child)
         abort();
@@ -118,20 +137,24 @@ static inline int tap_await(pid_t child)
 
 static inline bool tap_run(struct tap_entry *entry)
 {
+    atomic_int *allowed_ms = tap_share(sizeof(*allowed_ms));
     pid_t child;
     int status;
 
     (void)fflush(stdout);
     atomic_store(tap_threads, 0);
+    atomic_store(allowed_ms, tap_limit_ms);
     child = fork();
     if (child < 0)
         abort();
     (void)setpgid(child, child); /* in both, so that it is done whoever comes first */
     if (child == 0) {
+        tap_allowed_ms = allowed_ms;
         entry->run();
         exit(tap_failures > 0 ? EXIT_FAILURE : EXIT_SUCCESS);
     }
-    status = tap_await(child);
+    status = tap_await(child, allowed_ms);
+    (void)munmap(allowed_ms, sizeof(*allowed_ms));
     entry->has_threads = atomic_load(tap_threads) > 0;
     if (WIFSIGNALED(status))
         printf("# ended by signal %d\n", WTERMSIG(status));
@@ -148,10 +171,7 @@ static inline bool tap_wanted(const char *name, int count, char **names)
 
 static inline void tap_prepare(void)
 {
-    tap_threads = (atomic_uint *)mmap(NULL, sizeof(*tap_threads), PROT_READ | PROT_WRITE,
-                                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (tap_threads == MAP_FAILED)
-        abort();
+    tap_threads = tap_share(sizeof(*tap_threads));
 }
 
 static inline void tap_note_threads(const char *folder)

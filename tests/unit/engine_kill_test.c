@@ -350,7 +350,7 @@ TEST(what_was_durable_survives_every_death)
     struct world world;
     size_t lives = getenv("TEST_KILLS") ? strtoul(getenv("TEST_KILLS"), NULL, 10) : 20, life = 0;
 
-    tap_limit_ms = (int)(lives * 10000 + 60000);
+    tap_allow_ms((int)(lives * 10000 + 60000));
     set_up(&world);
     for (; life < lives && tap_failures == 0; life++)
         live_once(&world);

@@ -120,7 +120,7 @@ TEST(no_death_on_a_kept_disk_costs_a_base)
     size_t kills = getenv("TEST_KILLS") ? strtoul(getenv("TEST_KILLS"), NULL, 10) : 12, kill = 0;
     struct store *store;
 
-    tap_limit_ms = (int)(kills * 5000 + 60000);
+    tap_allow_ms((int)(kills * 5000 + 60000));
     set_up(&world);
     begin(&world);
     for (; kill < kills && tap_failures == 0; kill++) {

@@ -49,6 +49,18 @@ static void hangs_with_every_signal_blocked(void)
         (void)pause();
 }
 
+/* Four times the limit that it begins with. */
+static void takes_long(void)
+{
+    (void)poll(NULL, 0, 200);
+}
+
+static void takes_long_and_says_so(void)
+{
+    tap_allow_ms(60 * 1000);
+    takes_long();
+}
+
 static void leaves_a_child_behind(void)
 {
     if (fork() == 0)
@@ -91,6 +103,13 @@ TEST(a_test_that_hangs_is_ended_at_the_limit)
 {
     tap_limit_ms = 50;
     EXPECT(!held(hangs_with_every_signal_blocked));
+}
+
+TEST(a_test_may_ask_for_more_time)
+{
+    tap_limit_ms = 50;
+    EXPECT(!held(takes_long));
+    EXPECT(held(takes_long_and_says_so));
 }
 
 TEST(nothing_that_a_test_started_stays)
