@@ -1,5 +1,7 @@
 #include "tests/double/following.h"
 
+#include "tests/double/store_fault.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,4 +93,44 @@ bool following_refuses(struct following *following, struct story *story, enum er
 bool following_is_kept_out(struct following *following, const char *why)
 {
     return !following_start(following) && says(following, ERR_CONFIG, why);
+}
+
+void pursuit_steps(struct pursuit *pursuit, int steps)
+{
+    for (int step = 0; step < steps; step++)
+        story_step(&pursuit->story);
+}
+
+void pursuit_begin(struct pursuit *pursuit, uint64_t seed, int steps)
+{
+    story_begin(&pursuit->story, seed);
+    pursuit->faulty = store_fault_new(pursuit->story.history.mem);
+    pursuit_steps(pursuit, steps);
+    following_begin(&pursuit->following, pursuit->faulty);
+}
+
+void pursuit_end(struct pursuit *pursuit)
+{
+    following_end(&pursuit->following);
+    store_free(pursuit->faulty);
+    story_end(&pursuit->story);
+}
+
+bool pursuit_restart(struct pursuit *pursuit)
+{
+    following_stop(&pursuit->following);
+    if (following_start(&pursuit->following))
+        return true;
+    printf("#   %s\n", pursuit->following.err.text);
+    return false;
+}
+
+bool pursuit_matches(struct pursuit *pursuit)
+{
+    return following_matches(&pursuit->following, &pursuit->story);
+}
+
+bool pursuit_refuses(struct pursuit *pursuit, enum err_code code, const char *why)
+{
+    return following_refuses(&pursuit->following, &pursuit->story, code, why);
 }

@@ -30,4 +30,21 @@ bool following_refuses(struct following *following, struct story *story, enum er
 /* It can't be started in that directory, as ERR_CONFIG. */
 bool following_is_kept_out(struct following *following, const char *why);
 
+/* A story, and a copy that follows it through a store that can fail. */
+struct pursuit {
+    struct story story;
+    struct store *faulty;
+    struct following following;
+};
+
+/* The copy begins after so many steps of the story. */
+void pursuit_begin(struct pursuit *pursuit, uint64_t seed, int steps);
+void pursuit_end(struct pursuit *pursuit);
+void pursuit_steps(struct pursuit *pursuit, int steps);
+/* Stops the follower and starts another one; prints why if false. */
+bool pursuit_restart(struct pursuit *pursuit);
+/* following_matches(), following_refuses() */
+bool pursuit_matches(struct pursuit *pursuit);
+bool pursuit_refuses(struct pursuit *pursuit, enum err_code code, const char *why);
+
 #endif

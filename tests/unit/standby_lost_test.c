@@ -15,144 +15,120 @@ static void prune_below(struct story *story, uint64_t position)
 TEST(a_copy_whose_next_records_were_pruned_begins_anew)
 {
     for (uint64_t seed = 400; seed < 404; seed++) {
-        struct story story;
-        struct following following;
+        struct pursuit pursuit;
 
-        story_begin(&story, seed);
-        following_begin(&following, story.history.mem);
-        for (int step = 0; step < 3; step++)
-            story_step(&story);
-        REQUIRE(following_matches(&following, &story));
-        following_stop(&following);
-        for (int step = 0; step < 5; step++)
-            story_step(&story);
-        story_cut(&story, history_head(&story.history), 0, true);
-        story_step(&story);
-        prune_below(&story, story.base);
-        REQUIRE_OK(following_start(&following), &following.err);
-        REQUIRE(following_matches(&following, &story));
-        EXPECT_INT(following.warnings, 1);
-        following_end(&following);
-        story_end(&story);
+        pursuit_begin(&pursuit, seed, 0);
+        pursuit_steps(&pursuit, 3);
+        REQUIRE(pursuit_matches(&pursuit));
+        following_stop(&pursuit.following);
+        pursuit_steps(&pursuit, 5);
+        story_cut(&pursuit.story, history_head(&pursuit.story.history), 0, true);
+        story_step(&pursuit.story);
+        prune_below(&pursuit.story, pursuit.story.base);
+        REQUIRE_OK(following_start(&pursuit.following), &pursuit.following.err);
+        REQUIRE(pursuit_matches(&pursuit));
+        EXPECT_INT(pursuit.following.warnings, 1);
+        pursuit_end(&pursuit);
     }
 }
 
 /* Records that were packed, and are loose no more, lead on like any other. */
 TEST(what_was_packed_meanwhile_is_found_there)
 {
-    struct story story;
-    struct following following;
+    struct pursuit pursuit;
     uint64_t first;
 
-    story_begin(&story, 405);
-    following_begin(&following, story.history.mem);
-    story_step(&story);
-    REQUIRE(following_matches(&following, &story));
-    following_stop(&following);
-    first = history_head(&story.history) - 1;
-    for (int step = 0; step < 6; step++)
-        story_step(&story);
-    history_pack(&story.history, first, history_head(&story.history) - 2);
-    REQUIRE_OK(following_start(&following), &following.err);
-    EXPECT(following_matches(&following, &story));
-    EXPECT_INT(following.warnings, 0);
-    following_end(&following);
-    story_end(&story);
+    pursuit_begin(&pursuit, 405, 0);
+    story_step(&pursuit.story);
+    REQUIRE(pursuit_matches(&pursuit));
+    following_stop(&pursuit.following);
+    first = history_head(&pursuit.story.history) - 1;
+    pursuit_steps(&pursuit, 6);
+    history_pack(&pursuit.story.history, first, history_head(&pursuit.story.history) - 2);
+    REQUIRE_OK(following_start(&pursuit.following), &pursuit.following.err);
+    EXPECT(pursuit_matches(&pursuit));
+    EXPECT_INT(pursuit.following.warnings, 0);
+    pursuit_end(&pursuit);
 }
 
 TEST(a_damaged_record_is_passed_by_with_a_newer_base)
 {
-    struct story story;
-    struct following following;
-    struct store *faulty;
+    struct pursuit pursuit;
     struct key key;
 
-    story_begin(&story, 410);
-    faulty = store_fault_new(story.history.mem);
-    following_begin(&following, faulty);
-    REQUIRE(following_matches(&following, &story));
-    following_stop(&following);
-    story_step(&story);
-    key = key_log(history_head(&story.history));
-    story_step(&story);
-    store_fault_add(faulty, &(struct store_fault){.operation = "get", .key = key.text, .kind = FAULT_FLIP});
-    REQUIRE_OK(following_start(&following), &following.err);
-    EXPECT(!following_advance(&following));
-    EXPECT_INT(following.err.code, ERR_CORRUPT);
-    EXPECT(strstr(following.err.text, key.text) != NULL);
-    following_stop(&following);
-    story_cut(&story, history_head(&story.history), 0, true);
-    REQUIRE_OK(following_start(&following), &following.err);
-    EXPECT(following_matches(&following, &story));
-    following_end(&following);
-    store_free(faulty);
-    story_end(&story);
+    pursuit_begin(&pursuit, 410, 0);
+    REQUIRE(pursuit_matches(&pursuit));
+    following_stop(&pursuit.following);
+    story_step(&pursuit.story);
+    key = key_log(history_head(&pursuit.story.history));
+    story_step(&pursuit.story);
+    store_fault_add(pursuit.faulty,
+                    &(struct store_fault){.operation = "get", .key = key.text, .kind = FAULT_FLIP});
+    REQUIRE_OK(following_start(&pursuit.following), &pursuit.following.err);
+    EXPECT(!following_advance(&pursuit.following));
+    EXPECT_INT(pursuit.following.err.code, ERR_CORRUPT);
+    EXPECT(strstr(pursuit.following.err.text, key.text) != NULL);
+    following_stop(&pursuit.following);
+    story_cut(&pursuit.story, history_head(&pursuit.story.history), 0, true);
+    REQUIRE_OK(following_start(&pursuit.following), &pursuit.following.err);
+    EXPECT(pursuit_matches(&pursuit));
+    pursuit_end(&pursuit);
 }
 
 /* The newest base is far behind the copy, and what is damaged lies ahead of it. */
 TEST(a_damaged_record_without_a_newer_base_leaves_the_copy_where_it_is)
 {
-    struct story story;
-    struct following following;
-    struct store *faulty;
+    struct pursuit pursuit;
     struct key key;
 
-    story_begin(&story, 415);
-    faulty = store_fault_new(story.history.mem);
-    following_begin(&following, faulty);
-    for (int step = 0; step < 70; step++)
-        story_step(&story);
-    REQUIRE(following_matches(&following, &story));
-    story_step(&story);
-    key = key_log(history_head(&story.history));
-    story_step(&story);
-    store_fault_add(faulty, &(struct store_fault){.operation = "get", .key = key.text, .kind = FAULT_FLIP});
-    EXPECT(following_refuses(&following, &story, ERR_CORRUPT, key.text));
-    following_stop(&following);
-    store_fault_clear(faulty);
-    REQUIRE_OK(following_start(&following), &following.err);
-    EXPECT(following_matches(&following, &story));
-    following_end(&following);
-    store_free(faulty);
-    story_end(&story);
+    pursuit_begin(&pursuit, 415, 0);
+    pursuit_steps(&pursuit, 70);
+    REQUIRE(pursuit_matches(&pursuit));
+    story_step(&pursuit.story);
+    key = key_log(history_head(&pursuit.story.history));
+    story_step(&pursuit.story);
+    store_fault_add(pursuit.faulty,
+                    &(struct store_fault){.operation = "get", .key = key.text, .kind = FAULT_FLIP});
+    EXPECT(pursuit_refuses(&pursuit, ERR_CORRUPT, key.text));
+    following_stop(&pursuit.following);
+    store_fault_clear(pursuit.faulty);
+    REQUIRE_OK(following_start(&pursuit.following), &pursuit.following.err);
+    EXPECT(pursuit_matches(&pursuit));
+    pursuit_end(&pursuit);
 }
 
 /* A claimant that stalled has left its open where a record was pruned: it has the hash of the record that the
  * copy stands at, and the head is far away. */
 TEST(an_open_in_a_hole_of_the_log_leads_nowhere)
 {
-    struct story story;
-    struct following following;
+    struct pursuit pursuit;
     struct history other;
     struct log_change open = {.kind = RECORD_OPEN};
     CLEANUP(buf_clearp) struct buf body = BUF_INIT(512), bytes = BUF_INIT(RECORD_SIZE_MAX);
     uint64_t stalled;
 
-    story_begin(&story, 420);
-    following_begin(&following, story.history.mem);
-    story_step(&story);
-    REQUIRE(following_matches(&following, &story));
-    following_stop(&following);
+    pursuit_begin(&pursuit, 420, 0);
+    story_step(&pursuit.story);
+    REQUIRE(pursuit_matches(&pursuit));
+    following_stop(&pursuit.following);
     history_begin(&other);
-    log_follow(&other.log, &story.history.log.newest, &story.history.log.newest_hash);
+    log_follow(&other.log, &pursuit.story.history.log.newest, &pursuit.story.history.log.newest_hash);
     wire_add_str(&body, "1", 1);
     wire_add_str(&body, "host", 4);
     open.body = body.bytes;
     open.body_size = body.size;
     stalled = history_append(&other, &open);
     history_read(&other, stalled, &bytes);
-    for (int step = 0; step < 4; step++)
-        story_step(&story);
-    story_cut(&story, history_head(&story.history), 0, true);
-    story_step(&story);
-    prune_below(&story, story.base);
-    history_replace(&story.history, stalled, &bytes);
-    REQUIRE_OK(following_start(&following), &following.err);
-    EXPECT(following_matches(&following, &story));
-    EXPECT_INT(following.warnings, 1);
+    pursuit_steps(&pursuit, 4);
+    story_cut(&pursuit.story, history_head(&pursuit.story.history), 0, true);
+    story_step(&pursuit.story);
+    prune_below(&pursuit.story, pursuit.story.base);
+    history_replace(&pursuit.story.history, stalled, &bytes);
+    REQUIRE_OK(following_start(&pursuit.following), &pursuit.following.err);
+    EXPECT(pursuit_matches(&pursuit));
+    EXPECT_INT(pursuit.following.warnings, 1);
     history_end(&other);
-    following_end(&following);
-    story_end(&story);
+    pursuit_end(&pursuit);
 }
 
 /* The same log up to some record, and then another one. */
@@ -172,56 +148,52 @@ static void branch(struct story *story, struct history *other, uint64_t from)
 TEST(another_history_is_never_applied)
 {
     for (int case_ = 0; case_ < 3; case_++) {
-        struct story story;
-        struct following following;
+        struct pursuit pursuit;
         struct history other;
         struct err err = {0};
         uint64_t position;
 
-        story_begin(&story, 430);
-        following_begin(&following, story.history.mem);
-        story_step(&story);
-        story_step(&story);
-        REQUIRE(following_matches(&following, &story));
-        position = history_head(&story.history);
+        pursuit_begin(&pursuit, 430, 0);
+        story_step(&pursuit.story);
+        story_step(&pursuit.story);
+        REQUIRE(pursuit_matches(&pursuit));
+        position = history_head(&pursuit.story.history);
         if (case_ == 2) /* found by somebody who comes back */
-            following_stop(&following);
-        branch(&story, &other, case_ == 1 ? position + 1 : position);
+            following_stop(&pursuit.following);
+        branch(&pursuit.story, &other, case_ == 1 ? position + 1 : position);
         if (case_ == 1)
-            REQUIRE_OK(store_delete(story.history.mem, key_log(position).text, &err), &err);
+            REQUIRE_OK(store_delete(pursuit.story.history.mem, key_log(position).text, &err), &err);
         if (case_ == 2)
-            REQUIRE_OK(following_start(&following), &following.err);
-        EXPECT(following_refuses(&following, &story, ERR_CORRUPT, "another history"));
+            REQUIRE_OK(following_start(&pursuit.following), &pursuit.following.err);
+        EXPECT(pursuit_refuses(&pursuit, ERR_CORRUPT, "another history"));
         history_end(&other);
-        following_end(&following);
-        story_end(&story);
+        pursuit_end(&pursuit);
     }
 }
 
 TEST(a_store_that_was_set_back_or_exchanged_is_not_followed)
 {
-    struct story story, stranger;
-    struct following following;
+    struct story stranger;
+    struct pursuit pursuit;
     struct err err = {0};
 
-    story_begin(&story, 440);
-    story_step(&story);
-    following_begin(&following, story.history.mem);
-    REQUIRE(following_matches(&following, &story));
-    following_stop(&following);
+    pursuit_begin(&pursuit, 440, 1);
+    REQUIRE(pursuit_matches(&pursuit));
+    following_stop(&pursuit.following);
     story_begin(&stranger, 441);
     story_step(&stranger);
-    following.store = stranger.history.mem;
-    REQUIRE_OK(following_start(&following), &following.err);
-    EXPECT(following_refuses(&following, &story, ERR_CONFIG, "another deployment"));
-    following_stop(&following);
-    following.store = story.history.mem;
-    REQUIRE_OK(store_delete(story.history.mem, key_log(history_head(&story.history)).text, &err), &err);
-    REQUIRE_OK(following_start(&following), &following.err);
-    EXPECT(following_refuses(&following, &story, ERR_CORRUPT, "set back"));
-    following_end(&following);
+    pursuit.following.store = stranger.history.mem;
+    REQUIRE_OK(following_start(&pursuit.following), &pursuit.following.err);
+    EXPECT(pursuit_refuses(&pursuit, ERR_CONFIG, "another deployment"));
+    following_stop(&pursuit.following);
+    pursuit.following.store = pursuit.story.history.mem;
+    REQUIRE_OK(
+        store_delete(pursuit.story.history.mem, key_log(history_head(&pursuit.story.history)).text, &err),
+        &err);
+    REQUIRE_OK(following_start(&pursuit.following), &pursuit.following.err);
+    EXPECT(pursuit_refuses(&pursuit, ERR_CORRUPT, "set back"));
+    pursuit_end(&pursuit);
     story_end(&stranger);
-    story_end(&story);
 }
 
 TAP_MAIN()

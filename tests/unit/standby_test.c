@@ -8,77 +8,63 @@
 TEST(every_record_is_followed_one_by_one)
 {
     for (uint64_t seed = 300; seed < 304; seed++) {
-        struct story story;
-        struct following following;
+        struct pursuit pursuit;
 
-        story_begin(&story, seed);
-        following_begin(&following, story.history.mem);
+        pursuit_begin(&pursuit, seed, 0);
         for (int step = 0; step < 20; step++) {
-            story.in_bulk = step % 5 == 3;
-            REQUIRE(following_matches(&following, &story));
-            story_step(&story);
+            pursuit.story.in_bulk = step % 5 == 3;
+            REQUIRE(pursuit_matches(&pursuit));
+            story_step(&pursuit.story);
         }
-        EXPECT(following_matches(&following, &story));
-        EXPECT_INT(following.warnings, 0);
-        following_end(&following);
-        story_end(&story);
+        EXPECT(pursuit_matches(&pursuit));
+        EXPECT_INT(pursuit.following.warnings, 0);
+        pursuit_end(&pursuit);
     }
 }
 
 TEST(many_records_are_followed_at_once)
 {
-    struct story story;
-    struct following following;
+    struct pursuit pursuit;
 
-    story_begin(&story, 310);
-    following_begin(&following, story.history.mem);
+    pursuit_begin(&pursuit, 310, 0);
     for (int round = 0; round < 4; round++) {
-        for (int step = 0; step < 1 + 30 * round; step++)
-            story_step(&story);
-        REQUIRE(following_matches(&following, &story));
+        pursuit_steps(&pursuit, 1 + 30 * round);
+        REQUIRE(pursuit_matches(&pursuit));
     }
-    following_end(&following);
-    story_end(&story);
+    pursuit_end(&pursuit);
 }
 
 TEST(a_follower_goes_on_in_its_directory)
 {
     for (uint64_t seed = 320; seed < 324; seed++) {
-        struct story story;
-        struct following following;
+        struct pursuit pursuit;
 
-        story_begin(&story, seed);
-        following_begin(&following, story.history.mem);
+        pursuit_begin(&pursuit, seed, 0);
         for (int step = 0; step < 12; step++) {
-            story_step(&story);
-            REQUIRE(following_matches(&following, &story));
-            following_stop(&following);
-            REQUIRE_OK(following_start(&following), &following.err);
+            story_step(&pursuit.story);
+            REQUIRE(pursuit_matches(&pursuit));
+            REQUIRE(pursuit_restart(&pursuit));
         }
-        EXPECT_INT(following.warnings, 0);
-        following_end(&following);
-        story_end(&story);
+        EXPECT_INT(pursuit.following.warnings, 0);
+        pursuit_end(&pursuit);
     }
 }
 
 TEST(records_that_change_nothing_move_it_on)
 {
-    struct story story;
-    struct following following;
+    struct pursuit pursuit;
     bool moved = true;
 
-    story_begin(&story, 330);
-    following_begin(&following, story.history.mem);
-    EXPECT(following_matches(&following, &story));
-    story_idle(&story, RECORD_DRAIN);
-    story_idle(&story, RECORD_CLOSE);
-    EXPECT(following_matches(&following, &story));
-    story_step(&story);
-    story_cut(&story, history_head(&story.history) - 1, 2, false);
-    EXPECT(following_matches(&following, &story));
-    EXPECT(standby_advance(following.standby, &moved, &following.err) && !moved);
-    following_end(&following);
-    story_end(&story);
+    pursuit_begin(&pursuit, 330, 0);
+    EXPECT(pursuit_matches(&pursuit));
+    story_idle(&pursuit.story, RECORD_DRAIN);
+    story_idle(&pursuit.story, RECORD_CLOSE);
+    EXPECT(pursuit_matches(&pursuit));
+    story_step(&pursuit.story);
+    story_cut(&pursuit.story, history_head(&pursuit.story.history) - 1, 2, false);
+    EXPECT(pursuit_matches(&pursuit));
+    EXPECT(standby_advance(pursuit.following.standby, &moved, &pursuit.following.err) && !moved);
+    pursuit_end(&pursuit);
 }
 
 /* Databases that stand at different records below the base that the copy begins with. */
@@ -108,83 +94,66 @@ TEST(a_copy_begins_with_any_base)
 TEST(a_base_that_restarts_the_state_is_taken)
 {
     for (uint64_t seed = 350; seed < 356; seed++) {
-        struct story story;
-        struct following following;
+        struct pursuit pursuit;
 
-        story_begin(&story, seed);
-        following_begin(&following, story.history.mem);
-        for (int step = 0; step < 4; step++)
-            story_step(&story);
+        pursuit_begin(&pursuit, seed, 0);
+        pursuit_steps(&pursuit, 4);
         if (seed % 2 == 0)
-            REQUIRE(following_matches(&following, &story));
-        story_cut(&story, history_head(&story.history) - 2, 0, true);
+            REQUIRE(pursuit_matches(&pursuit));
+        story_cut(&pursuit.story, history_head(&pursuit.story.history) - 2, 0, true);
         if (seed % 3 == 0)
-            REQUIRE(following_matches(&following, &story));
-        story_step(&story);
-        REQUIRE(following_matches(&following, &story));
-        following_stop(&following);
-        REQUIRE_OK(following_start(&following), &following.err);
-        story_cut(&story, history_head(&story.history), 0, true);
-        story_step(&story);
-        REQUIRE(following_matches(&following, &story));
-        EXPECT_INT(following.warnings, 0);
-        following_end(&following);
-        story_end(&story);
+            REQUIRE(pursuit_matches(&pursuit));
+        story_step(&pursuit.story);
+        REQUIRE(pursuit_matches(&pursuit));
+        REQUIRE(pursuit_restart(&pursuit));
+        story_cut(&pursuit.story, history_head(&pursuit.story.history), 0, true);
+        story_step(&pursuit.story);
+        REQUIRE(pursuit_matches(&pursuit));
+        EXPECT_INT(pursuit.following.warnings, 0);
+        pursuit_end(&pursuit);
     }
 }
 
 /* What a base only repeats is neither fetched nor written. */
 TEST(of_a_base_only_what_differs_is_fetched)
 {
-    struct story story;
-    struct following following;
-    struct store *counted;
+    struct pursuit pursuit;
     struct stat before;
 
-    story_begin(&story, 361);
-    counted = store_fault_new(story.history.mem);
-    following_begin(&following, counted);
-    story_step(&story);
-    REQUIRE(following_matches(&following, &story));
+    pursuit_begin(&pursuit, 361, 0);
+    story_step(&pursuit.story);
+    REQUIRE(pursuit_matches(&pursuit));
     for (int round = 0; round < 2; round++) {
-        size_t blobs = store_fault_count(counted, "get", "blob/");
-        before = scratch_stat(following.copy.fd, "db.sqlite3");
-        story_cut(&story, history_head(&story.history), 0, true);
-        REQUIRE(following_matches(&following, &story));
-        EXPECT_INT(scratch_stat(following.copy.fd, "db.sqlite3").st_ino, before.st_ino);
-        EXPECT_INT(store_fault_count(counted, "get", "blob/"), blobs);
-        following_stop(&following); /* the second time it knows of the large files only what is on the disk */
-        REQUIRE_OK(following_start(&following), &following.err);
+        size_t blobs = store_fault_count(pursuit.faulty, "get", "blob/");
+        before = scratch_stat(pursuit.following.copy.fd, "db.sqlite3");
+        story_cut(&pursuit.story, history_head(&pursuit.story.history), 0, true);
+        REQUIRE(pursuit_matches(&pursuit));
+        EXPECT_INT(scratch_stat(pursuit.following.copy.fd, "db.sqlite3").st_ino, before.st_ino);
+        EXPECT_INT(store_fault_count(pursuit.faulty, "get", "blob/"), blobs);
+        REQUIRE(pursuit_restart(
+            &pursuit)); /* the second time it knows of the large files only what is on the disk */
     }
-    following_end(&following);
-    store_free(counted);
-    story_end(&story);
+    pursuit_end(&pursuit);
 }
 
 TEST(where_nothing_happens_a_look_is_one_request)
 {
-    struct story story;
-    struct following following;
-    struct store *counted;
+    struct pursuit pursuit;
     size_t gets, lists;
     bool moved;
 
-    story_begin(&story, 370);
-    counted = store_fault_new(story.history.mem);
-    following_begin(&following, counted);
-    REQUIRE(following_advance(&following));
-    REQUIRE(following_advance(&following));
-    gets = store_fault_count(counted, "get", "");
-    lists = store_fault_count(counted, "list", "");
+    pursuit_begin(&pursuit, 370, 0);
+    REQUIRE(following_advance(&pursuit.following));
+    REQUIRE(following_advance(&pursuit.following));
+    gets = store_fault_count(pursuit.faulty, "get", "");
+    lists = store_fault_count(pursuit.faulty, "list", "");
     for (int look = 0; look < 5; look++)
-        EXPECT(standby_advance(following.standby, &moved, &following.err) && !moved);
-    EXPECT_INT(store_fault_count(counted, "get", "") - gets, 5);
-    EXPECT_INT(store_fault_count(counted, "list", "") - lists, 0);
-    EXPECT_INT(store_fault_count(counted, "put", ""), 0);
-    EXPECT_INT(store_fault_count(counted, "delete", ""), 0);
-    following_end(&following);
-    store_free(counted);
-    story_end(&story);
+        EXPECT(standby_advance(pursuit.following.standby, &moved, &pursuit.following.err) && !moved);
+    EXPECT_INT(store_fault_count(pursuit.faulty, "get", "") - gets, 5);
+    EXPECT_INT(store_fault_count(pursuit.faulty, "list", "") - lists, 0);
+    EXPECT_INT(store_fault_count(pursuit.faulty, "put", ""), 0);
+    EXPECT_INT(store_fault_count(pursuit.faulty, "delete", ""), 0);
+    pursuit_end(&pursuit);
 }
 
 TEST(pauses_grow_while_nothing_happens)
