@@ -37,16 +37,12 @@ TEST(without_right_tables_a_new_base_takes_the_place_of_the_difference)
     for (int how = 0; how < 3; how++) {
         struct life life;
         REQUIRE(begin_with(&life, SMALL));
-        lose_store(&life);
-        REQUIRE(life_commit(&life, 5));
-        crash(&life);
+        REQUIRE(crash_with(&life, 5));
         damage_tables(&life, how);
         expect_base(&life);
         REQUIRE(life_commit(&life, 5)); /* … and it makes new ones */
         REQUIRE(life_settle(&life));
-        lose_store(&life);
-        REQUIRE(life_commit(&life, 5));
-        crash(&life);
+        REQUIRE(crash_with(&life, 5));
         expect_difference(&life, FEW_BYTES);
         expect_same(&life, "db.sqlite3");
         life_tear_down(&life);
@@ -63,9 +59,7 @@ TEST(a_disk_that_holds_nothing_more_gets_its_tables_back)
         crash(&life);
         damage_tables(&life, how);
         expect_difference(&life, 4096);
-        lose_store(&life);
-        REQUIRE(life_commit(&life, 5));
-        crash(&life);
+        REQUIRE(crash_with(&life, 5));
         expect_difference(&life, FEW_BYTES);
         expect_same(&life, "db.sqlite3");
         life_tear_down(&life);
@@ -96,9 +90,7 @@ TEST(a_database_that_came_or_went_needs_a_base)
         REQUIRE(life_begin(&life));
         engine_answered(life.engine);
         REQUIRE(life_settle(&life));
-        lose_store(&life);
-        REQUIRE(life_commit(&life, 5));
-        crash(&life);
+        REQUIRE(crash_with(&life, 5));
         if (came)
             REQUIRE(fill_database(&life, "sub.sqlite3", 20));
         else

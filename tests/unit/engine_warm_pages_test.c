@@ -8,9 +8,7 @@ TEST(what_was_not_shipped_is_shipped_as_the_pages_that_differ)
 
     REQUIRE(begin_with(&life, LARGE));
     EXPECT(scratch_stat(life.disk.fd, "db.sqlite3").st_size > 10 << 20);
-    lose_store(&life);
-    REQUIRE(life_commit(&life, 20));
-    crash(&life);
+    REQUIRE(crash_with(&life, 20));
     expect_difference(&life, FEW_BYTES);
     EXPECT_INT(life_value(life.disk.path), 21);
     expect_same(&life, "db.sqlite3");

@@ -10,9 +10,7 @@ TEST(commits_go_on_behind_the_difference)
 
     REQUIRE(begin_with(&life, SMALL));
     for (int crashes = 0; crashes < 2; crashes++) {
-        lose_store(&life);
-        REQUIRE(life_commit(&life, 5));
-        crash(&life);
+        REQUIRE(crash_with(&life, 5));
         expect_difference(&life, FEW_BYTES);
         for (int record = 0; record < 2; record++) {
             REQUIRE(life_commit(&life, 4));
@@ -31,9 +29,7 @@ TEST(commits_before_the_difference_is_shipped_travel_with_it_or_behind_it)
 
     REQUIRE(begin_with(&life, SMALL));
     bases = store_mem_count(life.mem, "base/");
-    lose_store(&life);
-    REQUIRE(life_commit(&life, 5));
-    crash(&life);
+    REQUIRE(crash_with(&life, 5));
     REQUIRE(life_begin(&life));
     REQUIRE(life_commit(&life, 5)); /* nothing is published before the backend has answered */
     engine_answered(life.engine);
@@ -81,9 +77,7 @@ TEST(crashes_before_the_difference_is_shipped_lose_nothing)
     struct life life;
 
     REQUIRE(begin_with(&life, SMALL));
-    lose_store(&life);
-    REQUIRE(life_commit(&life, 5));
-    crash(&life);
+    REQUIRE(crash_with(&life, 5));
     for (int crashes = 0; crashes < 2; crashes++)
         commit_and_crash(&life, crashes > 0);
     expect_difference(&life, FEW_BYTES);
@@ -127,9 +121,7 @@ TEST(a_disk_that_was_restored_knows_its_pages)
     EXPECT_INT(life_end(&life), ENGINE_DONE);
     life_wipe(&life);
     REQUIRE(life_begin(&life));
-    lose_store(&life);
-    REQUIRE(life_commit(&life, 5));
-    crash(&life);
+    REQUIRE(crash_with(&life, 5));
     expect_difference(&life, FEW_BYTES);
     expect_same(&life, "db.sqlite3");
     life_tear_down(&life);
@@ -147,9 +139,7 @@ TEST(a_disk_that_gave_way_to_the_store_knows_its_pages)
     life_tear_down(&other);
     REQUIRE(life_begin(&life)); /* sets aside, and restores */
     EXPECT(life_says(&life, "text", "other"));
-    lose_store(&life);
-    REQUIRE(life_commit(&life, 5));
-    crash(&life);
+    REQUIRE(crash_with(&life, 5));
     {
         struct err err = {0};
         EXPECT_OK(fs_remove_tree(life.disk.fd, ".holdfast/aside", &err), &err);
@@ -177,9 +167,7 @@ TEST(a_disk_that_proves_nothing_is_not_compared)
     EXPECT(life_warned(&life, "the store wins"));
     EXPECT_INT(life_value(life.disk.path), 4);
     engine_answered(life.engine);
-    lose_store(&life);
-    REQUIRE(life_commit(&life, 2));
-    crash(&life);
+    REQUIRE(crash_with(&life, 2));
     EXPECT_OK(fs_remove_tree(life.disk.fd, ".holdfast/aside", &err), &err);
     expect_difference(&life, FEW_BYTES);
     EXPECT_INT(store_mem_count(life.mem, "base/"), bases);

@@ -92,6 +92,17 @@ static inline void crash(struct life *life)
     store_fault_clear(life->faulty);
 }
 
+/* Dies with so many commits that were never shipped. */
+static inline bool crash_with(struct life *life, uint64_t commits)
+{
+    bool committed;
+
+    lose_store(life);
+    committed = life_commit(life, commits);
+    crash(life);
+    return committed;
+}
+
 /* Starts again, and ships what there is: without a new base, and nothing of a base comes back. */
 static inline void expect_difference(struct life *life, uint64_t bytes_max)
 {
