@@ -14,9 +14,6 @@
 
 enum { FREEZE_MS = 10000 };
 
-/* Left free for the application when a restore has ended. */
-#define DISK_RESERVE_BYTES (UINT64_C(16) << 20)
-
 static void show_restore(struct opening *opening)
 {
     MUTEX_GUARD(&opening->engine->mutex);
@@ -42,27 +39,12 @@ bool opening_wants_restore(enum decision decision)
     return decision == DECIDE_RESTORE || decision == DECIDE_RESTORE_OVER;
 }
 
-static bool check_disk(const struct opening *opening, struct err *err)
-{
-    uint64_t needed = manifest_state_bytes(&opening->start.manifest) + DISK_RESERVE_BYTES;
-    uint64_t available = 0;
-
-    if (!fs_free_bytes(opening->engine->directory_fd, &available, err))
-        return false;
-    if (available >= needed || opening->state.restoring == RESTORING_IN_PLACE)
-        return true;
-    return err_set(err, ERR_CONFIG,
-                   "not enough disk: the restore needs %" PRIu64 " MiB and HOLDFAST_DATA_DIR has %" PRIu64
-                   " MiB free; use a larger disk",
-                   needed >> 20, available >> 20);
-}
-
 /* Fetching may begin: what arrives waits in memory for the takeover. */
 bool opening_begin_restore(struct opening *opening, struct err *err)
 {
     struct engine *engine = opening->engine;
 
-    if (!start_load_manifest(&opening->start, err) || !check_disk(opening, err) ||
+    if (!start_load_manifest(&opening->start, err) || !opening_check_disk(opening, err) ||
         !restore_open(opening->start.store, &opening->start.manifest, NULL, NULL, &engine->given_up,
                       &opening->restore, err) ||
         !opening_begin_records(opening, err))
@@ -146,8 +128,10 @@ static bool restore_directory(struct opening *opening, struct err *err)
             ? RESTORING_IN_PLACE
             : RESTORING_ASIDE;
     CLEANUP(place_freep) struct place *place = NULL;
-    uint64_t begun_ms = clock_monotonic_ms();
+    uint64_t begun_ms = clock_monotonic_ms(), available = 0;
 
+    if (!fs_free_bytes(engine->directory_fd, &available, err))
+        return false;
     engine_set_step(engine, "restoring %zu databases and %zu files, %" PRIu64 " MiB, as of record %" PRIu64,
                     manifest->databases_count, tree_count(manifest->tree),
                     manifest_state_bytes(manifest) >> 20, start_goal_header(&opening->start)->data_position);
@@ -155,10 +139,11 @@ static bool restore_directory(struct opening *opening, struct err *err)
         !place_begin(engine->directory_fd, how == RESTORING_ASIDE ? opening->state.aside : NULL,
                      engine->config.exclude, &place, err) ||
         !restore_state(opening, place, err) || !finish_place(opening, place, manifest, err)) {
+        opening_explain_failure(opening, available, err);
         opening_end_restore(opening);
         if (how == RESTORING_IN_PLACE)
             empty_again(engine);
-        return err_wrap(err, "restore");
+        return false;
     }
     opening->state.restoring = RESTORING_NOT;
     mutex_locked(&engine->mutex);

@@ -39,6 +39,14 @@ bool opening_begin_restore(struct opening *opening, struct err *err) CHECKED;
 void opening_end_base(struct opening *opening);
 void opening_end_restore(struct opening *opening);
 
+/* opening_disk.c */
+
+/* Whether the base that the head names fits, with some room for the application; ERR_CONFIG if not. */
+bool opening_check_disk(const struct opening *opening, struct err *err) CHECKED;
+/* Says of a restore that failed what it was about: if the disk was full, that it is too small (ERR_CONFIG),
+ * where available_bytes were free before. Before what was fetched is dropped. */
+void opening_explain_failure(const struct opening *opening, uint64_t available_bytes, struct err *err);
+
 /* opening_rollback.c */
 
 /* Makes the record that HOLDFAST_RESTORE_AT names the start's goal. ERR_CONFIG: there is none, or it was

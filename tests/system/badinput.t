@@ -303,6 +303,19 @@ def two_on_one_data_directory(scene):
     assert holdfast.log.find("another holdfast")
 
 
+def start_on_small_disk(scene, deployment, size):
+    """What holdfast says that is started on an empty disk of that size, and what it leaves there."""
+    script = 'mount -t tmpfs -o size=%s none "$HOLDFAST_DATA_DIR" && "$0" run -- true; code=$?; find "$HOLDFAST_DATA_DIR" -type f; ' \
+        'exit $code' % size
+    process = scene.process("holdfast on a small disk", ["unshare", "--mount", "sh", "-c", script, holdfast_path()],
+                            deployment.variables())
+    process.expect_exit(64)
+    errors = [line for line in process.log.lines if " holdfast error " in line]
+    one_sentence(errors)
+    assert errors[0].endswith("; use a larger disk (on Cloudflare, a larger instance_type)"), errors[0]
+    return errors[0], [os.path.relpath(path, deployment.data) for path in process.out.lines]
+
+
 @test
 def too_little_disk_for_what_is_in_the_store(scene):
     if os.geteuid() != 0:
@@ -315,13 +328,26 @@ def too_little_disk_for_what_is_in_the_store(scene):
     connection.close()
     assert deployment.start().stop() == 0
     deployment.wipe()
-    script = 'mount -t tmpfs -o size=2m none "$HOLDFAST_DATA_DIR" && exec "$0" run -- true'
-    process = scene.process("holdfast on a small disk", ["unshare", "--mount", "sh", "-c", script, holdfast_path()],
-                            deployment.variables())
-    process.expect_exit(64)
-    errors = [line for line in process.log.lines if " holdfast error " in line]
-    one_sentence(errors)
-    assert "disk" in errors[0] or "space" in errors[0]
+    error, left = start_on_small_disk(scene, deployment, "2m")
+    assert "not enough disk: the restore needs 24 MiB and HOLDFAST_DATA_DIR has 2 MiB free" in error, error
+    assert left == [], left
+
+
+@test
+def too_little_disk_for_what_was_written_since_the_base(scene):
+    if os.geteuid() != 0:
+        skip("mounting wants root")
+    deployment = scene.deployment()
+    holdfast = deployment.start()
+    oracle = Oracle()
+    for _ in range(8):
+        oracle.upload(holdfast.port, os.urandom(3 << 20))
+    assert holdfast.stop() == 0
+    deployment.wipe()
+    error, left = start_on_small_disk(scene, deployment, "20m")
+    assert "not enough disk: the restore needs more than the 20 MiB that HOLDFAST_DATA_DIR had free" in error, error
+    assert [path for path in left if not path.startswith(".holdfast/")] == [], left
+    oracle.check(deployment.start().port)
 
 
 # --- other commands ----------------------------------------------------------------------------------------------
