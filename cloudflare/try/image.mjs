@@ -29,6 +29,7 @@ async function send(outside, signal) {
 export class Image {
   constructor(folder) {
     this.base = path.join(folder, "convex/convex"); // as it was before holdfast came
+    this.disk = ""; // "size=2m": what a new container has instead of as much room as there is
     this.root = fs.realpathSync(path.join(folder, "convex-holdfast"));
     this.config = JSON.parse(fs.readFileSync(path.join(folder, "convex-holdfast.json"), "utf8")).Docker.config;
     this.variables = Object.fromEntries(this.config.Env.map((pair) => pair.split(/=(.*)/s).slice(0, 2)));
@@ -50,7 +51,7 @@ export class Image {
     const inherited = Object.fromEntries(names.map((name) => [name, null]));
     return [
       "unshare", "--mount", "--pid", "--fork", "--kill-child", CONTAIN, this.root, "0", this.config.WorkingDir,
-      JSON.stringify([[directory, DATA]]), JSON.stringify({ ...this.variables, ...inherited }), ...program,
+      JSON.stringify([[this.disk || directory, DATA]]), JSON.stringify({ ...this.variables, ...inherited }), ...program,
     ];
   }
 

@@ -1,5 +1,5 @@
 // The seven steps. Each does one thing to a deployment, looks whether that ended as docs/CLOUDFLARE.md says, and tells the
-// reader what the same thing is on Cloudflare. `try` holds what they share: stage, image, oracle, settings, deployment, lose.
+// reader what the same thing is on Cloudflare. `try` holds what they share: stage, image, oracle, settings, deployment, spoils.
 import fs from "node:fs";
 
 import { until } from "../test/lib/stage.mjs";
@@ -9,6 +9,7 @@ import { beginUpload, nextValue, statusOf, upload, Writer } from "./traffic.mjs"
 
 const ROWS = 40;
 const FILE_BYTES = 1_000_000;
+const SMALL_DISK = "size=2m";
 const FENCED = 76;
 const KILLED = 137;
 const DRAINING_UNTIL = { offset: 184, length: 8 }; // of a record, docs/FORMAT.md; 0 until its owner is told to stop
@@ -233,10 +234,19 @@ export async function redeployUntold(attempt) {
     "deploying-again-and-rolling-back");
 }
 
-// What --lose-part and --lose-newest take away while no container runs.
+// What was asked for to see it fail, while no container runs.
+async function spoil(attempt) {
+  if (attempt.spoils === "disk") {
+    attempt.image.disk = SMALL_DISK;
+    saw(`As asked for, the next container gets a small disk (${SMALL_DISK}).`);
+  } else {
+    await loseObject(attempt);
+  }
+}
+
 async function loseObject(attempt) {
   const { bucket, objects } = await bucketOf(attempt);
-  const isNewest = attempt.lose === "newest";
+  const isNewest = attempt.spoils === "newest";
   const { key } = isNewest ? await newestRecord(attempt) : objects.find((object) => object.key.includes("/part/"));
   await bucket.delete(key);
   saw(`As asked for, the bucket has lost ${key}.`);
@@ -253,7 +263,7 @@ export async function wipe(attempt) {
   await process.exited;
   must(process.exitCode === KILLED, `the container ended with exit code ${process.exitCode} and not ${KILLED}`);
   must(!fs.existsSync(process.directory), "the disk of the container is still there");
-  if (attempt.lose) await loseObject(attempt);
+  if (attempt.spoils) await spoil(attempt);
 
   const { ms, rest } = await firstAnswer(attempt.deployment);
   const { rows, files } = await compare(attempt);

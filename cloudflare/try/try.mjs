@@ -3,6 +3,7 @@
 //   ./bootstrap try-cloudflare                  builds the image and runs this (as root)
 //   ./bootstrap try-cloudflare --lose-part      … and the bucket loses an object that the restore needs
 //   ./bootstrap try-cloudflare --lose-newest    … or its newest record: nothing in the bucket shows that
+//   ./bootstrap try-cloudflare --small-disk     … or the new container has a disk that is too small for the data
 //
 // Exit code 0: everything that was shipped was found again, in every step. 1: a step failed, and a sentence says how.
 import fs from "node:fs";
@@ -39,9 +40,9 @@ function explain(error, { deployment }) {
   if (isFailure) next(...error.remedy);
 }
 
-// A bucket that loses something shows it when a disk is lost; deploying before that would change nothing.
-function isNeeded(step, { lose }) {
-  return !lose || (step !== steps.redeployTold && step !== steps.redeployUntold);
+// What is spoiled shows when a disk is lost; deploying before that would change nothing.
+function isNeeded(step, { spoils }) {
+  return !spoils || (step !== steps.redeployTold && step !== steps.redeployUntold);
 }
 
 async function run(attempt) {
@@ -61,9 +62,9 @@ async function run(attempt) {
 }
 
 const [folder, wish = ""] = process.argv.slice(2);
-const lose = { "": "", "--lose-part": "part", "--lose-newest": "newest" }[wish];
-if (!folder || lose === undefined) {
-  console.error("usage: try.mjs FOLDER [--lose-part|--lose-newest]    FOLDER is what tests/image/build.sh has filled");
+const spoils = { "": "", "--lose-part": "part", "--lose-newest": "newest", "--small-disk": "disk" }[wish];
+if (!folder || spoils === undefined) {
+  console.error("usage: try.mjs FOLDER [--lose-part|--lose-newest|--small-disk]    FOLDER is what tests/image/build.sh has filled");
   process.exit(64);
 }
 if (!fs.existsSync(`${folder}/convex-holdfast.json`)) {
@@ -76,6 +77,6 @@ const close = async () => {
 };
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void close().then(() => process.exit(1)));
 const stage = await Stage.open({ after: (each) => closing.push(each) });
-const code = await run({ stage, image: new Image(folder), oracle: new Oracle(), settings: ownSettings(), lose });
+const code = await run({ stage, image: new Image(folder), oracle: new Oracle(), settings: ownSettings(), spoils });
 await close();
 process.exit(code); // a step that failed may have left a client that goes on trying

@@ -31,6 +31,13 @@ test("a bucket that has lost its newest record: only the list kept outside knows
   assert.match(text, /next Don't keep data in a store that loses what it has confirmed\./);
 });
 
+test("a disk that is too small for the data: the Worker says what is needed and the remedy, the run fails", () => {
+  const { status, text } = run("--small-disk");
+  assert.equal(status, 1, text);
+  assert.match(text, /503 StartFailed: The container ended with exit code 64: not enough disk: the restore needs \d+ MiB and HOLDFAST_DATA_DIR has 2 MiB free; use a larger disk \(on Cloudflare, a larger instance_type\)\./);
+  assert.match(text, /FAILED in step 6 of 7\.\s*$/);
+});
+
 test("a folder that has no image is refused in one sentence", () => {
   const { status, stderr } = spawnSync(path.join(HERE, "try.sh"), [HERE], { encoding: "utf8", timeout: 60_000 });
   assert.equal(status, 64);

@@ -4,7 +4,7 @@ that can't be written, a few mounts, the image's environment and working directo
 
     unshare --mount --pid --fork --kill-child contain.py ROOT UID WORKDIR MOUNTS VARIABLES PROGRAM ARGUMENT…
 
-MOUNTS is JSON, a list of [source, target]; VARIABLES is an object, in which null means: as it is here. So a secret need not
+MOUNTS is JSON, a list of [source, target], where the source "size=2m" is an empty file system of that size; VARIABLES is an object, in which null means: as it is here. So a secret need not
 stand in an argument list.
 """
 
@@ -29,7 +29,10 @@ mount("-t", "proc", "proc", root + "/proc")
 mount("--rbind", "/dev", root + "/dev")
 for source, target in json.loads(mounts):
     os.makedirs(root + target, exist_ok=True)
-    mount("--bind", source, root + target)
+    if source.startswith("size="):
+        mount("-t", "tmpfs", "-o", source, "none", root + target)
+    else:
+        mount("--bind", source, root + target)
 mount("-o", "remount,ro,bind", root)
 os.chroot(root)
 os.chdir(directory or "/")
