@@ -6,10 +6,14 @@
  * that ignores the condition altogether). */
 #include "sidecar/doctor.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/thread.h"
+#include "sidecar/progress.h"
 #include "snapshot/reader.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/random.h>
@@ -185,6 +189,41 @@ static void look_at_point(struct diagnosis *diagnosis, struct store *store, cons
                       record);
 }
 
+/* A directory that holds the data already needs no room for them; one that isn't there yet can't be asked. */
+static bool free_for_restore(const char *path, uint64_t *ret_bytes)
+{
+    CLEANUP(close_fdp) int directory = -1;
+    struct err ignored = {0};
+
+    return fs_open_directory(AT_FDCWD, path, &directory, &ignored) &&
+           faccessat(directory, ".holdfast/state", F_OK, 0) != 0 &&
+           fs_free_bytes(directory, ret_bytes, &ignored);
+}
+
+static void look_at_room(struct diagnosis *diagnosis, struct store *store, const char *path)
+{
+    uint64_t needed = 0, available = UINT64_MAX;
+    char needed_text[16], available_text[16];
+    struct err err = {0};
+
+    if (!reader_newest_bytes(store, &needed, &err)) {
+        if (err.code != ERR_CONFIG)
+            diagnosis_add(diagnosis, VERDICT_FAULT, "newest base", "%s", err.text);
+        return;
+    }
+    progress_format_bytes(needed, needed_text);
+    if (!free_for_restore(path, &available) || available >= needed) {
+        diagnosis_add(diagnosis, VERDICT_OK, "newest base", "a restore of it takes %s of disk", needed_text);
+        return;
+    }
+    progress_format_bytes(available, available_text);
+    diagnosis_add(
+        diagnosis, VERDICT_FAULT, "newest base",
+        "a restore of it takes %s of disk and %s has %s free: use a larger disk (on Cloudflare, a larger "
+        "instance_type)",
+        needed_text, path, available_text);
+}
+
 /* A write that no other check depends on, to tell a missing permission from a store without conditions. */
 static bool look_at_writing(struct diagnosis *diagnosis, struct store *store)
 {
@@ -213,6 +252,7 @@ bool doctor_look_at_store(struct diagnosis *diagnosis, const struct config *conf
     if (!look_at_content(diagnosis, patient))
         return true;
     look_at_point(diagnosis, patient, &config->restore_at);
+    look_at_room(diagnosis, patient, config->data_directory);
     look_at_clock(diagnosis, plain);
     if (look_at_writing(diagnosis, patient) && !race_for_keys(diagnosis, plain, config, canceled, err))
         return false;

@@ -69,6 +69,19 @@ bool reader_make_plan(struct store *store, uint64_t at, struct reader_plan *plan
                    at);
 }
 
+bool reader_newest_bytes(struct store *store, uint64_t *ret_bytes, struct err *err)
+{
+    struct reader_plan plan = {0};
+    struct manifest manifest;
+
+    if (!reader_make_plan(store, READER_LATEST, &plan, err) ||
+        !reader_load_manifest(store, &plan.base, &manifest, err))
+        return false;
+    *ret_bytes = manifest_state_bytes(&manifest);
+    manifest_clear(&manifest);
+    return true;
+}
+
 /* --- one copy ---------------------------------------------------------------------------------------- */
 
 struct copy {

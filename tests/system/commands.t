@@ -252,6 +252,30 @@ def the_doctor_looks_at_this_machine_too(scene):
     assert "fault  configuration: HOLDFAST_STORE is not set" in text and "HOLDFAST_SYNC_INTERVAL=x" in text
 
 
+def verdict_on_newest_base(process, code):
+    found = [entry for entry in printed(process, code)["checks"] if entry["check"] == "newest base"]
+    assert len(found) == 1, found
+    return found[0]
+
+
+@test
+def the_doctor_knows_whether_a_restore_fits_on_the_disk(scene):
+    if os.geteuid() != 0:
+        skip("mounting wants root")
+    deployment = scene.deployment()
+    with open(os.path.join(deployment.data, "large"), "wb") as file:
+        file.write(os.urandom(8 << 20))
+    assert deployment.start().stop() == 0
+    assert verdict_on_newest_base(deployment.command("doctor", "--json"), 0)["verdict"] == "ok"
+    deployment.wipe()
+    assert verdict_on_newest_base(deployment.command("doctor", "--json"), 0)["verdict"] == "ok"
+    script = 'mount -t tmpfs -o size=2m none "$HOLDFAST_DATA_DIR" && exec "$0" doctor --json'
+    process = scene.process("doctor on a small disk", ["unshare", "--mount", "sh", "-c", script, holdfast_path()],
+                            deployment.variables())
+    verdict = verdict_on_newest_base(process, 64)
+    assert verdict["verdict"] == "fault" and "larger disk" in verdict["text"], verdict
+
+
 # --- prune -------------------------------------------------------------------------------------------------------
 
 

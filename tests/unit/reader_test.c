@@ -62,6 +62,22 @@ TEST(every_point_can_be_listed_and_restored)
     life_tear_down(&life);
 }
 
+TEST(the_size_of_the_newest_base_is_told_without_restoring_it)
+{
+    struct life life;
+    uint64_t bytes = 1;
+    struct err err = {0};
+
+    life_set_up(&life);
+    EXPECT(!reader_newest_bytes(life.mem, &bytes, &err));
+    EXPECT_INT(err.code, ERR_CONFIG);
+    EXPECT_INT(bytes, 1);
+    REQUIRE(reading_fill(&life));
+    REQUIRE_OK(reader_newest_bytes(life.mem, &bytes, &err), &err);
+    EXPECT_INT(bytes, list(life.mem).list[0].bytes);
+    life_tear_down(&life);
+}
+
 TEST(a_record_between_two_points_gives_the_one_before_it)
 {
     CLEANUP(scratch_closep) struct scratch copy;
