@@ -69,10 +69,12 @@ def measure(_sample, report):
 
 
 def add(report, made, stored, cpu, wal_bytes, peak):
-    commits, groups = made["commits"], {name: stored.new(name) for name in ("log/", "pack/", "base/", "blob/")}
+    commits, groups = made["commits"], {name: stored.new(name) for name in ("log/", "pack/", "base/", "part/", "blob/")}
     each = sum(map(sum, groups.values())) / commits
     report.add("%d s at %d commits/s on %s (%d commits): bytes for each commit, all that was stored" % (HOUR_S, RATE, BYTES, commits),
                "%.0f" % each, "", "", "5000", each <= 5000)
+    first = [size for key, size in stored.before.items() if key.startswith("part/")]
+    report.add("… the base before it, MB", "%.1f" % (sum(first) / MB))
     for name, found in groups.items():
         report.add("… in `%s`" % name, "%.0f (%d objects, %.1f MB)" % (sum(found) / commits, len(found), sum(found) / MB))
     report.add("… CPU of holdfast, % of a core", "%.2f" % cpu, "", "", "6", cpu <= 6)

@@ -154,21 +154,31 @@ static bool add_sections(struct builder *builder, struct err *err)
     return upload_part(builder, err);
 }
 
-/* Of what is new with this record: its runs carry none. */
+/* Of those that are there after the record: what begins with a later one is not. */
 static void add_attributes(struct builder *builder)
 {
-    const struct manifest *state = builder->request->state;
+    const struct data_record_request *request = builder->request;
 
-    for (size_t at = 0; at < state->databases_count; at++) {
-        const struct manifest_database *database = &state->databases[at];
-        struct data_attributes attributes = {.path = database->path,
-                                             .incarnation = database->incarnation,
-                                             .mode = database->mode,
-                                             .uid = database->uid,
-                                             .gid = database->gid};
-        if (database->pages == 0 && is_updated(&builder->updates, at))
-            data_add_attributes(&builder->runs, &attributes);
+    for (size_t at = 0; at < request->attributes_count; at++) {
+        const struct data_attributes *attributes = &request->attributes[at];
+        const struct manifest_database *database = manifest_find_database(request->state, attributes->path);
+        assert(database);
+        if (database->pages > 0 ||
+            is_updated(&builder->updates, (size_t)(database - request->state->databases)))
+            data_add_attributes(&builder->runs, attributes);
     }
+}
+
+/* The first run of another incarnation says that the one before is gone. All that began waits in this record.
+ */
+static bool is_followed(const struct data_record_request *request, size_t departed)
+{
+    const char *path = request->departed[departed].path;
+
+    for (size_t later = departed + 1; later < request->departed_count; later++)
+        if (strcmp(request->departed[later].path, path) == 0)
+            return true;
+    return manifest_find_database(request->state, path) != NULL;
 }
 
 static void add_departed(struct builder *builder)
@@ -176,7 +186,7 @@ static void add_departed(struct builder *builder)
     const struct data_record_request *request = builder->request;
 
     for (size_t at = 0; at < request->departed_count; at++)
-        if (!request->departed[at].is_replaced)
+        if (!is_followed(request, at))
             data_add_database_gone(&builder->runs, request->departed[at].path,
                                    request->departed[at].incarnation);
 }

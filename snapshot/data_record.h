@@ -6,15 +6,15 @@
 #define SNAPSHOT_DATA_RECORD_H
 
 #include "base/thread.h"
+#include "snapshot/data_body.h"
 #include "snapshot/outbox.h"
 #include "snapshot/page_journal.h"
 
-/* A database of the state before that is no longer what it was: what waits of it goes into the record all the
- * same, and then it is gone. */
+/* A database that was in the state, or was to come into it, and is no longer what it was: what waits of it
+ * goes into the record all the same, and then it is gone. */
 struct departed {
     char *path;
     uint64_t incarnation;
-    bool is_replaced; /* by another incarnation, whose first run says so itself */
 };
 
 struct data_record_request {
@@ -27,8 +27,10 @@ struct data_record_request {
     struct outbox *outbox;
     uint64_t until;               /* takes what waits below this offset */
     const struct manifest *state; /* as it stands before the record, without pages for what begins with it */
-    const struct departed *departed;
+    const struct departed *departed; /* in the order in which they went */
     size_t departed_count;
+    const struct data_attributes *attributes; /* of databases of `state`, ascending by path */
+    size_t attributes_count;
     const struct buf *files;      /* their sections, in the order of the format */
     struct page_journal *journal; /* is told what becomes of which page; NULL: nobody wants to know */
 };

@@ -62,6 +62,10 @@ void follower_settle(struct follower *follower, uint64_t look, struct touched *a
 /* From here on `before` is something else. */
 void follower_unsettle(struct follower *follower);
 
+/* What could not be followed is tried again by the next refresh, whenever that was last tried: the
+ * application has ended. */
+void follower_try_again(struct follower *follower);
+
 /* Whether the last refresh attached every database that has to be: all but those that can't be shared and
  * that `previous` (NULL: none) doesn't hold either. A state without the others would lack what it promises:
  * ERR_TRANSIENT names one. */

@@ -6,9 +6,11 @@
 #include "base/clock.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum {
     CONVERT_MS = 2000, /* for one attempt; between the tries the application has its way */
@@ -72,12 +74,28 @@ static void add_followed(struct follower *follower, const struct scan_database *
     follower->noted++;
 }
 
+/* Which file has the name: the number of one that is gone is given to the next, but not its birth. */
+static struct statx file_at(const struct follower *follower, const char *path)
+{
+    struct statx status = {0};
+
+    (void)statx(follower->config.directory_fd, path, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_BTIME, &status);
+    return status;
+}
+
+static bool is_same_file(const struct statx *one, const struct statx *other)
+{
+    return one->stx_ino == other->stx_ino && one->stx_btime.tv_sec == other->stx_btime.tv_sec &&
+           one->stx_btime.tv_nsec == other->stx_btime.tv_nsec;
+}
+
 /* true and *ret_attached false: not now. */
 static bool attach(struct follower *follower, const struct scan_database *found, bool *ret_attached,
                    struct err *err)
 {
     CLEANUP(freep) char *path = xasprintf("%s/%s", follower->config.directory_path, found->path);
     uint64_t deadline_ms = clock_monotonic_ms() + CONVERT_MS;
+    struct statx before = file_at(follower, found->path), after;
     struct database *database = NULL;
     struct err why = {0};
 
@@ -88,7 +106,9 @@ static bool attach(struct follower *follower, const struct scan_database *found,
             *err = why;
             return false;
         }
-        if (why.code == ERR_TRANSIENT)
+        after = file_at(follower, found->path);
+        /* Of a file that has another's name by now nothing is known. */
+        if (why.code == ERR_TRANSIENT || (why.code != ERR_NOT_FOUND && !is_same_file(&before, &after)))
             (void)snprintf(follower->waiting, sizeof(follower->waiting), "%s", found->path);
         else if (why.code != ERR_NOT_FOUND)
             follower_avoid(follower, found->path, &why);
@@ -98,6 +118,12 @@ static bool attach(struct follower *follower, const struct scan_database *found,
     add_followed(follower, found, database);
     *ret_attached = true;
     return true;
+}
+
+void follower_try_again(struct follower *follower)
+{
+    for (size_t at = 0; at < follower->avoided_count; at++)
+        follower->avoided[at].retry_ms = 0;
 }
 
 static bool was_found(const struct scan_result *scan, const char *path)

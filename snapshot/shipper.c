@@ -163,6 +163,7 @@ static void commit_data(struct shipper *shipper)
         state->databases[update->database].pages = update->pages;
         state->databases[update->database].rolling_hash = update->rolling_hash;
     }
+    shipper_take_attributes(shipper);
     page_tables_commit(&shipper->tables);
     shipper_end_departed(shipper);
     shipper->delta_bytes += shipment->updates.bytes;

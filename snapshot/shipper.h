@@ -45,6 +45,8 @@ struct shipment {
     uint64_t look;     /* the follower's, that found it, but at these paths: */
     struct touched again;
     struct data_updates updates;
+    struct data_attributes attributes[DATABASE_FREEZE_MAX]; /* with the paths of `previous` */
+    size_t attributes_count;
     uint64_t outbox_end;
 };
 

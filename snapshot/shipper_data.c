@@ -71,6 +71,8 @@ static bool build(struct shipper *shipper, const struct cut *cut, const struct b
         .state = &shipper->previous,
         .departed = shipper->departed,
         .departed_count = shipper->departed_count,
+        .attributes_count = shipper_list_attributes(shipper),
+        .attributes = shipper->shipment.attributes,
         .files = files,
         .journal = page_tables_begin(&shipper->tables, shipper->log.newest.position + 1),
     };

@@ -23,14 +23,18 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { FREEZE_MS = 2000 };
+enum {
+    FREEZE_MS = 2000,
+    MODE_BITS = 07777,
+    MODE_UNKNOWN = UINT16_MAX, /* unlike any */
+};
 
 /* fstatat opens nothing, so no lock is dropped. A file that is gone has none: it is let go of soon. */
-static struct stat status_of(const struct shipper *shipper, const struct base_database *source)
+static struct stat status_of(const struct shipper *shipper, const char *path)
 {
     struct stat status;
 
-    if (fstatat(shipper->directory_fd, source->path, &status, AT_SYMLINK_NOFOLLOW) != 0)
+    if (fstatat(shipper->directory_fd, path, &status, AT_SYMLINK_NOFOLLOW) != 0)
         status = (struct stat){0};
     return status;
 }
@@ -39,7 +43,7 @@ static struct stat status_of(const struct shipper *shipper, const struct base_da
 static uint64_t bytes_of(const struct shipper *shipper, const struct base_database *source)
 {
     struct wal_index_header header = {0};
-    uint64_t ignored, bytes = (uint64_t)status_of(shipper, source).st_size, logged = 0;
+    uint64_t ignored, bytes = (uint64_t)status_of(shipper, source->path).st_size, logged = 0;
 
     if (database_position_at(source->database, &header, &ignored))
         logged = (uint64_t)header.pages * header.page_size;
@@ -156,24 +160,20 @@ static bool add_images(struct shipper *shipper, struct err *err)
 
 /* --- the list ---------------------------------------------------------------------------------------- */
 
-static void note_departed(struct shipper *shipper, const struct manifest_database *database, bool is_replaced)
+static void note_departed(struct shipper *shipper, const struct manifest_database *database)
 {
     size_t size = (shipper->departed_count + 1) * sizeof(shipper->departed[0]);
 
     shipper->departed = xrealloc(shipper->departed, size);
     shipper->departed[shipper->departed_count++] =
-        (struct departed){xstrdup(database->path), database->incarnation, is_replaced};
+        (struct departed){xstrdup(database->path), database->incarnation};
 }
 
 static void begin_entry(struct shipper *shipper, const struct base_database *source,
                         struct manifest_database *entry)
 {
-    struct stat status = status_of(shipper, source);
-
     entry->incarnation = source->incarnation;
-    entry->mode = status.st_mode & 07777;
-    entry->uid = status.st_uid;
-    entry->gid = status.st_gid;
+    entry->mode = MODE_UNKNOWN;
     page_tables_add(&shipper->tables, source->path, source->incarnation);
 }
 
@@ -194,7 +194,7 @@ static void leave_departed(struct shipper *shipper, const struct manifest *befor
         const struct manifest_database *database = &before->databases[at];
         const struct base_database *now = attached_at(shipper, database->path);
         if (!now || now->incarnation != database->incarnation)
-            note_departed(shipper, database, now != NULL);
+            note_departed(shipper, database);
     }
 }
 
@@ -265,4 +265,39 @@ void shipper_end_departed(struct shipper *shipper)
     free(MOVE(shipper->departed));
     shipper->departed_count = 0;
     shipper->databases_move = false;
+}
+
+/* --- attributes -------------------------------------------------------------------------------------- */
+
+size_t shipper_list_attributes(struct shipper *shipper)
+{
+    struct shipment *shipment = &shipper->shipment;
+
+    shipment->attributes_count = 0;
+    for (size_t at = 0; at < shipper->previous.databases_count; at++) {
+        const struct manifest_database *known = &shipper->previous.databases[at];
+        struct stat status = status_of(shipper, known->path);
+        struct data_attributes now = {.path = known->path,
+                                      .incarnation = known->incarnation,
+                                      .mode = status.st_mode & MODE_BITS,
+                                      .uid = status.st_uid,
+                                      .gid = status.st_gid};
+        if (status.st_nlink > 0 &&
+            (now.mode != known->mode || now.uid != known->uid || now.gid != known->gid))
+            shipment->attributes[shipment->attributes_count++] = now;
+    }
+    return shipment->attributes_count;
+}
+
+void shipper_take_attributes(struct shipper *shipper)
+{
+    const struct shipment *shipment = &shipper->shipment;
+
+    for (size_t at = 0; at < shipment->attributes_count; at++) {
+        struct manifest_database *known = find_entry(&shipper->previous, shipment->attributes[at].path);
+        assert(known && known->incarnation == shipment->attributes[at].incarnation);
+        known->mode = shipment->attributes[at].mode;
+        known->uid = shipment->attributes[at].uid;
+        known->gid = shipment->attributes[at].gid;
+    }
 }

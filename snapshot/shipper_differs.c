@@ -44,7 +44,8 @@ bool shipper_differs(struct shipper *shipper, bool final, bool *ret_differs, str
         return false;
     if (!final)
         shipper_hold_deletions(shipper, tree, follower_commits(shipper->follower));
-    *ret_differs = !steady || !before || !shipper_same_databases(shipper) || !same_trees(tree, before);
+    *ret_differs = !steady || !before || !shipper_same_databases(shipper) || !same_trees(tree, before) ||
+                   (final && shipper_list_attributes(shipper) > 0);
     tree_free(tree);
     return true;
 }

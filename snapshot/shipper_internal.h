@@ -33,6 +33,11 @@ bool shipper_can_move_databases(struct shipper *shipper);
 bool shipper_move_databases(struct shipper *shipper, struct err *err) CHECKED;
 /* A confirmed record, or base, says what has become of them. */
 void shipper_end_departed(struct shipper *shipper);
+/* Which of the databases have other attributes than `previous` says, for the shipment; how many. No event
+ * tells of them: they go with the next record. */
+size_t shipper_list_attributes(struct shipper *shipper);
+/* What the shipment lists of them is confirmed. */
+void shipper_take_attributes(struct shipper *shipper);
 
 /* shipper_beside.c. Whether a base that is due may be begun now. */
 bool shipper_may_begin_beside(const struct shipper *shipper);

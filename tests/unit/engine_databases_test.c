@@ -1,95 +1,7 @@
 /* Databases that come, go and take each other's place while an engine ships: each is in the next record, and
  * no base has to be cut for it. */
 #include "base/thread.h"
-#include "tests/double/life_story.h"
-#include "tests/double/sample.h"
-#include "tests/tap.h"
-
-#include <fcntl.h>
-#include <sys/stat.h>
-
-enum { COMMITS = 150, OTHERS = 5, ROUNDS = 12, MODE_BITS = 07777 };
-
-static size_t bases(const struct life *life)
-{
-    return store_fault_count(life->faulty, "put", "base/");
-}
-
-/* A database of several hundred KB, all of it shipped. */
-static void begin(struct life *life)
-{
-    life_set_up(life);
-    REQUIRE(life_begin(life));
-    REQUIRE(life_commit(life, COMMITS));
-    engine_answered(life->engine);
-    REQUIRE(life_settle(life));
-}
-
-static const char *path_of(const struct life *life, const char *name)
-{
-    static char paths[2][SAMPLE_PATH_MAX];
-    static unsigned next;
-    char *path = paths[next++ % 2];
-
-    (void)snprintf(path, SAMPLE_PATH_MAX, "%s/%s", life->disk.path, name);
-    return path;
-}
-
-static void make(const struct life *life, const char *name, uint64_t commits, const char *sql)
-{
-    REQUIRE(writer_make(path_of(life, name), commits, sql));
-}
-
-/* With all that SQLite has beside it. */
-static void delete (const struct life *life, const char *name)
-{
-    static const char *const suffixes[] = {"-shm", "-wal", ""};
-
-    for (size_t at = 0; at < 3; at++) {
-        char beside[SAMPLE_PATH_MAX];
-        (void)snprintf(beside, sizeof(beside), "%s%s", name, suffixes[at]);
-        (void)unlinkat(life->disk.fd, beside, 0);
-    }
-}
-
-/* As people replace a database: the new one is complete when it takes the name. */
-static void replace(const struct life *life, const char *name, uint64_t commits, const char *sql)
-{
-    static unsigned count;
-    char outside[32];
-
-    (void)snprintf(outside, sizeof(outside), "replacement%u", count++);
-    REQUIRE(writer_make(sample_path(outside), commits, sql));
-    delete (life, name);
-    EXPECT_INT(rename(sample_path(outside), path_of(life, name)), 0);
-}
-
-static int64_t value(const struct life *life, const char *name)
-{
-    return faccessat(life->disk.fd, name, F_OK, 0) == 0 ? sample_value(path_of(life, name)) : 0;
-}
-
-static uint32_t mode_of(const struct life *life, const char *name)
-{
-    struct stat status = {0};
-
-    EXPECT_INT(fstatat(life->disk.fd, name, &status, 0), 0);
-    return status.st_mode & MODE_BITS;
-}
-
-static void begin_again(struct life *life)
-{
-    EXPECT_INT(life_end(life), ENGINE_DONE);
-    life_wipe(life);
-    REQUIRE(life_begin(life));
-    engine_answered(life->engine);
-}
-
-static void end(struct life *life)
-{
-    EXPECT_INT(life_end(life), ENGINE_DONE);
-    life_tear_down(life);
-}
+#include "tests/unit/databases_life.h"
 
 TEST(one_that_appears_comes_with_a_record)
 {
@@ -99,13 +11,36 @@ TEST(one_that_appears_comes_with_a_record)
     begin(&life);
     before = bases(&life);
     make(&life, "other.db", 3, NULL);
-    EXPECT_INT(chmod(path_of(&life, "other.db"), 0640), 0);
+    EXPECT_INT(chmod(path_of(&life, "other.db"), 0640), 0); /* before its record, or after it */
     REQUIRE(life_settle(&life));
     EXPECT_INT(bases(&life), before);
     begin_again(&life);
     EXPECT_INT(value(&life, "other.db"), 3);
     EXPECT_INT(mode_of(&life, "other.db"), 0640);
     EXPECT_INT(life_value(life.disk.path), COMMITS);
+    end(&life);
+}
+
+/* No event tells of them: they go with the next record, or with the last one. */
+TEST(attributes_that_change_later_follow)
+{
+    struct life life;
+
+    begin(&life);
+    make(&life, "other.db", 3, NULL);
+    REQUIRE(life_settle(&life));
+    EXPECT_INT(chmod(path_of(&life, "other.db"), 0604), 0);
+    REQUIRE(life_commit(&life, 1));
+    REQUIRE(life_settle(&life));
+    life_cut_off(&life);
+    life_wipe(&life);
+    REQUIRE(life_begin(&life));
+    engine_answered(life.engine);
+    EXPECT_INT(mode_of(&life, "other.db"), 0604);
+    EXPECT_INT(chmod(path_of(&life, "db.sqlite3"), 0606), 0);
+    begin_again(&life);
+    EXPECT_INT(mode_of(&life, "db.sqlite3"), 0606);
+    EXPECT_INT(mode_of(&life, "other.db"), 0604);
     end(&life);
 }
 
@@ -247,79 +182,6 @@ TEST(a_base_that_is_cut_meanwhile_goes_on)
     EXPECT_INT(value(&life, "other.db"), 3);
     EXPECT_INT(value(&life, "old.db"), 2);
     EXPECT_INT(life_value(life.disk.path), COMMITS + 1);
-    end(&life);
-}
-
-/* What each of them says; 0: it is not there. */
-struct oracle {
-    int64_t main;
-    int64_t others[OTHERS];
-};
-
-static const char *other_name(unsigned other)
-{
-    static char names[OTHERS][16];
-
-    (void)snprintf(names[other], sizeof(names[other]), other % 2 ? "%u.db" : "tenants/%u.db", other);
-    return names[other];
-}
-
-static void change_one(const struct life *life, unsigned *random, struct oracle *oracle)
-{
-    unsigned other = (unsigned)rand_r(random) % OTHERS, commits = 1 + (unsigned)rand_r(random) % 4;
-    const char *name = other_name(other);
-    int64_t *now = &oracle->others[other];
-
-    switch (rand_r(random) % 3) {
-    case 0:
-        delete (life, name);
-        *now = 0;
-        return;
-    case 1:
-        replace(life, name, commits, commits % 2 ? NULL : "PRAGMA page_size=1024; VACUUM");
-        *now = commits;
-        return;
-    default:
-        make(life, name, commits, NULL); /* or so many more */
-        *now += commits;
-    }
-}
-
-static void expect_oracle(const struct life *life, const struct oracle *oracle)
-{
-    EXPECT_INT(life_value(life->disk.path), oracle->main);
-    for (unsigned other = 0; other < OTHERS; other++)
-        EXPECT_INT(value(life, other_name(other)), oracle->others[other]);
-}
-
-TEST(whatever_comes_and_goes_is_there_as_it_was)
-{
-    struct oracle oracle = {.main = COMMITS};
-    unsigned random = 1;
-    struct life life;
-    size_t before;
-
-    begin(&life);
-    EXPECT_INT(mkdirat(life.disk.fd, "tenants", 0755), 0);
-    before = bases(&life);
-    for (unsigned round = 0; round < ROUNDS; round++) {
-        for (unsigned change = 1 + round % 3; change > 0; change--)
-            change_one(&life, &random, &oracle);
-        REQUIRE(life_commit(&life, 1));
-        oracle.main++;
-        REQUIRE(life_settle(&life));
-        if (round % 3 == 0) {
-            life_cut_off(&life);
-            if (round % 2 == 0)
-                life_wipe(&life);
-            REQUIRE(life_begin(&life));
-            engine_answered(life.engine);
-            expect_oracle(&life, &oracle);
-        }
-    }
-    EXPECT_INT(bases(&life), before);
-    begin_again(&life);
-    expect_oracle(&life, &oracle);
     end(&life);
 }
 
