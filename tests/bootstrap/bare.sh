@@ -30,6 +30,7 @@ status=0
 unshare --mount --pid --fork sh -c '
     root=$1
     shift
+    mount --bind "$root" "$root" # what makes mount namespaces inside wants its root to be a mount
     mount -t proc proc "$root/proc"
     mount --rbind /dev "$root/dev"
     mount -t tmpfs tmpfs "$root/tmp"
