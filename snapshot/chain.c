@@ -11,8 +11,7 @@
 #include "snapshot/chain.h"
 
 #include "base/thread.h"
-#include "snapshot/archive.h"
-#include "snapshot/log.h"
+#include "snapshot/chain_object.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -22,16 +21,10 @@ enum { FETCHERS = 16, BUDGET_BYTES = 8 << 20 };
 
 enum slot_state { SLOT_IDLE, SLOT_UNDER_WAY, SLOT_HERE, SLOT_FAILED };
 
-/* An object that was fetched. */
-struct object {
-    struct buf bytes;
-    struct pack pack; /* if it is one */
-};
-
 struct slot {
     struct chain_source source;
     enum slot_state state; /* guarded by the chain's mutex until it is SLOT_HERE or SLOT_FAILED */
-    struct object object;
+    struct chain_object object;
     struct err *why; /* SLOT_FAILED */
 };
 
@@ -99,20 +92,6 @@ struct fetch {
     struct slot *slot;
 };
 
-/* A pack is proved by whoever fetches it, beside the others. */
-static bool fetch_object(struct store *store, const struct chain_source *source, struct object *object,
-                         struct err *err)
-{
-    struct key key = chain_source_key(source);
-
-    if (chain_source_is_pack(source)) {
-        object->bytes = (struct buf)BUF_INIT(PACK_SIZE_MAX);
-        return pack_fetch(store, source->first, source->last, &object->bytes, &object->pack, err);
-    }
-    object->bytes = (struct buf)BUF_INIT(RECORD_SIZE_MAX);
-    return store_get(store, key.text, &object->bytes, err) || err_wrap(err, "%s", key.text);
-}
-
 static bool fetch_slot(void *context, struct err *err)
 {
     CLEANUP(freep) struct fetch *fetch = context;
@@ -120,8 +99,9 @@ static bool fetch_slot(void *context, struct err *err)
     struct slot *slot = fetch->slot;
     bool fetched;
 
-    fetched = atomic_load(&chain->stopped) ? err_set(err, ERR_CANCELED, "the restore was stopped")
-                                           : fetch_object(chain->store, &slot->source, &slot->object, err);
+    fetched = atomic_load(&chain->stopped)
+                  ? err_set(err, ERR_CANCELED, "the restore was stopped")
+                  : chain_object_fetch(&slot->object, chain->store, &chain->range, &slot->source, err);
     if (!fetched) {
         slot->why = xmalloc(sizeof(*slot->why));
         *slot->why = *err;
@@ -163,7 +143,7 @@ static bool await_slot(struct chain *chain, struct slot *slot, struct err *err)
 
 static void drop_slot(struct chain *chain, struct slot *slot)
 {
-    buf_clear(&slot->object.bytes);
+    chain_object_clear(&slot->object);
     chain->ahead_bytes -= slot->source.bytes;
     atomic_fetch_add(&chain->done_bytes, slot->source.bytes);
 }
@@ -242,31 +222,14 @@ void chain_expect(struct chain *chain, const struct chain_anchor *anchor)
     anchor_first(chain);
 }
 
-/* A record in the object that holds it. */
-static bool find_record(const struct chain *chain, uint64_t position, const struct chain_source *source,
-                        const struct object *object, struct record *ret_record, struct err *err)
-{
-    const uint8_t *bytes = object->bytes.bytes;
-    size_t size = object->bytes.size;
-
-    if (chain_source_is_pack(source))
-        bytes = pack_find(&object->pack, position, &size);
-    if (log_parse(&chain->range.lineage, position, bytes, size, ret_record, err))
-        return true;
-    if (chain_source_is_pack(source))
-        err_prefix(err, "%s", chain_source_key(source).text);
-    return false;
-}
-
 static bool peek(struct chain *chain, const struct chain_source *source, uint64_t position,
                  struct record_header *ret_header, struct err *err)
 {
-    struct object object = {.bytes = BUF_INIT(0)};
+    CLEANUP(chain_object_clear) struct chain_object object = {.bytes = BUF_INIT(0)};
     struct record record;
-    bool found = fetch_object(chain->store, source, &object, err) &&
-                 find_record(chain, position, source, &object, &record, err);
+    bool found = chain_object_fetch(&object, chain->store, &chain->range, source, err) &&
+                 chain_object_find(&object, position, &record, err);
 
-    buf_clear(&object.bytes);
     if (found)
         *ret_header = record.header;
     return found;
@@ -282,8 +245,7 @@ bool chain_peek(struct chain *chain, uint64_t position, struct record_header *re
         slot++;
     if (slot >= &chain->slots[chain->begun])
         return peek(chain, &slot->source, position, ret_header, err);
-    if (!await_slot(chain, slot, err) ||
-        !find_record(chain, position, &slot->source, &slot->object, &record, err))
+    if (!await_slot(chain, slot, err) || !chain_object_find(&slot->object, position, &record, err))
         return false;
     *ret_header = record.header;
     return true;
@@ -328,8 +290,7 @@ const struct record *chain_ahead(struct chain *chain)
         return chain->has_ahead ? &chain->ahead : NULL;
     slot = slot_due(chain);
     if (is_here(chain, slot))
-        chain->has_ahead =
-            find_record(chain, chain->next, &slot->source, &slot->object, &chain->ahead, &ignored);
+        chain->has_ahead = chain_object_find(&slot->object, chain->next, &chain->ahead, &ignored);
     return chain->has_ahead ? &chain->ahead : NULL;
 }
 
@@ -343,8 +304,7 @@ static bool take_due(struct chain *chain, struct record *ret_record, struct err 
         fetch_ahead(chain);
     }
     if (!chain->has_ahead)
-        return await_slot(chain, slot, err) &&
-               find_record(chain, chain->next, &slot->source, &slot->object, ret_record, err);
+        return await_slot(chain, slot, err) && chain_object_find(&slot->object, chain->next, ret_record, err);
     *ret_record = chain->ahead;
     chain->has_ahead = false;
     return true;
@@ -386,7 +346,7 @@ void chain_free(struct chain *chain)
     }
     pool_free(chain->pool);
     for (size_t at = 0; at < chain->slots_count; at++) {
-        buf_clear(&chain->slots[at].object.bytes);
+        chain_object_clear(&chain->slots[at].object);
         free(chain->slots[at].why);
     }
     free(chain->slots);
