@@ -176,8 +176,8 @@ static void tell_restored(const struct run *run)
     const struct engine_status *status = &run->engine_status;
     char size[16];
 
-    progress_format_bytes(status->bytes_total, size);
-    if (status->bytes_total > 0)
+    progress_format_bytes(status->restored_bytes, size);
+    if (status->restored_bytes > 0)
         log_info("restored %s in %.2f s", size, (double)status->restore_ms / 1000);
     else
         log_info("nothing to fetch, ready after %.2f s",

@@ -68,6 +68,7 @@ struct engine_status {
     double progress;     /* of STARTING, 0 to 1, by bytes */
     uint64_t bytes_done; /* of the restore */
     uint64_t bytes_total;
+    uint64_t restored_bytes;   /* of databases and files, when it is over; 0: nothing was fetched */
     uint64_t position;         /* changes seen; read fresh by engine_status() */
     uint64_t durable_position; /* changes that are in the store */
     uint64_t record;           /* newest record sent, 0: none */

@@ -148,6 +148,7 @@ static bool restore_directory(struct opening *opening, struct err *err)
     opening->state.restoring = RESTORING_NOT;
     mutex_locked(&engine->mutex);
     engine->status.restore_ms = clock_monotonic_ms() - begun_ms;
+    engine->status.restored_bytes = manifest_state_bytes(manifest);
     engine->status.progress = 1;
     pthread_mutex_unlock(&engine->mutex);
     return true;

@@ -18,6 +18,9 @@ TEST(one_that_appears_comes_with_a_record)
     EXPECT_INT(value(&life, "other.db"), 3);
     EXPECT_INT(mode_of(&life, "other.db"), 0640);
     EXPECT_INT(life_value(life.disk.path), COMMITS);
+    /* What the records brought counts too. */
+    EXPECT_INT(life.status.restored_bytes, scratch_stat(life.disk.fd, "db.sqlite3").st_size +
+                                               scratch_stat(life.disk.fd, "other.db").st_size);
     end(&life);
 }
 
