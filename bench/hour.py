@@ -4,42 +4,27 @@ process used, so that a cheap record with an expensive pack or base behind it ca
 import os
 import shutil
 import sys
-import threading
 import time
 
 from lib.harness import *
 from deltas import BYTES, LONG_S, MB, RATE, commit_load, newest_commit_ns, serve, sizes
-from measure import Watch, cpu_s, memory_kb
+from measure import Sampler, Watch, cpu_s, memory_kb
 
 HOUR_S = int(os.environ.get("BENCH_HOUR_S", "3600"))
 
 
-class Stored:
-    """Every object that a store has had since this was entered, also those that were deleted again."""
+class Stored(Sampler):
+    """Every object that a store has had since this was made, also those that were deleted again."""
 
     def __init__(self, store):
+        super().__init__(1)
         self.store, self.before, self.seen = store, sizes(store), {}
-        self._left = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
 
     def look(self):
         try:
             self.seen.update(sizes(self.store))
         except FileNotFoundError:
             pass  # deleted between the list and the look; it was seen a second ago
-
-    def _look(self):
-        while not self._left.wait(1):
-            self.look()
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_exception):
-        self._left.set()
-        self._thread.join()
-        self.look()
 
     def new(self, under):
         return [size for key, size in self.seen.items() if key not in self.before and key.startswith(under)]

@@ -26,20 +26,19 @@ class Run:
         assert process.returncode == 0, "%s: %s" % (command, errors.decode("utf-8", "replace")[-500:])
 
 
-class Watch:
-    """The largest size that a file is seen to have, looked at every 10 ms while this is entered."""
+class Sampler:
+    """Looks at something every so often while it is entered, and once more when it is left."""
 
-    def __init__(self, path):
-        self.path, self.largest = path, 0
-        self._left = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+    def __init__(self, every_s):
+        self._every_s, self._left = every_s, threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def _look(self):
-        while not self._left.wait(0.01):
-            try:
-                self.largest = max(self.largest, os.path.getsize(self.path))
-            except FileNotFoundError:
-                pass
+    def look(self):
+        raise NotImplementedError
+
+    def _run(self):
+        while not self._left.wait(self._every_s):
+            self.look()
 
     def __enter__(self):
         self._thread.start()
@@ -48,6 +47,21 @@ class Watch:
     def __exit__(self, *_exception):
         self._left.set()
         self._thread.join()
+        self.look()
+
+
+class Watch(Sampler):
+    """The largest size that a file is seen to have."""
+
+    def __init__(self, path):
+        super().__init__(0.01)
+        self.path, self.largest = path, 0
+
+    def look(self):
+        try:
+            self.largest = max(self.largest, os.path.getsize(self.path))
+        except FileNotFoundError:
+            pass
 
 
 def median(values):
