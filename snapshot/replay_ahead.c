@@ -13,6 +13,7 @@
  * Nothing depends on it: what is not read ahead is read when it is needed, and what is wrong is said then. */
 #include "snapshot/replay_internal.h"
 
+#include <assert.h>
 #include <fcntl.h>
 
 enum { BITS_MAX = 8 << 20 }; /* 32 GiB of pages of 4 KiB; those of a larger database share them */
@@ -155,6 +156,7 @@ void replay_read_more(struct replay *replay)
 
 void replay_read_ahead(struct replay *replay, const struct record *record)
 {
+    assert(record);
     replay_expect(replay, record);
     begin_batches(&replay->ahead, record);
 }
