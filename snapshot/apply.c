@@ -22,9 +22,8 @@
 struct apply {
     struct codec *codec;
     struct buf images;
-    struct buf previous;              /* or what is cut off, piece by piece */
-    struct hot_pages *hot;            /* NULL: every image is written at once */
-    uint64_t hashes[DELTA_PAGES_MAX]; /* of the images */
+    struct buf previous;   /* or what is cut off, piece by piece */
+    struct hot_pages *hot; /* NULL: every image is written at once */
 };
 
 struct apply *apply_new(void)
@@ -61,8 +60,11 @@ bool apply_flush(struct apply *apply, const struct apply_target *target, struct 
 
 void apply_forget(struct apply *apply, const struct apply_target *target)
 {
-    if (apply->hot)
-        hot_pages_forget(apply->hot, target->fd);
+    if (!apply->hot)
+        return;
+    hot_pages_forget(apply->hot, target->fd);
+    if (target->is_unproved)
+        (void)hot_pages_hash(apply->hot);
 }
 
 bool apply_can_want(struct apply *apply)
@@ -123,7 +125,8 @@ static bool follow(struct apply_target *target, const struct data_run *run, stru
         target->in_commit = true;
         target->pages_after = run->pages_after;
         target->last_page = 0;
-        target->rolling_next = target->rolling_hash;
+        if (!target->is_unproved)
+            target->rolling_next = target->rolling_hash;
         target->rolling_due = run->rolling_hash;
     }
     if (run->pages_after != target->pages_after || run->rolling_hash != target->rolling_due)
@@ -182,7 +185,7 @@ static bool take_kept(struct apply *apply, struct apply_target *target, uint32_t
 {
     uint64_t hash = 0;
     const uint8_t *bytes =
-        has_kept(apply, target) ? hot_pages_find(apply->hot, target->fd, page, &hash) : NULL;
+        has_kept(apply, target) ? hot_pages_take(apply->hot, target->fd, page, &hash) : NULL;
 
     if (!bytes)
         return false;
@@ -231,24 +234,26 @@ static bool take_previous(struct apply *apply, struct apply_target *target, cons
 }
 
 /* The new images enter the hash. */
-static void add_images(struct apply *apply, struct apply_target *target, const struct data_run *run,
-                       const uint8_t *images)
+static void hash_images(struct apply_target *target, const struct data_run *run, const uint8_t *images)
 {
-    assert(run->count <= DELTA_PAGES_MAX);
     for (uint32_t at = 0; at < run->count; at++) {
-        apply->hashes[at] = pagehash_of(images + (size_t)at * run->page_size, run->page_size, run->page_size,
-                                        data_run_page(run, at));
-        target->rolling_next ^= apply->hashes[at];
+        uint32_t page = data_run_page(run, at);
+        uint64_t hash =
+            pagehash_of(images + (size_t)at * run->page_size, run->page_size, run->page_size, page);
+        target->rolling_next ^= hash;
         if (target->hashes)
-            page_hashes_set(target->hashes, data_run_page(run, at), apply->hashes[at]);
+            page_hashes_set(target->hashes, page, hash);
     }
 }
 
-static bool keep_images(const struct apply *apply, const struct apply_target *target,
-                        const struct data_run *run, const uint8_t *images, struct err *err)
+static bool keep_images(const struct apply *apply, struct apply_target *target, const struct data_run *run,
+                        const uint8_t *images, struct err *err)
 {
+    /* Of one target at a time: the hashes that are made are not told apart. */
+    assert(target->is_unproved || hot_pages_unhashed(apply->hot) == 0);
+    target->is_unproved = true;
     for (uint32_t at = 0; at < run->count; at++) {
-        struct hot_page page = {target->fd, data_run_page(run, at), run->page_size, apply->hashes[at],
+        struct hot_page page = {target->fd, data_run_page(run, at), run->page_size, target->hashes,
                                 images + (size_t)at * run->page_size};
         if (!hot_pages_put(apply->hot, &page, err))
             return false;
@@ -280,6 +285,8 @@ static bool take_cut(struct apply *apply, struct apply_target *target, struct er
 
     if (!apply_flush(apply, target, err))
         return false;
+    if (target->is_unproved)
+        target->rolling_next ^= hot_pages_hash(apply->hot);
     for (uint64_t at = offset_of(target, (uint64_t)target->pages_after + 1); at < end; at += size) {
         uint32_t page = (uint32_t)(at / target->page_size + 1);
         size = end - at < FS_PIECE_BYTES ? (size_t)(end - at) : FS_PIECE_BYTES;
@@ -290,13 +297,45 @@ static bool take_cut(struct apply *apply, struct apply_target *target, struct er
     return true;
 }
 
-static bool check_hash(const struct apply_target *target, struct err *err)
+static bool check_hash(const struct apply_target *target, uint64_t due, struct err *err)
 {
-    if (target->rolling_next != target->rolling_due)
+    if (target->rolling_next != due)
         return err_set(err, ERR_CORRUPT,
                        "its pages do not have the hash that a commit says: %016" PRIx64 ", not %016" PRIx64,
-                       target->rolling_next, target->rolling_due);
+                       target->rolling_next, due);
     return true;
+}
+
+bool apply_prove(struct apply *apply, struct apply_target *target, struct err *err)
+{
+    if (!target->is_unproved)
+        return true;
+    assert(!target->in_commit);
+    target->rolling_next ^= hot_pages_hash(apply->hot);
+    target->is_unproved = false;
+    return check_hash(target, target->rolling_hash, err);
+}
+
+/* Nothing is cut off before it is proved that it is to be. */
+static bool cuts(const struct apply_target *target, const struct data_run *run)
+{
+    return run->is_last && target->pages_after < target->pages;
+}
+
+static bool place_images(struct apply *apply, struct apply_target *target, const struct data_run *run,
+                         const uint8_t *images, struct err *err)
+{
+    if (!has_kept(apply, target)) {
+        hash_images(target, run, images);
+        return (!run->is_last || check_hash(target, target->rolling_due, err)) &&
+               write_images(target, run, images, err);
+    }
+    if (!keep_images(apply, target, run, images, err))
+        return false;
+    if (!cuts(target, run))
+        return true;
+    target->rolling_next ^= hot_pages_hash(apply->hot);
+    return check_hash(target, target->rolling_due, err);
 }
 
 /* The commit is in the file, which writing has made as large as it must be, except where it shrinks or grows
@@ -334,14 +373,10 @@ bool apply_run(struct apply *apply, struct apply_target *target, const struct da
     if (!take_previous(apply, target, run, previous_count, previous, err) ||
         !delta_decode(apply->codec, frame, frame_size, run->is_alone ? nothing : prefix, images, size, err))
         return false;
-    add_images(apply, target, run, images);
     target->last_page = data_run_page(run, run->count - 1);
-    if (run->is_last && target->pages_after < target->pages && !take_cut(apply, target, err))
+    if (cuts(target, run) && !take_cut(apply, target, err))
         return false;
-    if (run->is_last && !check_hash(target, err))
-        return false;
-    if (has_kept(apply, target) ? !keep_images(apply, target, run, images, err)
-                                : !write_images(target, run, images, err))
+    if (!place_images(apply, target, run, images, err))
         return false;
     return !run->is_last || finish_commit(target, err);
 }

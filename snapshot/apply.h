@@ -1,9 +1,9 @@
 /* Applies the deltas of commits to a database file that is being restored: nobody else has it open.
  *
  * Everything in a run is foreign: whatever it says, nothing outside the file's pages is read or written, and
- * no more memory is taken than one run may need (8 MiB and zstd's own). After the last run of each commit the
- * rolling hash of the whole database is compared with the one that the commit says, so a restore proves every
- * step.
+ * no more memory is taken than one run may need (8 MiB and zstd's own). The rolling hash of the whole
+ * database is compared with the one that the commit says, after its last run or (apply_keep()) after the last
+ * commit of a record, so a restore proves every step that it may end with.
  *
  * With an overlay the file itself is only read: what is written waits there, to be written all at once. */
 #ifndef SNAPSHOT_APPLY_H
@@ -30,6 +30,7 @@ struct apply_target {
     uint32_t last_page;    /* of the run before */
     uint64_t rolling_next; /* with the runs so far */
     uint64_t rolling_due;
+    bool is_unproved; /* what commits say is still to be compared with rolling_next: apply_prove() */
 };
 
 /* Buffers and a codec. One for each thread that applies; a target may be anybody's between two calls. */
@@ -41,9 +42,13 @@ DEFINE_CLEANUP(struct apply *, apply_free, apply_freep)
 
 /* Keeps the newest images, so many bytes of them, from here on; called once at most, before the first run.
  * Then the file is as the target says only after apply_flush(); apply_forget() is for a file that nobody
- * wants any more. One of them comes before fd is closed, or read or written by anybody else. Without
- * apply_keep() neither does anything. ERR_SYSTEM. */
+ * wants any more. One of them comes before fd is closed, or read or written by anybody else. And pages are
+ * hashed when apply_prove() asks: most commits of a record change the same ones again. Without apply_keep()
+ * none of them does anything. ERR_SYSTEM. */
 void apply_keep(struct apply *apply, size_t bytes);
+/* Between two commits, as soon as something depends on the target, and before another target gets a run.
+ * ERR_CORRUPT: the rolling hash is not the one that the newest commit says. */
+bool apply_prove(struct apply *apply, struct apply_target *target, struct err *err) CHECKED;
 bool apply_flush(struct apply *apply, const struct apply_target *target, struct err *err) CHECKED;
 void apply_forget(struct apply *apply, const struct apply_target *target);
 

@@ -6,67 +6,15 @@
  * one is only waited for. So there may be two nodes of a page on the way to its file, but never in one batch,
  * and batches follow each other.
  *
- * Pages that are wanted soon come from their files on another thread again, in batches too (page_reader.h). A
- * batch is waited for when one of its pages is looked for, which makes room for another. A page that is put
- * while it is read was looked for by nobody: what was read is older then, and is dropped. */
-#include "snapshot/hot_pages.h"
+ * A page is hashed when it leaves the list, or when somebody asks for the hashes of all: most are put again
+ * and again before either. */
+#include "snapshot/hot_pages_internal.h"
 
 #include "base/buf.h"
-#include "snapshot/page_reader.h"
-#include "snapshot/page_writer.h"
+#include "snapshot/pagehash.h"
 
 #include <assert.h>
 #include <string.h>
-
-enum {
-    BUCKETS = 1 << 13,
-    READ_BYTES_MAX = 256 << 10, /* of one batch */
-};
-
-enum place {
-    PLACE_LIST,      /* from the newest to the oldest */
-    PLACE_NEXT,      /* waits in the next batch */
-    PLACE_UNDER_WAY, /* … in the one that is being written */
-    PLACE_READING,   /* comes from its file */
-    PLACE_REPLACED,  /* in one of the two, and found no more */
-};
-
-struct node {
-    struct node *next_in_bucket;
-    struct node *newer, *older;
-    enum place place;
-    bool is_clean; /* in the list: as it is in the file */
-    size_t slot;   /* in its batch; of one that is read: which batch it is */
-    int fd;
-    uint32_t page;
-    uint32_t page_size;
-    uint64_t hash;
-    uint8_t bytes[];
-};
-
-struct batch {
-    struct node *nodes[PAGE_BATCH_MAX];
-    size_t count;
-};
-
-struct ahead {
-    struct node *nodes[PAGE_READING_MAX];
-    struct page_reading pages[PAGE_READING_MAX];
-    size_t count;
-    bool is_begun;
-};
-
-struct hot_pages {
-    size_t bytes_max;
-    size_t bytes; /* of those in the list */
-    struct node *newest, *oldest;
-    struct page_writer *writer;
-    struct batch next, under_way;
-    struct page_reader *reader;
-    struct ahead ahead[PAGE_READINGS];
-    struct err failure; /* of a batch: from then on nothing is believed to be written */
-    struct node *buckets[BUCKETS];
-};
 
 struct hot_pages *hot_pages_new(size_t bytes_max)
 {
@@ -80,10 +28,10 @@ struct hot_pages *hot_pages_new(size_t bytes_max)
 
 static struct node **bucket_of(struct hot_pages *hot, int fd, uint32_t page)
 {
-    return &hot->buckets[(page + (uint32_t)fd * 2654435761u) % BUCKETS];
+    return &hot->buckets[(page + (uint32_t)fd * 2654435761u) % HOT_BUCKETS];
 }
 
-static struct node *find(struct hot_pages *hot, int fd, uint32_t page)
+struct node *hot_pages_node(struct hot_pages *hot, int fd, uint32_t page)
 {
     struct node *node = *bucket_of(hot, fd, page);
 
@@ -92,7 +40,7 @@ static struct node *find(struct hot_pages *hot, int fd, uint32_t page)
     return node;
 }
 
-static void bucket_remove(struct hot_pages *hot, struct node *node)
+void hot_pages_hide(struct hot_pages *hot, struct node *node)
 {
     struct node **at = bucket_of(hot, node->fd, node->page);
 
@@ -111,7 +59,7 @@ static void list_remove(struct hot_pages *hot, struct node *node)
     hot->bytes -= node->page_size;
 }
 
-static void list_add(struct hot_pages *hot, struct node *node)
+void hot_pages_list(struct hot_pages *hot, struct node *node)
 {
     node->place = PLACE_LIST;
     node->newer = NULL;
@@ -119,6 +67,44 @@ static void list_add(struct hot_pages *hot, struct node *node)
     *(hot->newest ? &hot->newest->newer : &hot->oldest) = node;
     hot->newest = node;
     hot->bytes += node->page_size;
+}
+
+/* --- hashes ------------------------------------------------------------------------------------------ */
+
+static void forget_hash(struct hot_pages *hot, struct node *node)
+{
+    if (node->has_hash)
+        hot->unhashed_bytes += node->page_size;
+    node->has_hash = false;
+    node->hash = 0;
+}
+
+static void hash_node(struct hot_pages *hot, struct node *node)
+{
+    if (node->has_hash)
+        return;
+    node->hash = pagehash_of(node->bytes, node->page_size, node->page_size, node->page);
+    node->has_hash = true;
+    hot->unhashed_bytes -= node->page_size;
+    hot->hashed ^= node->hash;
+    if (node->hashes)
+        page_hashes_set(node->hashes, node->page, node->hash);
+}
+
+size_t hot_pages_unhashed(const struct hot_pages *hot)
+{
+    return hot->unhashed_bytes;
+}
+
+uint64_t hot_pages_hash(struct hot_pages *hot)
+{
+    uint64_t hashed;
+
+    for (struct node *node = hot->newest; hot->unhashed_bytes > 0; node = node->older)
+        hash_node(hot, node);
+    hashed = hot->hashed;
+    hot->hashed = 0;
+    return hashed;
 }
 
 /* --- batches ----------------------------------------------------------------------------------------- */
@@ -129,7 +115,7 @@ static void end_batch(struct hot_pages *hot)
     for (size_t at = 0; at < hot->under_way.count; at++) {
         struct node *node = hot->under_way.nodes[at];
         if (node->place == PLACE_UNDER_WAY)
-            bucket_remove(hot, node);
+            hot_pages_hide(hot, node);
         free(node);
     }
     hot->under_way.count = 0;
@@ -173,8 +159,9 @@ static bool begin_batch(struct hot_pages *hot, struct err *err)
 static bool send_off(struct hot_pages *hot, struct node *node, struct err *err)
 {
     list_remove(hot, node);
+    hash_node(hot, node);
     if (node->is_clean) {
-        bucket_remove(hot, node);
+        hot_pages_hide(hot, node);
         free(node);
         return true;
     }
@@ -196,15 +183,17 @@ static void take_from_next(struct hot_pages *hot, struct node *node)
 static void drop(struct hot_pages *hot, struct node *node)
 {
     assert(node->place == PLACE_LIST || node->place == PLACE_NEXT);
+    if (!node->has_hash)
+        hot->unhashed_bytes -= node->page_size;
     if (node->place == PLACE_LIST)
         list_remove(hot, node);
     else
         take_from_next(hot, node);
-    bucket_remove(hot, node);
+    hot_pages_hide(hot, node);
     free(node);
 }
 
-static struct node *add(struct hot_pages *hot, int fd, uint32_t page, uint32_t page_size)
+struct node *hot_pages_add(struct hot_pages *hot, int fd, uint32_t page, uint32_t page_size)
 {
     struct node *node = xmalloc(sizeof(*node) + page_size);
     struct node **bucket = bucket_of(hot, fd, page);
@@ -212,6 +201,9 @@ static struct node *add(struct hot_pages *hot, int fd, uint32_t page, uint32_t p
     node->fd = fd;
     node->page = page;
     node->page_size = page_size;
+    node->has_hash = true;
+    node->hash = 0;
+    node->hashes = NULL;
     node->next_in_bucket = *bucket;
     *bucket = node;
     return node;
@@ -220,7 +212,7 @@ static struct node *add(struct hot_pages *hot, int fd, uint32_t page, uint32_t p
 /* The node that takes a new image of the page, which is in no list and no batch. */
 static struct node *node_for(struct hot_pages *hot, const struct hot_page *page)
 {
-    struct node *node = find(hot, page->fd, page->page);
+    struct node *node = hot_pages_node(hot, page->fd, page->page);
 
     assert(!node || node->page_size == page->page_size);
     if (node && node->place == PLACE_LIST) {
@@ -232,102 +224,44 @@ static struct node *node_for(struct hot_pages *hot, const struct hot_page *page)
         return node;
     }
     if (node) {
-        bucket_remove(hot, node);
+        hot_pages_hide(hot, node);
         node->place = PLACE_REPLACED;
     }
-    return add(hot, page->fd, page->page, page->page_size);
-}
-
-/* --- reading ahead ----------------------------------------------------------------------------------- */
-
-/* The batch that pages are added to; NULL: all are under way. */
-static struct ahead *ahead_next(struct hot_pages *hot)
-{
-    for (size_t number = 0; number < PAGE_READINGS; number++)
-        if (!hot->ahead[number].is_begun)
-            return &hot->ahead[number];
-    return NULL;
-}
-
-bool hot_pages_can_want(struct hot_pages *hot)
-{
-    return ahead_next(hot) != NULL;
-}
-
-bool hot_pages_want(struct hot_pages *hot, int fd, uint32_t page, uint32_t page_size)
-{
-    struct ahead *ahead = ahead_next(hot);
-    struct node *node;
-
-    assert(ahead && page > 0);
-    if (find(hot, fd, page))
-        return true;
-    if (ahead->count == PAGE_READING_MAX || (ahead->count + 1) * page_size > READ_BYTES_MAX)
-        return false;
-    node = add(hot, fd, page, page_size);
-    node->place = PLACE_READING;
-    node->slot = (size_t)(ahead - hot->ahead);
-    ahead->nodes[ahead->count] = node;
-    ahead->pages[ahead->count++] =
-        (struct page_reading){.fd = fd, .page = page, .page_size = page_size, .bytes = node->bytes};
-    return true;
-}
-
-bool hot_pages_read(struct hot_pages *hot)
-{
-    struct ahead *ahead = ahead_next(hot);
-
-    if (!ahead || ahead->count == 0)
-        return false;
-    ahead->is_begun = true;
-    page_reader_begin(hot->reader, (unsigned)(ahead - hot->ahead), ahead->pages, ahead->count);
-    return true;
-}
-
-static void take_read(struct hot_pages *hot, struct node *node, const struct page_reading *page)
-{
-    if (node->place == PLACE_READING && page->was_read) {
-        node->hash = page->hash;
-        node->is_clean = true;
-        list_add(hot, node);
-        return;
-    }
-    if (node->place == PLACE_READING)
-        bucket_remove(hot, node);
-    free(node);
-}
-
-/* The batch's pages are in the list, or forgotten. */
-static void end_reading(struct hot_pages *hot, size_t number)
-{
-    struct ahead *ahead = &hot->ahead[number];
-
-    if (ahead->is_begun)
-        page_reader_wait(hot->reader, (unsigned)number);
-    for (size_t at = 0; at < ahead->count; at++)
-        take_read(hot, ahead->nodes[at], &ahead->pages[at]);
-    ahead->count = 0;
-    ahead->is_begun = false;
-}
-
-static void end_all_reading(struct hot_pages *hot)
-{
-    for (size_t number = 0; number < PAGE_READINGS; number++)
-        end_reading(hot, number);
+    return hot_pages_add(hot, page->fd, page->page, page->page_size);
 }
 
 /* --- found, put, written ------------------------------------------------------------------------------ */
 
+/* A batch that it comes with is waited for. */
+static struct node *seek(struct hot_pages *hot, int fd, uint32_t page)
+{
+    struct node *node = hot_pages_node(hot, fd, page);
+
+    if (!node || node->place != PLACE_READING)
+        return node;
+    hot_pages_end_reading(hot, node->slot);
+    return hot_pages_node(hot, fd, page);
+}
+
 const uint8_t *hot_pages_find(struct hot_pages *hot, int fd, uint32_t page, uint64_t *ret_hash)
 {
-    const struct node *node = find(hot, fd, page);
+    const struct node *node = seek(hot, fd, page);
 
-    if (node && node->place == PLACE_READING) {
-        end_reading(hot, node->slot);
-        node = find(hot, fd, page);
-    }
     if (!node)
         return NULL;
+    *ret_hash = node->hash;
+    return node->bytes;
+}
+
+const uint8_t *hot_pages_take(struct hot_pages *hot, int fd, uint32_t page, uint64_t *ret_hash)
+{
+    struct node *node = seek(hot, fd, page);
+
+    if (!node)
+        return NULL;
+    if (!node->has_hash)
+        hot->unhashed_bytes -= node->page_size;
+    node->has_hash = true;
     *ret_hash = node->hash;
     return node->bytes;
 }
@@ -340,10 +274,11 @@ bool hot_pages_put(struct hot_pages *hot, const struct hot_page *page, struct er
     if (has_failed(hot, err))
         return false;
     node = node_for(hot, page);
-    list_add(hot, node);
+    hot_pages_list(hot, node);
     node->is_clean = false;
     memcpy(node->bytes, page->bytes, page->page_size);
-    node->hash = page->hash;
+    node->hashes = page->hashes;
+    forget_hash(hot, node);
     while (hot->bytes > hot->bytes_max) {
         assert(hot->oldest); /* whose bytes these are */
         if (!send_off(hot, hot->oldest, err))
@@ -354,7 +289,7 @@ bool hot_pages_put(struct hot_pages *hot, const struct hot_page *page, struct er
 
 bool hot_pages_flush(struct hot_pages *hot, int fd, struct err *err)
 {
-    end_all_reading(hot);
+    hot_pages_end_all_reading(hot);
     if (has_failed(hot, err))
         return false;
     for (struct node *node = hot->oldest, *newer; node; node = newer) {
@@ -369,7 +304,7 @@ void hot_pages_forget(struct hot_pages *hot, int fd)
 {
     struct err ignored = {0};
 
-    end_all_reading(hot);
+    hot_pages_end_all_reading(hot);
     (void)!wait_for_batch(hot, &ignored);
     for (size_t at = hot->next.count; at > 0; at--)
         if (hot->next.nodes[at - 1]->fd == fd)
@@ -387,7 +322,7 @@ void hot_pages_free(struct hot_pages *hot)
 
     if (!hot)
         return;
-    end_all_reading(hot);
+    hot_pages_end_all_reading(hot);
     (void)!wait_for_batch(hot, &ignored);
     while (hot->next.count > 0)
         drop(hot, hot->next.nodes[0]);

@@ -154,8 +154,7 @@ static bool replay_data(struct replay *replay, const struct record *record, stru
         if (!replay_section(replay, &section, err))
             return false;
     }
-    replay_end_databases(replay);
-    return true;
+    return replay_end_databases(replay, err);
 }
 
 /* What restarts the state cuts off all that was before it. */

@@ -63,6 +63,7 @@ bool replay_drop_database(struct replay *replay, struct replay_database *databas
     apply_forget(replay->apply, &database->target);
     close_fdp(&database->target.fd);
     database->target.fd = -1;
+    database->target.is_unproved = false;
     database->target.hashes = NULL;
     page_hashes_free(database->state.hashes);
     database->state.hashes = NULL;
@@ -144,6 +145,14 @@ static bool find_frame(struct replay *replay, const struct data_run *run, const 
 
 /* --- runs -------------------------------------------------------------------------------------------- */
 
+static bool prove_all(struct replay *replay, struct err *err)
+{
+    for (size_t at = 0; at < replay->databases_count; at++)
+        if (!apply_prove(replay->apply, &replay->databases[at].target, err))
+            return err_wrap(err, "%.200s", replay->databases[at].state.path);
+    return true;
+}
+
 static bool write_run(struct replay *replay, struct replay_database *database, const struct data_run *run,
                       struct err *err)
 {
@@ -153,6 +162,7 @@ static bool write_run(struct replay *replay, struct replay_database *database, c
     if (!replay->config.place)
         return true;
     return find_frame(replay, run, &frame, &frame_size, err) &&
+           (database->target.is_unproved || prove_all(replay, err)) &&
            apply_run(replay->apply, &database->target, run, frame, frame_size, err);
 }
 
@@ -221,12 +231,15 @@ bool replay_attributes(struct replay *replay, const struct data_attributes *attr
     return true;
 }
 
-void replay_end_databases(struct replay *replay)
+bool replay_end_databases(struct replay *replay, struct err *err)
 {
+    if (!prove_all(replay, err))
+        return false;
     for (size_t at = 0; at < replay->databases_count; at++) {
         struct replay_database *database = &replay->databases[at];
         if (database->touched)
             database->state.position = replay->record->position;
         database->touched = false;
     }
+    return true;
 }

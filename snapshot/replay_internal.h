@@ -68,8 +68,8 @@ bool replay_attributes(struct replay *replay, const struct data_attributes *attr
                        struct err *err) CHECKED;
 /* Takes a database away, because something else has its path now. */
 bool replay_drop_database(struct replay *replay, struct replay_database *database, struct err *err) CHECKED;
-/* At the end of a record: what it named stands at it. */
-void replay_end_databases(struct replay *replay);
+/* At the end of a record: what it named is proved, and stands at it. */
+bool replay_end_databases(struct replay *replay, struct err *err) CHECKED;
 
 bool replay_put(struct replay *replay, const struct data_put *put, struct err *err) CHECKED;
 bool replay_gone(struct replay *replay, const char *path, struct err *err) CHECKED;

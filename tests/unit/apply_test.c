@@ -172,6 +172,31 @@ TEST(what_is_forgotten_never_reaches_the_file)
     EXPECT_INT(file_bytes(&stand), 0);
 }
 
+/* The second commit says what is not so; the third, which leads on from there, is right by itself. */
+TEST(a_commit_whose_hash_is_wrong_is_found_before_anything_depends_on_it)
+{
+    for (int repaired = 0; repaired < 2; repaired++) {
+        CLEANUP(stand_closep) struct stand stand;
+        CLEANUP(buf_clearp) struct buf frame = BUF_INIT(DELTA_FRAME_MAX);
+        struct err err = {0};
+        stand_open(&stand, 4096);
+        stand.keeps = true;
+        apply_keep(stand.apply, 10 * 4096);
+        for (int step = 0; step < 2 + repaired; step++) {
+            CLEANUP(commit_clearp) struct commit commit = commit_make(&stand, 5, 2);
+            struct data_run run = run_of(&stand, &commit, 0, commit.count, &frame);
+            run.rolling_hash ^= step == 1;
+            EXPECT_OK(apply_run(stand.apply, &stand.target, &run, run.frame, run.frame_size, &err), &err);
+            free(stand.model);
+            stand.model = MOVE(commit.after);
+            if (step == 0)
+                EXPECT_OK(apply_prove(stand.apply, &stand.target, &err), &err);
+        }
+        EXPECT_INT(apply_prove(stand.apply, &stand.target, &err), repaired);
+        EXPECT_INT(err.code, repaired ? ERR_NONE : ERR_CORRUPT);
+    }
+}
+
 TEST(nothing_is_freed_twice_or_kept)
 {
     apply_free(NULL);

@@ -1,60 +1,6 @@
 /* Pages that are kept over their files: found as they were put, written when they must be, and never
  * otherwise. */
-#include "snapshot/hot_pages.h"
-
-#include "snapshot/page_reader.h"
-#include "snapshot/page_writer.h"
-#include "snapshot/pagehash.h"
-#include "tests/tap.h"
-
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-
-enum { PAGE = 512 };
-
-static int new_file(void)
-{
-    int fd = memfd_create("database", MFD_CLOEXEC);
-
-    if (fd < 0)
-        abort();
-    return fd;
-}
-
-static void put(struct hot_pages *hot, int fd, uint32_t page, char letter)
-{
-    uint8_t bytes[PAGE];
-    struct err err = {0};
-
-    memset(bytes, letter, PAGE);
-    EXPECT_OK(hot_pages_put(
-                  hot, &(struct hot_page){fd, page, PAGE, pagehash_of(bytes, PAGE, PAGE, page), bytes}, &err),
-              &err);
-}
-
-/* The letter that a page is kept with, '-' if it isn't. */
-static char kept(struct hot_pages *hot, int fd, uint32_t page)
-{
-    uint64_t hash = 0;
-    const uint8_t *bytes = hot_pages_find(hot, fd, page, &hash);
-
-    if (!bytes)
-        return '-';
-    EXPECT(hash == pagehash_of(bytes, PAGE, PAGE, page));
-    EXPECT(memcmp(bytes, bytes + 1, PAGE - 1) == 0);
-    return (char)bytes[0];
-}
-
-/* The letter of a page in the file, '-' if the file ends before. */
-static char written(int fd, uint32_t page)
-{
-    uint8_t bytes[PAGE];
-
-    if (pread(fd, bytes, PAGE, (off_t)(page - 1) * PAGE) != PAGE)
-        return '-';
-    return bytes[0] ? (char)bytes[0] : '0';
-}
+#include "tests/unit/hot_pages_bench.h"
 
 TEST(a_page_is_found_as_it_was_put_last)
 {
@@ -142,6 +88,83 @@ TEST(whatever_the_order_the_newest_image_is_found_and_is_what_the_file_gets)
     }
 }
 
+/* As a replay does it: what a page was leaves the sum, what it becomes enters it when it is hashed. */
+static void change(struct hot_pages *hot, int fd, struct page_hashes *table, uint32_t page, char letter,
+                   uint64_t *sum)
+{
+    uint8_t bytes[PAGE];
+    uint64_t hash = 0;
+    struct err err = {0};
+
+    if (!hot_pages_take(hot, fd, page, &hash) && written(fd, page) != '-' &&
+        pread(fd, bytes, PAGE, (off_t)(page - 1) * PAGE) == PAGE)
+        hash = pagehash_of(bytes, PAGE, PAGE, page);
+    *sum ^= hash;
+    memset(bytes, letter, PAGE);
+    REQUIRE_OK(hot_pages_put(hot, &(struct hot_page){fd, page, PAGE, table, bytes}, &err), &err);
+}
+
+static void expect_sum(int fd, const struct page_hashes *table, uint32_t pages, uint64_t sum)
+{
+    for (uint32_t page = 1; page <= pages; page++) {
+        uint8_t bytes[PAGE];
+        uint64_t hash;
+        REQUIRE(pread(fd, bytes, PAGE, (off_t)(page - 1) * PAGE) == PAGE);
+        hash = pagehash_of(bytes, PAGE, PAGE, page);
+        REQUIRE(table->values[page - 1] == hash);
+        sum ^= hash;
+    }
+    EXPECT(sum == 0);
+}
+
+TEST(whenever_pages_are_hashed_the_sum_is_that_of_the_file)
+{
+    enum { PAGES = 300, STEPS = 20000 };
+
+    for (unsigned seed = 1; seed <= 6; seed++) {
+        CLEANUP(close_fdp) int fd = new_file();
+        CLEANUP(page_hashes_freep) struct page_hashes *table = page_hashes_new(PAGES);
+        CLEANUP(hot_pages_freep) struct hot_pages *hot = hot_pages_new(seed * 30 * PAGE);
+        unsigned random = seed;
+        uint64_t sum = 0;
+        struct err err = {0};
+        for (uint32_t page = 1; page <= PAGES; page++)
+            change(hot, fd, table, page, 'a', &sum);
+        for (int step = 0; step < STEPS; step++) {
+            change(hot, fd, table, 1 + (uint32_t)rand_r(&random) % PAGES, (char)('a' + rand_r(&random) % 26),
+                   &sum);
+            if (rand_r(&random) % 500 == 0)
+                sum ^= hot_pages_hash(hot);
+            if (rand_r(&random) % 3000 > 0)
+                continue;
+            REQUIRE_OK(hot_pages_flush(hot, fd, &err), &err);
+            EXPECT_INT(hot_pages_unhashed(hot), 0);
+            sum ^= hot_pages_hash(hot);
+            expect_sum(fd, table, PAGES, sum);
+        }
+        REQUIRE_OK(hot_pages_flush(hot, fd, &err), &err);
+        sum ^= hot_pages_hash(hot);
+        expect_sum(fd, table, PAGES, sum);
+    }
+}
+
+TEST(what_is_put_again_and_again_is_hashed_once)
+{
+    CLEANUP(close_fdp) int fd = new_file();
+    CLEANUP(hot_pages_freep) struct hot_pages *hot = hot_pages_new(10 * PAGE);
+    uint8_t last[PAGE];
+    uint64_t sum = 0, hash = 1;
+
+    for (int round = 0; round < 20; round++)
+        change(hot, fd, NULL, 7, (char)('a' + round), &sum);
+    EXPECT(sum == 0); /* none of them ever had a hash */
+    EXPECT_INT(hot_pages_unhashed(hot), PAGE);
+    EXPECT(hot_pages_find(hot, fd, 7, &hash) && hash == 0);
+    memset(last, 'a' + 19, PAGE);
+    EXPECT(hot_pages_hash(hot) == pagehash_of(last, PAGE, PAGE, 7));
+    EXPECT(hot_pages_hash(hot) == 0);
+}
+
 TEST(a_flush_writes_one_file_and_leaves_the_other)
 {
     CLEANUP(close_fdp) int one = new_file();
@@ -176,128 +199,6 @@ TEST(what_is_forgotten_is_never_written)
     EXPECT_INT(written(one, 1), '-');
 }
 
-/* --- reading ahead ----------------------------------------------------------------------------------- */
-
-/* Pages first to last are in the file, with the letters 'a' and so on. */
-static void fill(int fd, uint32_t first, uint32_t last)
-{
-    uint8_t bytes[PAGE];
-
-    for (uint32_t page = first; page <= last; page++) {
-        memset(bytes, 'a' + (int)(page % 26), PAGE);
-        EXPECT_INT(pwrite(fd, bytes, PAGE, (off_t)(page - 1) * PAGE), PAGE);
-    }
-}
-
-static void want(struct hot_pages *hot, int fd, uint32_t first, uint32_t last)
-{
-    EXPECT(hot_pages_can_want(hot));
-    for (uint32_t page = first; page <= last; page++)
-        EXPECT(hot_pages_want(hot, fd, page, PAGE));
-    EXPECT(hot_pages_read(hot));
-}
-
-static void expect_as_in_file(struct hot_pages *hot, int fd, uint32_t page)
-{
-    uint64_t hash = 0;
-    const uint8_t *bytes = hot_pages_find(hot, fd, page, &hash);
-
-    REQUIRE(bytes);
-    EXPECT_INT(bytes[PAGE - 1], written(fd, page));
-    EXPECT(hash == pagehash_of(bytes, PAGE, PAGE, page));
-}
-
-TEST(what_was_wanted_is_found_with_its_hash_and_never_written_back)
-{
-    CLEANUP(close_fdp) int fd = new_file();
-    CLEANUP(hot_pages_freep) struct hot_pages *hot = hot_pages_new(4 * PAGE);
-    struct err err = {0};
-
-    fill(fd, 1, 9);
-    want(hot, fd, 2, 4);
-    want(hot, fd, 7, 7);
-    for (uint32_t page = 2; page <= 4; page++)
-        expect_as_in_file(hot, fd, page);
-    expect_as_in_file(hot, fd, 7);
-    fill(fd, 2, 2); /* a writer would put the older bytes back */
-    EXPECT_INT(pwrite(fd, "Z", 1, PAGE), 1);
-    for (uint32_t page = 100; page < 110; page++)
-        put(hot, fd, page, 'x'); /* out of the list with them */
-    EXPECT_INT(kept(hot, fd, 2), '-');
-    EXPECT_OK(hot_pages_flush(hot, fd, &err), &err);
-    EXPECT_INT(written(fd, 2), 'Z');
-}
-
-TEST(a_page_that_is_put_is_newer_than_what_was_read)
-{
-    CLEANUP(close_fdp) int fd = new_file();
-    CLEANUP(hot_pages_freep) struct hot_pages *hot = hot_pages_new(10 * PAGE);
-
-    fill(fd, 1, 9);
-    want(hot, fd, 1, 3);
-    put(hot, fd, 2, 'X');
-    EXPECT_INT(kept(hot, fd, 2), 'X');
-    expect_as_in_file(hot, fd, 1); /* now the batch was waited for */
-    EXPECT_INT(kept(hot, fd, 2), 'X');
-    want(hot, fd, 2, 4); /* the one that is here is not read again */
-    expect_as_in_file(hot, fd, 4);
-    EXPECT_INT(kept(hot, fd, 2), 'X');
-}
-
-TEST(a_batch_has_an_end_and_so_have_batches)
-{
-    CLEANUP(close_fdp) int fd = new_file();
-    CLEANUP(hot_pages_freep) struct hot_pages *hot = hot_pages_new(1000 * PAGE);
-    uint32_t page = 1;
-
-    fill(fd, 1, PAGE_READING_MAX * (PAGE_READINGS + 1));
-    EXPECT(!hot_pages_read(hot)); /* nothing is wanted */
-    for (int batch = 0; batch < PAGE_READINGS; batch++) {
-        uint32_t begun = page;
-        while (hot_pages_want(hot, fd, page, PAGE))
-            page++;
-        EXPECT_INT(page - begun, PAGE_READING_MAX);
-        EXPECT(hot_pages_read(hot));
-    }
-    EXPECT(!hot_pages_can_want(hot));
-    expect_as_in_file(hot, fd, PAGE_READING_MAX); /* of the first one */
-    EXPECT(hot_pages_can_want(hot));
-    want(hot, fd, page, page);
-    for (uint32_t at = 1; at <= page; at++)
-        expect_as_in_file(hot, fd, at);
-}
-
-TEST(a_page_that_cannot_be_read_is_not_found)
-{
-    CLEANUP(close_fdp) int fd = new_file();
-    CLEANUP(hot_pages_freep) struct hot_pages *hot = hot_pages_new(10 * PAGE);
-
-    fill(fd, 1, 2);
-    want(hot, fd, 2, 3);
-    EXPECT_INT(kept(hot, fd, 3), '-');
-    expect_as_in_file(hot, fd, 2);
-}
-
-TEST(a_file_that_is_flushed_or_forgotten_is_read_no_more)
-{
-    CLEANUP(close_fdp) int one = new_file();
-    CLEANUP(close_fdp) int other = new_file();
-    CLEANUP(hot_pages_freep) struct hot_pages *hot = hot_pages_new(10 * PAGE);
-    struct err err = {0};
-
-    fill(one, 1, 3);
-    fill(other, 1, 3);
-    want(hot, one, 1, 2);
-    want(hot, other, 1, 2);
-    EXPECT_OK(hot_pages_flush(hot, one, &err), &err);
-    EXPECT_INT(kept(hot, one, 1), '-');
-    expect_as_in_file(hot, other, 1);
-    want(hot, one, 1, 2);
-    hot_pages_forget(hot, other);
-    EXPECT_INT(kept(hot, other, 1), '-');
-    want(hot, one, 3, 3); /* and with these it is freed */
-}
-
 TEST(a_disk_that_fails_is_told)
 {
     CLEANUP(close_fdp) int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
@@ -324,7 +225,7 @@ TEST(a_failure_is_not_forgotten)
         put(hot, full, page, 'a');
     hot_pages_forget(hot, full);
     for (uint32_t page = 1; page <= 3 * PAGE_BATCH_MAX && !failed; page++)
-        failed = !hot_pages_put(hot, &(struct hot_page){fd, page, PAGE, 0, bytes}, &err);
+        failed = !hot_pages_put(hot, &(struct hot_page){fd, page, PAGE, NULL, bytes}, &err);
     EXPECT(failed);
     EXPECT_INT(err.code, ERR_SYSTEM);
     err = (struct err){0};
