@@ -169,6 +169,7 @@ def an_empty_store_is_told_as_such(scene):
 def long_work_can_be_interrupted(scene):
     with FaultS3() as server:
         deployment, _ = shipped(scene, store=server.store("p"), environment=server.environment)
+        server.clear_log()
         server.fault(operation="get", kind="hold")
         process = deployment.command("verify")
         server.wait(operation="get", count=1, state="begun", timeout_s=20)
