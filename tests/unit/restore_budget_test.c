@@ -45,4 +45,16 @@ TEST(more_of_anything_never_takes_less)
     EXPECT(restore_predict_ms(&work) > before + 1000);
 }
 
+TEST(what_is_fetched_while_something_is_applied_takes_no_longer)
+{
+    struct restore_work fetched = {.objects = 100, .record_bytes = GB / 4}, applied = {.commits = 150000};
+    struct restore_work both = {
+        .objects = fetched.objects, .record_bytes = fetched.record_bytes, .commits = applied.commits};
+
+    EXPECT(restore_predict_records_ms(&applied) > restore_predict_records_ms(&fetched));
+    EXPECT_INT(restore_predict_records_ms(&both), restore_predict_records_ms(&applied));
+    both.record_bytes *= 2;
+    EXPECT(restore_predict_records_ms(&both) > restore_predict_records_ms(&applied));
+}
+
 TAP_MAIN()
