@@ -4,7 +4,7 @@
 
 #include <poll.h>
 
-enum { OTHERS = 5, ROUNDS = 12, LARGE_BYTES = 100000, REPLACEMENTS = 700 };
+enum { OTHERS = 5, ROUNDS = 9, LARGE_BYTES = 100000, REPLACEMENTS = 300 };
 
 /* Another attempt to ship has failed: what has happened until now is in the list of databases, and in no
  * record. */
