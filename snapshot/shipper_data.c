@@ -59,7 +59,11 @@ bool shipper_collect(struct shipper *shipper, struct err *err)
 static bool build(struct shipper *shipper, const struct cut *cut, const struct buf *files, struct buf *body,
                   struct err *err)
 {
-    struct data_record_request request = {
+    struct shipment *shipment = &shipper->shipment;
+    struct data_record_request request;
+
+    shipment->attributes_count = shipper_list_attributes(shipper, shipment->attributes);
+    request = (struct data_record_request){
         .store = shipper->store,
         .sender = shipper->sender,
         .meanwhile = shipper->meanwhile,
@@ -71,13 +75,13 @@ static bool build(struct shipper *shipper, const struct cut *cut, const struct b
         .state = &shipper->previous,
         .departed = shipper->departed,
         .departed_count = shipper->departed_count,
-        .attributes_count = shipper_list_attributes(shipper),
-        .attributes = shipper->shipment.attributes,
+        .attributes = shipment->attributes,
+        .attributes_count = shipment->attributes_count,
         .files = files,
         .journal = page_tables_begin(&shipper->tables, shipper->log.newest.position + 1),
     };
 
-    if (!data_record_build(&request, body, &shipper->shipment.updates, err))
+    if (!data_record_build(&request, body, &shipment->updates, err))
         return false;
     page_tables_seal(&shipper->tables);
     return true;

@@ -269,11 +269,11 @@ void shipper_end_departed(struct shipper *shipper)
 
 /* --- attributes -------------------------------------------------------------------------------------- */
 
-size_t shipper_list_attributes(struct shipper *shipper)
+size_t shipper_list_attributes(const struct shipper *shipper,
+                               struct data_attributes ret_list[static DATABASE_FREEZE_MAX])
 {
-    struct shipment *shipment = &shipper->shipment;
+    size_t count = 0;
 
-    shipment->attributes_count = 0;
     for (size_t at = 0; at < shipper->previous.databases_count; at++) {
         const struct manifest_database *known = &shipper->previous.databases[at];
         struct stat status = status_of(shipper, known->path);
@@ -284,9 +284,9 @@ size_t shipper_list_attributes(struct shipper *shipper)
                                       .gid = status.st_gid};
         if (status.st_nlink > 0 &&
             (now.mode != known->mode || now.uid != known->uid || now.gid != known->gid))
-            shipment->attributes[shipment->attributes_count++] = now;
+            ret_list[count++] = now;
     }
-    return shipment->attributes_count;
+    return count;
 }
 
 void shipper_take_attributes(struct shipper *shipper)

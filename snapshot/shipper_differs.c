@@ -37,6 +37,7 @@ static bool same_trees(struct tree *now, struct tree *before)
 bool shipper_differs(struct shipper *shipper, bool final, bool *ret_differs, struct err *err)
 {
     struct tree *before = shipper->has_previous ? shipper->previous.tree : NULL;
+    struct data_attributes changed[DATABASE_FREEZE_MAX];
     struct tree *tree = NULL;
     bool steady = false;
 
@@ -45,7 +46,7 @@ bool shipper_differs(struct shipper *shipper, bool final, bool *ret_differs, str
     if (!final)
         shipper_hold_deletions(shipper, tree, follower_commits(shipper->follower));
     *ret_differs = !steady || !before || !shipper_same_databases(shipper) || !same_trees(tree, before) ||
-                   (final && shipper_list_attributes(shipper) > 0);
+                   (final && shipper_list_attributes(shipper, changed) > 0);
     tree_free(tree);
     return true;
 }

@@ -33,9 +33,10 @@ bool shipper_can_move_databases(struct shipper *shipper);
 bool shipper_move_databases(struct shipper *shipper, struct err *err) CHECKED;
 /* A confirmed record, or base, says what has become of them. */
 void shipper_end_departed(struct shipper *shipper);
-/* Which of the databases have other attributes than `previous` says, for the shipment; how many. No event
- * tells of them: they go with the next record. */
-size_t shipper_list_attributes(struct shipper *shipper);
+/* Which of the databases have other attributes than `previous` says, with its paths; how many. No event tells
+ * of them: they go with the next record. */
+size_t shipper_list_attributes(const struct shipper *shipper,
+                               struct data_attributes ret_list[static DATABASE_FREEZE_MAX]);
 /* What the shipment lists of them is confirmed. */
 void shipper_take_attributes(struct shipper *shipper);
 

@@ -3,6 +3,11 @@
 #include "base/thread.h"
 #include "tests/unit/databases_life.h"
 
+static bool is_flushing(const struct engine_status *status)
+{
+    return status->phase == ENGINE_FLUSHING;
+}
+
 TEST(one_that_appears_comes_with_a_record)
 {
     struct life life;
@@ -44,6 +49,31 @@ TEST(attributes_that_change_later_follow)
     begin_again(&life);
     EXPECT_INT(mode_of(&life, "db.sqlite3"), 0606);
     EXPECT_INT(mode_of(&life, "other.db"), 0604);
+    end(&life);
+}
+
+/* A record keeps its bytes while the store doesn't answer. What is seen meanwhile goes with the next one. */
+TEST(attributes_that_change_while_a_record_waits_follow_it)
+{
+    struct life life;
+    size_t sent;
+
+    begin(&life);
+    sent = store_fault_count(life.faulty, "create", "log/");
+    store_fault_add(life.faulty,
+                    &(struct store_fault){
+                        .operation = "create", .key = "log/", .kind = FAULT_BEFORE, .code = ERR_TRANSIENT});
+    REQUIRE(life_commit(&life, 1));
+    store_fault_await(life.faulty, "create", "log/", sent + 1);
+    EXPECT_INT(chmod(path_of(&life, "db.sqlite3"), 0606), 0);
+    engine_flush(life.engine, LIFE_LIMIT_MS);
+    REQUIRE(life_await(&life, is_flushing));
+    sent = store_fault_count(life.faulty, "create", "log/");
+    store_fault_await(life.faulty, "create", "log/", sent + 2); /* the last look lies before the second */
+    store_fault_clear(life.faulty);
+    begin_again(&life);
+    EXPECT_INT(mode_of(&life, "db.sqlite3"), 0606);
+    EXPECT_INT(life_value(life.disk.path), COMMITS + 1);
     end(&life);
 }
 
