@@ -20,45 +20,46 @@ struct builder {
     uint64_t hashes[DELTA_PAGES_MAX]; /* of the section under way */
 };
 
-static struct data_update *update_of(struct data_updates *updates, size_t database)
+bool departed_has(const struct departed *list, size_t count, const char *path, uint64_t incarnation)
+{
+    for (size_t at = 0; at < count; at++)
+        if (list[at].incarnation == incarnation && strcmp(list[at].path, path) == 0)
+            return true;
+    return false;
+}
+
+static struct data_update *find_update(struct data_updates *updates, size_t database)
 {
     for (size_t at = 0; at < updates->count; at++)
         if (updates->list[at].database == database)
             return &updates->list[at];
+    return NULL;
+}
+
+static struct data_update *update_of(struct data_updates *updates, size_t database)
+{
+    struct data_update *known = find_update(updates, database);
+
+    if (known)
+        return known;
     assert(updates->count < DATABASE_FREEZE_MAX);
     updates->list[updates->count].database = database;
     return &updates->list[updates->count++];
 }
 
-static bool is_departed(const struct data_record_request *request, const struct data_run *run)
-{
-    for (size_t at = 0; at < request->departed_count; at++)
-        if (request->departed[at].incarnation == run->incarnation &&
-            strcmp(request->departed[at].path, run->path) == 0)
-            return true;
-    return false;
-}
-
 /* NULL: it is gone after the record. */
-static bool find_update(struct builder *builder, const struct data_run *run, struct data_update **ret_update,
-                        struct err *err)
+static bool update_for(struct builder *builder, const struct data_run *run, struct data_update **ret_update,
+                       struct err *err)
 {
-    const struct manifest *state = builder->request->state;
+    const struct data_record_request *request = builder->request;
+    const struct manifest *state = request->state;
     const struct manifest_database *shipped = manifest_find_database(state, run->path);
     bool goes_on = shipped && shipped->incarnation == run->incarnation;
 
-    if (!goes_on && !is_departed(builder->request, run))
+    if (!goes_on && !departed_has(request->departed, request->departed_count, run->path, run->incarnation))
         return err_set(err, ERR_CONFLICT, "%s is not the database that was shipped", run->path);
     *ret_update = goes_on ? update_of(&builder->updates, (size_t)(shipped - state->databases)) : NULL;
     return true;
-}
-
-static bool is_updated(const struct data_updates *updates, size_t database)
-{
-    for (size_t at = 0; at < updates->count; at++)
-        if (updates->list[at].database == database)
-            return true;
-    return false;
 }
 
 struct part_sending {
@@ -121,7 +122,7 @@ static bool add_section(struct builder *builder, const struct buf *section, stru
     if (!data_next(reader, &parsed, &ended, err))
         return err_wrap(err, "what waits in .holdfast/spool/");
     assert(!ended && parsed.kind == DATA_RUN);
-    if (!find_update(builder, &parsed.run, &update, err))
+    if (!update_for(builder, &parsed.run, &update, err))
         return false;
     if (update) {
         update->page_size = parsed.run.page_size;
@@ -164,7 +165,7 @@ static void add_attributes(struct builder *builder)
         const struct manifest_database *database = manifest_find_database(request->state, attributes->path);
         assert(database);
         if (database->pages > 0 ||
-            is_updated(&builder->updates, (size_t)(database - request->state->databases)))
+            find_update(&builder->updates, (size_t)(database - request->state->databases)))
             data_add_attributes(&builder->runs, attributes);
     }
 }

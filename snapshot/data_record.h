@@ -17,6 +17,8 @@ struct departed {
     uint64_t incarnation;
 };
 
+bool departed_has(const struct departed *list, size_t count, const char *path, uint64_t incarnation);
+
 struct data_record_request {
     struct store *store;        /* with retry */
     struct pool *sender;        /* uploads; NULL: the caller's thread does */

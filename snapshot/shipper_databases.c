@@ -79,12 +79,8 @@ static bool is_taken(const struct shipper *shipper, const char *path, uint64_t i
 {
     const struct manifest_database *known = manifest_find_database(&shipper->previous, path);
 
-    if (known && known->incarnation == incarnation)
-        return true;
-    for (size_t at = 0; at < shipper->departed_count; at++)
-        if (shipper->departed[at].incarnation == incarnation && strcmp(shipper->departed[at].path, path) == 0)
-            return true;
-    return false;
+    return (known && known->incarnation == incarnation) ||
+           departed_has(shipper->departed, shipper->departed_count, path, incarnation);
 }
 
 /* An incarnation is the number of a record that is not before its first run and not behind it, so a path
