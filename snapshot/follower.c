@@ -166,6 +166,13 @@ struct base_database *follower_databases(struct follower *follower, size_t *ret_
     return follower->list;
 }
 
+const struct base_database *follower_database(struct follower *follower, const char *path)
+{
+    const struct followed *followed = follower_find(follower, path);
+
+    return followed ? &followed->source : NULL;
+}
+
 void follower_set_incarnation(struct follower *follower, const char *path, uint64_t incarnation)
 {
     struct followed *followed = follower_find(follower, path);

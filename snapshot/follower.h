@@ -113,6 +113,8 @@ void follower_on_leave(struct follower *follower,
 /* The attached databases in ascending order of path; valid until the next refresh or tend. incarnation is 0
  * for one that has none yet. */
 struct base_database *follower_databases(struct follower *follower, size_t *ret_count);
+/* The one at path; NULL: none is attached there. As long. */
+const struct base_database *follower_database(struct follower *follower, const char *path);
 /* Gives the database at path its incarnation. Fine for one that isn't attached. */
 void follower_set_incarnation(struct follower *follower, const char *path, uint64_t incarnation);
 

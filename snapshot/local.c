@@ -79,17 +79,6 @@ bool local_compare(int directory_fd, const struct manifest *manifest, struct loc
     return true;
 }
 
-static struct database *attached_at(struct follower *follower, const char *path)
-{
-    size_t count = 0;
-    const struct base_database *databases = follower_databases(follower, &count);
-
-    for (size_t at = 0; at < count; at++)
-        if (strcmp(databases[at].path, path) == 0)
-            return databases[at].database;
-    return NULL;
-}
-
 static int64_t ns_of(const struct timespec *time)
 {
     return (int64_t)time->tv_sec * (int64_t)NS_PER_SECOND + time->tv_nsec;
@@ -110,9 +99,9 @@ static bool files_are_there(int directory_fd, const struct manifest *manifest)
 }
 
 /* In the order of trust. */
-static bool contains(const struct database *database, bool matched, enum database_proof proof)
+static bool contains(const struct base_database *attached, bool matched, enum database_proof proof)
 {
-    return database && (matched || proof == DATABASE_PROVEN || proof == DATABASE_PROVEN_SAME);
+    return attached && (matched || proof == DATABASE_PROVEN || proof == DATABASE_PROVEN_SAME);
 }
 
 bool local_prove(struct follower *follower, int directory_fd, const struct manifest *manifest,
@@ -123,12 +112,12 @@ bool local_prove(struct follower *follower, int directory_fd, const struct manif
 
     *ret_proven = manifest->databases_count > 0 || files_are_there(directory_fd, manifest);
     for (size_t at = 0; *ret_proven && at < manifest->databases_count; at++) {
-        struct database *database = attached_at(follower, manifest->databases[at].path);
+        const struct base_database *attached = follower_database(follower, manifest->databases[at].path);
         const struct database_mark *mark = state_mark_of(point, manifest->databases[at].path);
         enum database_proof proof = DATABASE_UNPROVEN;
-        if (database && mark && !database_prove(database, mark, &proof, err))
+        if (attached && mark && !database_prove(attached->database, mark, &proof, err))
             return false;
-        *ret_proven = contains(database, match->matched[at], proof);
+        *ret_proven = contains(attached, match->matched[at], proof);
         same = same && proof == DATABASE_PROVEN_SAME;
     }
     match->exact = match->exact || (*ret_proven && same);

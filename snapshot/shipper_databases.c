@@ -173,22 +173,11 @@ static void begin_entry(struct shipper *shipper, const struct base_database *sou
     page_tables_add(&shipper->tables, source->path, source->incarnation);
 }
 
-static const struct base_database *attached_at(struct shipper *shipper, const char *path)
-{
-    size_t count = 0;
-    const struct base_database *databases = follower_databases(shipper->follower, &count);
-
-    for (size_t at = 0; at < count; at++)
-        if (strcmp(databases[at].path, path) == 0)
-            return &databases[at];
-    return NULL;
-}
-
 static void leave_departed(struct shipper *shipper, const struct manifest *before)
 {
     for (size_t at = 0; at < before->databases_count; at++) {
         const struct manifest_database *database = &before->databases[at];
-        const struct base_database *now = attached_at(shipper, database->path);
+        const struct base_database *now = follower_database(shipper->follower, database->path);
         if (!now || now->incarnation != database->incarnation)
             note_departed(shipper, database);
     }
