@@ -50,15 +50,22 @@ static uint64_t bytes_of(const struct shipper *shipper, const struct base_databa
     return logged > bytes ? logged : bytes;
 }
 
-bool shipper_moves_databases(struct shipper *shipper)
+static size_t list_new(struct shipper *shipper, struct base_database ret_new[static DATABASE_FREEZE_MAX])
 {
-    size_t count = 0;
+    size_t count = 0, new_count = 0;
     const struct base_database *databases = follower_databases(shipper->follower, &count);
 
     for (size_t at = 0; at < count; at++)
         if (!outbox_follows(shipper->outbox, databases[at].database))
-            return true;
-    return !shipper_same_databases(shipper);
+            ret_new[new_count++] = databases[at];
+    return new_count;
+}
+
+bool shipper_moves_databases(struct shipper *shipper)
+{
+    struct base_database new[DATABASE_FREEZE_MAX];
+
+    return list_new(shipper, new) > 0 || !shipper_same_databases(shipper);
 }
 
 bool shipper_can_move_databases(struct shipper *shipper)
@@ -85,25 +92,18 @@ static bool is_taken(const struct shipper *shipper, const char *path, uint64_t i
 
 /* An incarnation is the number of a record that is not before its first run and not behind it, so a path
  * can't have two of them before a record was shipped. */
-static bool begin_incarnation(struct shipper *shipper, const char *path, struct err *err)
+static bool begin_incarnations(struct shipper *shipper, struct base_database *new, size_t count,
+                               struct err *err)
 {
     uint64_t incarnation = shipper->log.newest.position + 1;
 
-    if (is_taken(shipper, path, incarnation))
-        return err_set(err, ERR_CONFLICT, "%s was replaced twice before it could be shipped", path);
-    follower_set_incarnation(shipper->follower, path, incarnation);
-    return true;
-}
-
-static bool begin_incarnations(struct shipper *shipper, struct err *err)
-{
-    size_t count = 0;
-    const struct base_database *databases = follower_databases(shipper->follower, &count);
-
-    for (size_t at = 0; at < count; at++)
-        if (!outbox_follows(shipper->outbox, databases[at].database) &&
-            !begin_incarnation(shipper, databases[at].path, err))
-            return false;
+    for (size_t at = 0; at < count; at++) {
+        if (is_taken(shipper, new[at].path, incarnation))
+            return err_set(err, ERR_CONFLICT, "%s was replaced twice before it could be shipped",
+                           new[at].path);
+        new[at].incarnation = incarnation;
+        follower_set_incarnation(shipper->follower, new[at].path, incarnation);
+    }
     return true;
 }
 
@@ -140,18 +140,6 @@ static bool freeze_and_add(struct shipper *shipper, const struct base_database *
         database_thaw(databases[at]);
     outbox_rest(shipper->outbox);
     return added;
-}
-
-static bool add_images(struct shipper *shipper, struct err *err)
-{
-    struct base_database new[DATABASE_FREEZE_MAX];
-    size_t count = 0, new_count = 0;
-    const struct base_database *databases = follower_databases(shipper->follower, &count);
-
-    for (size_t at = 0; at < count; at++)
-        if (!outbox_follows(shipper->outbox, databases[at].database))
-            new[new_count++] = databases[at];
-    return new_count == 0 || freeze_and_add(shipper, new, new_count, err);
 }
 
 /* --- the list ---------------------------------------------------------------------------------------- */
@@ -218,6 +206,8 @@ static void replace_list(struct shipper *shipper)
 
 bool shipper_move_databases(struct shipper *shipper, struct err *err)
 {
+    struct base_database new[DATABASE_FREEZE_MAX];
+    size_t count;
     bool steady = true;
 
     if (!shipper_moves_databases(shipper))
@@ -229,10 +219,11 @@ bool shipper_move_databases(struct shipper *shipper, struct err *err)
         return err_set(err, ERR_CONFLICT, "most of the databases' bytes are new");
     if (shipper->beside.is_given_up)
         shipper_drop_beside(shipper); /* what it has frozen may be new now */
-    if (!begin_incarnations(shipper, err))
+    count = list_new(shipper, new);
+    if (!begin_incarnations(shipper, new, count, err))
         return false;
     shipper->databases_move = true;
-    if (!add_images(shipper, err)) {
+    if (count > 0 && !freeze_and_add(shipper, new, count, err)) {
         err->code = err->code == ERR_CANCELED ? ERR_CANCELED : ERR_CONFLICT;
         return false;
     }
