@@ -59,6 +59,16 @@ class Waiting:
         return self.looks[-1]
 
 
+def begin_held(server, deployment, key, operation="get", skip=0, times=0, **how):
+    """A start that asks for what lies under the key and doesn't get it, and those who wait for it."""
+    server.clear_log()
+    server.fault(operation=operation, key="p/" + key, kind="hold", skip=skip, times=times)
+    holdfast = deployment.start(ready=False, **how)
+    waiting = Waiting(holdfast)
+    server.wait(operation=operation, key="p/" + key, count=skip + 1, state="begun", timeout_s=20)
+    return holdfast, waiting
+
+
 def check_told(holdfast, waiting, code, pattern, state="restore"):
     """Everybody was told the sentence of the log, and the exit code."""
     answers = waiting.answers()
@@ -85,10 +95,7 @@ def a_restore_that_meets_a_damaged_object_names_it_to_who_waits(scene):
         deployment.wipe()
         key = deployment.store.keys("part/")[0]
         deployment.store.damage(key, "flip")
-        server.fault(operation="get", key="p/part/", kind="hold")
-        holdfast = deployment.start(ready=False)
-        waiting = Waiting(holdfast)
-        server.wait(operation="get", key="", count=1, state="begun", timeout_s=20)
+        holdfast, waiting = begin_held(server, deployment, "part/")
         server.clear_faults()
         check_told(holdfast, waiting, 65, key)
         assert not holdfast.log.find("launched")
@@ -99,9 +106,7 @@ def a_wrong_key_is_told_without_telling_it(scene):
     with FaultS3() as server:
         for name in ("HOLDFAST_S3_ACCESS_KEY_ID", "HOLDFAST_S3_SECRET_ACCESS_KEY"):
             deployment = scene.deployment(store=server.store("p"), environment=server.environment)
-            server.fault(kind="hold")
-            holdfast = deployment.start(ready=False, environment={name: "wrong-and-hush"})
-            waiting = Waiting(holdfast)
+            holdfast, waiting = begin_held(server, deployment, "", environment={name: "wrong-and-hush"})
             server.clear_faults()
             secrets = ["hush"] + [server.environment[known] for known in
                                   ("HOLDFAST_S3_ACCESS_KEY_ID", "HOLDFAST_S3_SECRET_ACCESS_KEY")]
@@ -118,10 +123,7 @@ def a_store_of_a_newer_release_is_told(scene):
         assert deployment.start().stop() == 0
         deployment.wipe()
         deployment.store.write("holdfast.json", deployment.store.read("holdfast.json").replace(b'"format":1', b'"format":99'))
-        server.fault(operation="get", key="p/holdfast.json", kind="hold")
-        holdfast = deployment.start(ready=False)
-        waiting = Waiting(holdfast)
-        server.wait(operation="get", key="", count=1, state="begun", timeout_s=20)
+        holdfast, waiting = begin_held(server, deployment, "holdfast.json")
         server.clear_faults()
         check_told(holdfast, waiting, 65, "newer")
 
@@ -136,12 +138,9 @@ def a_disk_that_is_too_small_is_told(scene):
             file.write(os.urandom(8 << 20))
         assert deployment.start().stop() == 0
         deployment.wipe()
-        server.fault(operation="get", key="p/base/", kind="hold")
         script = 'mount -t tmpfs -o size=2m none "$HOLDFAST_DATA_DIR" && exec "$@"'
         path = scene.file("small-disk", "#!/bin/sh\n" + script + "\n")
-        holdfast = deployment.start(ready=False, wrapper=["unshare", "--mount", "sh", path])
-        waiting = Waiting(holdfast)
-        server.wait(operation="get", key="", count=1, state="begun", timeout_s=20)
+        holdfast, waiting = begin_held(server, deployment, "base/", wrapper=["unshare", "--mount", "sh", path])
         server.clear_faults()
         check_told(holdfast, waiting, 64, "disk")
 
@@ -154,11 +153,7 @@ def a_takeover_during_the_restore_is_told(scene):
         oracle.write(holdfast.port)
         assert holdfast.stop() == 0
         deployment.wipe()
-        server.clear_log()
-        server.fault(operation="list", key="p/log/", kind="hold", skip=1, times=1)
-        holdfast = deployment.start(ready=False)
-        waiting = Waiting(holdfast)
-        server.wait(operation="list", key="p/log/", count=2, state="begun", timeout_s=20)
+        holdfast, waiting = begin_held(server, deployment, "log/", operation="list", skip=1, times=1)
         newer = deployment.elsewhere().start()
         oracle.check(newer.port)
         server.clear_faults()
@@ -183,9 +178,7 @@ def a_command_that_is_not_there_is_told_to_who_comes_in_that_moment(scene):
 def a_stop_during_the_restore_is_told(scene):
     with FaultS3() as server:
         deployment = scene.deployment(store=server.store("p"), environment=server.environment)
-        server.fault(kind="hold")
-        holdfast = deployment.start(ready=False)
-        waiting = Waiting(holdfast)
+        holdfast, waiting = begin_held(server, deployment, "")
         holdfast.send_signal(signal.SIGTERM)
         for answer in waiting.answers():
             assert answer.status == 503 and "shutting down" in answer.json["reason"], answer.text
