@@ -156,6 +156,30 @@ static bool check_frame(const void *frame, size_t frame_size, size_t raw_size, s
     return true;
 }
 
+/* zstd takes what begins with this, and is not tiny, for a dictionary with tables of its own (RFC 8878, 5),
+ * unless it is told otherwise. */
+static bool looks_like_dictionary(struct codec_prefix prefix)
+{
+    static const uint8_t magic[] = {0x37, 0xa4, 0x30, 0xec};
+
+    return prefix.size >= sizeof(magic) && memcmp(prefix.bytes, magic, sizeof(magic)) == 0;
+}
+
+/* In one shot no window is allocated, so the limit of the streaming decoder does not apply. */
+static size_t decompress(struct codec *codec, struct codec_prefix prefix, const void *frame,
+                         size_t frame_size, void *raw, size_t raw_size)
+{
+    size_t result;
+
+    /* A prefix that is told to be one costs zstd an object of its own, each time. */
+    if (!looks_like_dictionary(prefix))
+        return ZSTD_decompress_usingDict(codec->decompressor, raw, raw_size, frame, frame_size, prefix.bytes,
+                                         prefix.size);
+    result = ZSTD_DCtx_refPrefix(codec->decompressor, prefix.bytes, prefix.size);
+    return ZSTD_isError(result) ? result
+                                : ZSTD_decompressDCtx(codec->decompressor, raw, raw_size, frame, frame_size);
+}
+
 bool codec_decompress_against(struct codec *codec, struct codec_prefix prefix, const void *frame,
                               size_t frame_size, void *raw, size_t raw_size, struct err *err)
 {
@@ -167,13 +191,7 @@ bool codec_decompress_against(struct codec *codec, struct codec_prefix prefix, c
         codec->decompressor = ZSTD_createDCtx();
     if (!codec->decompressor)
         return err_set(err, ERR_SYSTEM, "zstd: no memory for a decompressor");
-    /* An empty prefix also takes back one that an earlier call left unused. */
-    result = ZSTD_DCtx_refPrefix(codec->decompressor, prefix.size > 0 ? prefix.bytes : NULL, prefix.size);
-    if (ZSTD_isError(result))
-        return err_set(err, ERR_SYSTEM, "zstd: prefix of %zu bytes: %s", prefix.size,
-                       ZSTD_getErrorName(result));
-    /* In one shot no window is allocated, so the limit of the streaming decoder does not apply. */
-    result = ZSTD_decompressDCtx(codec->decompressor, raw, raw_size, frame, frame_size);
+    result = decompress(codec, prefix, frame, frame_size, raw, raw_size);
     if (ZSTD_isError(result))
         return err_set(err, ERR_CORRUPT, "zstd: %s", ZSTD_getErrorName(result));
     assert(result == raw_size); /* zstd compares the content with the size in the frame's header itself */
