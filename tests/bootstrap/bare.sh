@@ -22,8 +22,11 @@ mkdir "$root/src"
 git archive HEAD | tar -x -C "$root/src"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 
-# npm's registry is the one setting that a machine behind a mirror hands on.
+# What a machine behind a mirror hands on: npm's registry, and the certificates that it has been told to trust.
 registry=$(npm config get registry 2>/dev/null || true)
+certificates=${SSL_CERT_FILE:-${NODE_EXTRA_CA_CERTS:-}}
+handed=/etc/ssl/machine.crt
+[ -z "$certificates" ] || cp -L "$certificates" "$root$handed"
 
 started=$(date +%s)
 status=0
@@ -36,6 +39,7 @@ unshare --mount --pid --fork sh -c '
     mount -t tmpfs tmpfs "$root/tmp"
     exec chroot "$root" "$@"
 ' sh "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin ${registry:+npm_config_registry="$registry"} \
+    ${certificates:+NODE_EXTRA_CA_CERTS="$handed" SSL_CERT_FILE="$handed"} \
     /src/bootstrap "$@" || status=$?
 echo "bare.sh: ./bootstrap $* on a bare $suite took $(($(date +%s) - started)) s and ended with $status"
 rm -rf "$root"
