@@ -119,6 +119,7 @@ export class Backend extends DurableObject<Env> {
     }
     if (!(response instanceof Response)) return answer(request, lostProblem(request, response));
     if (response.webSocket) return this.relay(response.webSocket, ended, release);
+    if (response.status === 503 && response.headers.get("x-holdfast") === "1") await machine.refused();
     return this.settings.sleepAfterMs > 0 ? tracked(response, release) : response;
   }
 

@@ -20,7 +20,7 @@ interface Life {
   began: string;
   predecessor: string;
   ready?: string;
-  stopping?: string; // SIGTERM was sent
+  stopping?: string; // it was told to stop: by us, or by the platform, of which it said so itself
   access?: Access; // to its store, if that is the gateway; not for showing
   end?: End;
 }
@@ -91,6 +91,14 @@ export class Machine {
     return this.stopping;
   }
 
+  // holdfast itself refused a request. A platform that replaces the container sends SIGTERM past this object, and this is
+  // how the object gets to know before another container is started.
+  async refused(): Promise<void> {
+    if (this.life()?.stopping || (await this.probe()) || !["drain", "flush"].includes(this.seen?.state ?? "")) return;
+    this.note({ stopping: new Date().toISOString() });
+    await this.storage.sync();
+  }
+
   progress(): Progress | undefined {
     return this.serving ? undefined : this.seen;
   }
@@ -120,7 +128,7 @@ export class Machine {
   }
 
   // HOLDFAST_PREDECESSOR. Only an exit that was seen proves that a process is gone; one that was told to stop and whose
-  // exit nobody saw may still be shipping. Of anything else nothing is known, and the log in the store decides alone.
+  // exit nobody saw (this object may have moved meanwhile) may still be shipping. Of anything else nothing is known, and the log in the store decides alone.
   private predecessor(): string {
     const life = this.life();
     if (life?.end?.exitCode !== undefined) return "gone";

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { beginUpload } from "../try/traffic.mjs";
 import { Stage, until } from "./lib/stage.mjs";
 
 const ANSWER_MS = 10_000;
@@ -105,6 +106,48 @@ test("a redeployment finds everything, and tells the new container that the old 
   const second = await stage.deploy();
   assert.equal(await second.read(id), "one");
   assert.equal(second.process().given.HOLDFAST_PREDECESSOR, "gone");
+});
+
+test("an object that comes to another place while its container is being stopped there tells the new one to wait", async (context) => {
+  const stage = await Stage.open(context);
+  const older = await stage.deploy({ bindings: { HOLDFAST_SHUTDOWN_TIMEOUT: "5m" } });
+  const id = await older.write("one");
+  const process = older.process();
+  const slow = await beginUpload(older, 100_000); // which the old container lets end
+  process.send("SIGTERM"); // the platform's, past the object
+  const refused = await until(async () => {
+    const answer = await older.json("/version");
+    return answer.status === 503 && answer;
+  }, "the old container to refuse new work");
+  assert.equal(refused.headers.get("x-holdfast"), "1");
+  assert.ok((await older.diagnostics()).body.process.stopping, "the object doesn't know that its container stops");
+
+  const newer = await stage.deploy({ objects: "elsewhere", inherits: "objects" });
+  const read = newer.read(id);
+  await until(() => newer.process(), "the new container to start");
+  assert.equal(process.exitCode, undefined, "nothing overlapped");
+  assert.equal(newer.process().given.HOLDFAST_PREDECESSOR, "alive");
+  const { sha256 } = await slow.finish();
+  assert.equal(sha256, slow.sha256);
+  assert.equal(await read, "one");
+  await process.exited;
+  assert.equal(process.exitCode, 0, "the new one did not wait, and the old one was fenced");
+});
+
+test("an object that comes to another place knowing of no end leaves it to the log, and the old container is fenced", async (context) => {
+  const stage = await Stage.open(context);
+  const older = await stage.deploy();
+  const id = await older.write("one");
+  await shipped(older);
+  const newer = await stage.deploy({ objects: "elsewhere", inherits: "objects" });
+  assert.equal(await newer.read(id), "one");
+  assert.equal(newer.process().given.HOLDFAST_PREDECESSOR, undefined);
+  assert.equal((await newer.diagnostics()).body.process.number, 2, "the object has forgotten its first container");
+  await until(async () => {
+    await older.fetch("/write", { method: "POST", body: "too late" });
+    return older.process().exitCode !== undefined;
+  }, "the older one to notice");
+  assert.equal(older.process().exitCode, 76);
 });
 
 test("two owners at once: the newer one has the data, the older one ends, says why and doesn't fight", async (context) => {

@@ -86,7 +86,7 @@ class EngineContainer {
 }
 
 export class Engine {
-  // command(ports, directory, given) gives {command, environment} of a process that is given these variables, and
+  // command(ports, directory, given) gives {command, environment} of a process that finds these variables set, and
   // `send(child, signal)` if signals are not for the process itself; events go to `told` as they happen.
   constructor({ socketPath, folder, command, told = () => {} }) {
     Object.assign(this, { socketPath, folder, command, told });
@@ -119,11 +119,11 @@ export class Engine {
     const ports = { front: await freePort(), site: await freePort(), admin: await freePort(), upstream: await freePort() };
     const directory = fs.mkdtempSync(path.join(this.folder, "disk-"));
     const given = Object.fromEntries((container.body.Env ?? []).map((entry) => entry.split(/=(.*)/s).slice(0, 2)));
-    const { command, environment, send = (process, signal) => process.kill(signal) } = this.command(ports, directory, given);
+    const found = { ...this.containers.get(`${container.name}-proxy`)?.egress.environment(), ...given };
+    const { command, environment, send = (process, signal) => process.kill(signal) } = this.command(ports, directory, found);
     const log = path.join(this.folder, `process-${this.processes.length + 1}.log`);
     const output = fs.openSync(log, "w");
-    const outbound = this.containers.get(`${container.name}-proxy`)?.egress.environment();
-    const whole = { PATH: process.env.PATH, ...outbound, ...given, ...environment };
+    const whole = { PATH: process.env.PATH, ...found, ...environment };
     const child = spawn(command[0], command.slice(1), {
       detached: true, // the leader of a session
       env: whole,

@@ -155,6 +155,8 @@ export class Stage {
     return this.store.getR2Bucket("BUCKET");
   }
 
+  // `objects` names the storage of the Durable Object, `inherits` one that it begins as a copy of: the same object in another
+  // place, which knows what the one there knew at this moment, while that one may still live.
   // `bindings` are the Worker's variables and secrets; undefined takes one away. `backend` are options
   // of the sample backend, `environment` is what the image would set, `prepare` fills the directory of a new container.
   // `gateway`: the container has no key, and the Worker a bucket, which lasts as long as the stage does; `endpoint()`
@@ -163,9 +165,10 @@ export class Stage {
   // how it is signalled; `names` are the variables that it finds set. The Worker's log goes to `logged`, if there is one.
   async deploy(wishes = {}) {
     const { bindings = {}, environment = {}, command, backend = [], objects = "objects", prepare = () => {} } = wishes;
-    const { gateway = false, change, container, logged } = wishes;
+    const { gateway = false, change, container, logged, inherits } = wishes;
+    if (inherits) fs.cpSync(path.join(this.folder, inherits), path.join(this.folder, objects), { recursive: true });
     const folder = fs.mkdtempSync(path.join(this.folder, "deployment-"));
-    const run = (ports, directory, given) => {
+    const run = (ports, directory, found) => {
       prepare(directory);
       const set = {
         HOLDFAST_DATA_DIR: directory,
@@ -182,7 +185,7 @@ export class Stage {
           "--port", String(ports.upstream), "--interface", "127.0.0.1", "--data", directory, ...backend,
         ],
         environment: set,
-        ...container?.(directory, Object.keys({ ...given, ...set })),
+        ...container?.(directory, Object.keys({ ...found, ...set })),
       };
     };
     const engine = await new Engine({ socketPath: path.join(folder, "engine.sock"), folder, command: run }).open();
