@@ -10,6 +10,10 @@ import { until } from "../test/lib/stage.mjs";
 const CONTAIN = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../tests/image/contain.py");
 const DATA = "/convex/data";
 
+function childrenOf(pid) {
+  return fs.readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
+}
+
 function isZombie(pid) {
   return fs.readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /s, "").startsWith("Z");
 }
@@ -17,13 +21,23 @@ function isZombie(pid) {
 // For PID 1 of the container, not for unshare(1) around it. That one tells an end by SIGKILL as exit code 1, so it has to stand
 // still until everything inside is gone, and to end in the same way.
 async function send(outside, signal) {
-  const [inside] = fs.readFileSync(`/proc/${outside.pid}/task/${outside.pid}/children`, "utf8").split(" ");
+  const [inside] = childrenOf(outside.pid);
   if (!inside) return outside.kill(signal);
   if (signal === "SIGKILL") outside.kill("SIGSTOP");
-  process.kill(Number(inside), signal);
+  process.kill(inside, signal);
   if (signal !== "SIGKILL") return true;
   await until(() => isZombie(inside), "the container to end");
   return outside.kill("SIGKILL");
+}
+
+// All that runs in a container, each with its name and its environment as it is in memory.
+export function processesIn(outside) {
+  const pids = childrenOf(outside.pid);
+  for (let at = 0; at < pids.length; at++) pids.push(...childrenOf(pids[at]));
+  return pids.map((pid) => ({
+    name: fs.readFileSync(`/proc/${pid}/comm`, "utf8").trim(),
+    environment: fs.readFileSync(`/proc/${pid}/environ`, "utf8"),
+  }));
 }
 
 export class Image {

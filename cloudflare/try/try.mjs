@@ -9,6 +9,7 @@
 import fs from "node:fs";
 
 import { Stage } from "../test/lib/stage.mjs";
+import { Failure, lastWords } from "./attempt.mjs";
 import { Image } from "./image.mjs";
 import { Oracle } from "./oracle.mjs";
 import { next, saw, title } from "./say.mjs";
@@ -21,6 +22,7 @@ const STEPS = [
   ["Deploy again: the old container is told to stop", steps.redeployTold],
   ["Deploy again: the old container is not told", steps.redeployUntold],
   ["The disk is lost", steps.wipe],
+  ["No key in the container", steps.withoutKey],
   ["The end", steps.stopAndProve],
 ];
 
@@ -33,10 +35,10 @@ function ownSettings() {
 
 // A failure has its own words; anything else is a fault of this run and is shown as it is.
 function explain(error, { deployment }) {
-  const isFailure = error instanceof steps.Failure;
+  const isFailure = error instanceof Failure;
   saw(`FAILED: ${error.message}`);
   if (!isFailure) console.log(error.stack);
-  for (const line of deployment ? steps.lastWords(deployment) : []) saw(`The container's log: "${line}".`);
+  for (const line of deployment ? lastWords(deployment) : []) saw(`The container's log: "${line}".`);
   if (isFailure) next(...error.remedy);
 }
 

@@ -21,7 +21,7 @@ test("a bucket that has lost a part: the Worker refuses, the log names the objec
   assert.ok(lost, text);
   assert.match(text, /FAILED: the Worker answered 503 StartFailed: The container ended with exit code 65/);
   assert.ok(text.includes(`The container's log: "restore: ${lost}`), text);
-  assert.match(text, /FAILED in step 6 of 7\.\s*$/);
+  assert.match(text, /FAILED in step 6 of 8\.\s*$/);
 });
 
 test("a bucket that has lost its newest record: only the list kept outside knows, and the run fails", () => {
@@ -35,7 +35,7 @@ test("a disk that is too small for the data: the Worker says what is needed and 
   const { status, text } = run("--small-disk");
   assert.equal(status, 1, text);
   assert.match(text, /503 StartFailed: The container ended with exit code 64: not enough disk: the restore needs \d+ MiB and HOLDFAST_DATA_DIR has 2 MiB free; use a larger disk \(on Cloudflare, a larger instance_type\)\./);
-  assert.match(text, /FAILED in step 6 of 7\.\s*$/);
+  assert.match(text, /FAILED in step 6 of 8\.\s*$/);
 });
 
 test("a folder that has no image is refused in one sentence", () => {

@@ -138,6 +138,7 @@ export class Stage {
       script: "export default { fetch() { return new Response(null, { status: 404 }); } };",
       compatibilityDate: "2026-04-01",
       r2Buckets: { BUCKET: { id: BUCKET, s3Credentials: CREDENTIALS } },
+      r2Persist: stage.bucketFolder(),
     });
     stage.endpoint = new URL("/cdn-cgi/local/r2/s3", await stage.store.ready).href;
     context.after(() => stage.close());
@@ -151,6 +152,10 @@ export class Stage {
     fs.rmSync(this.folder, { recursive: true, force: true });
   }
 
+  bucketFolder() {
+    return path.join(this.folder, "bucket");
+  }
+
   bucket() {
     return this.store.getR2Bucket("BUCKET");
   }
@@ -159,8 +164,8 @@ export class Stage {
   // place, which knows what the one there knew at this moment, while that one may still live.
   // `bindings` are the Worker's variables and secrets; undefined takes one away. `backend` are options
   // of the sample backend, `environment` is what the image would set, `prepare` fills the directory of a new container.
-  // `gateway`: the container has no key, and the Worker a bucket, which lasts as long as the stage does; `endpoint()`
-  // says where others reach that bucket by S3 while the deployment is open.
+  // `gateway`: the container has no key, and the Worker a binding of the same bucket, for which another workerd answers: one
+  // of them at a time should be asked. `endpoint()` says where others reach it by S3 while the deployment is open.
   // `container(directory, names)`, if there is one, gives the command that runs instead of ./holdfast and the sample, and
   // how it is signalled; `names` are the variables that it finds set. The Worker's log goes to `logged`, if there is one.
   async deploy(wishes = {}) {
@@ -217,7 +222,7 @@ export class Stage {
       durableObjects: { BACKEND: { className: "Backend", useSQLite: true, container: { imageName: "holdfast:test" } } },
       // Where the object's storage is kept, so that a new Worker finds what the last one knew.
       durableObjectsPersist: path.join(this.folder, objects),
-      ...(gateway ? { r2Buckets: { STORE: { id: BUCKET, s3Credentials: CREDENTIALS } }, r2Persist: path.join(this.folder, "bucket") } : {}),
+      ...(gateway ? { r2Buckets: { STORE: { id: BUCKET, s3Credentials: CREDENTIALS } }, r2Persist: this.bucketFolder() } : {}),
     };
     const miniflare = new Miniflare(options);
     const deployment = new Deployment(this, miniflare, await miniflare.ready, engine);
