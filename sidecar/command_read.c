@@ -129,6 +129,11 @@ void reading_add_result(struct reading *reading, const struct reader_result *res
                result->objects);
 }
 
+static void add_count(struct buf *text, uint64_t count, const char *noun)
+{
+    buf_printf(text, "%" PRIu64 " %s%s, ", count, noun, count == 1 ? "" : "s");
+}
+
 void reading_tell(struct reading *reading, const struct reader_result *result, const char *verb)
 {
     char time[CLOCK_TEXT_SIZE], size[16];
@@ -137,9 +142,14 @@ void reading_tell(struct reading *reading, const struct reader_result *result, c
         return;
     clock_format(result->time_ns, time);
     progress_format_bytes(result->bytes, size);
-    buf_printf(&reading->output,
-               "%s up to record %" PRIu64 " of %s: %" PRIu64 " databases, %" PRIu64 " files, %s\n", verb,
-               result->record, time, result->databases, result->files, size);
+    buf_printf(&reading->output, "%s up to record %" PRIu64 " of %s: ", verb, result->record, time);
+    if (!result->has_state) {
+        buf_add_text(&reading->output, "no base was announced yet, so there is nothing to restore\n");
+        return;
+    }
+    add_count(&reading->output, result->databases, "database");
+    add_count(&reading->output, result->files, "file");
+    buf_printf(&reading->output, "%s\n", size);
 }
 
 static bool restore_copy(void *context, struct err *err)

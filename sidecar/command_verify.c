@@ -58,14 +58,17 @@ static void add_points(struct reading *reading, const struct reader_points *poin
     buf_add_text(&reading->output, "]");
 }
 
-static void add_verdict(struct reading *reading, const struct reader_points *points, bool sound)
+/* Of a store that isn't whole nothing is known that could be called its state. */
+static void add_verdict(struct reading *reading, const struct reader_points *points, bool verified,
+                        bool sound)
 {
     buf_add_text(&reading->output, "]");
     if (reading->invocation->arguments->deep)
         add_points(reading, points);
     buf_printf(&reading->output, ",\"sound\":%s,\"result\":", sound ? "true" : "false");
-    reading_add_result(reading, &reading->result);
-    buf_add_text(&reading->output, "}}\n");
+    if (verified)
+        reading_add_result(reading, &reading->result);
+    buf_add_text(&reading->output, verified ? "}}\n" : "null}\n");
 }
 
 static bool verify_store(void *context, struct err *err)
@@ -74,12 +77,13 @@ static bool verify_store(void *context, struct err *err)
     struct reader_progress progress = {reading_report, reading};
     struct reader_damage damage = {add_damage, reading};
     struct reader_points points = {.count = 0};
-    bool json = reading->invocation->arguments->json, sound;
+    bool json = reading->invocation->arguments->json, verified, sound;
 
     buf_add_text(&reading->output, json ? "{\"damaged\":[" : "");
-    sound = reader_verify(reading->store, &damage, &progress, &reading->canceled, &reading->result, err);
-    if (sound)
+    verified = reader_verify(reading->store, &damage, &progress, &reading->canceled, &reading->result, err);
+    if (verified)
         reading_tell(reading, &reading->result, "verified");
+    sound = verified;
     if (sound && reading->invocation->arguments->deep)
         sound = try_points(reading, &points, err);
     if (!sound && err->code != ERR_CORRUPT) {
@@ -87,7 +91,7 @@ static bool verify_store(void *context, struct err *err)
         return false;
     }
     if (json)
-        add_verdict(reading, &points, sound);
+        add_verdict(reading, &points, verified, sound);
     return sound;
 }
 

@@ -47,12 +47,14 @@ bool reader_is_carried_out(struct store *store, const struct point *point, bool 
  * manifest. ERR_CONFIG: no base was announced yet, or the store holds nothing of holdfast. */
 bool reader_newest_bytes(struct store *store, uint64_t *ret_bytes, struct err *err) CHECKED;
 
+/* What a state consists of, and where it stands. */
 struct reader_result {
-    uint64_t record; /* the newest that changed what was restored */
+    uint64_t record; /* restored: the newest that changed something in it; verified: the newest of all */
     uint64_t time_ns;
+    bool has_state; /* false: no base was announced yet, and what follows is 0 */
     uint64_t databases;
-    uint64_t files;
-    uint64_t bytes;   /* written or verified, uncompressed */
+    uint64_t files;   /* and symlinks, besides the databases */
+    uint64_t bytes;   /* of all of them, uncompressed */
     uint64_t objects; /* read */
 };
 
@@ -72,7 +74,9 @@ struct reader_damage {
 
 /* Reads everything back that is needed for every point from the horizon on and proves it: hashes, chain,
  * frames, rolling hashes, blobs. Damaged objects are reported to `damage` (key and reason) and the work goes
- * on; ERR_CORRUPT at the end if there was one. */
+ * on; ERR_CORRUPT at the end if there was one. *ret_result tells the state at the newest record, all of which
+ * was proved: nothing, where no base was announced yet. ERR_TRANSIENT: what was listed was always gone
+ * before it could be read. */
 bool reader_verify(struct store *store, const struct reader_damage *damage,
                    const struct reader_progress *progress, const atomic_bool *canceled,
                    struct reader_result *ret_result, struct err *err) CHECKED;

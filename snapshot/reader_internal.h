@@ -1,4 +1,5 @@
-/* Between reader.c (the head, bases), reader_list.c, reader_restore.c, reader_verify.c and reader_deep.c. */
+/* Between reader.c (the head, bases), reader_plan.c, reader_list.c, reader_restore.c, reader_verify.c and
+ * reader_deep.c. */
 #ifndef SNAPSHOT_READER_INTERNAL_H
 #define SNAPSHOT_READER_INTERNAL_H
 
@@ -49,9 +50,20 @@ struct reader_plan {
 /* Which base gives the state at a record (or READER_LATEST, READER_OLDEST). plan: zeroed. ERR_CONFIG: none.
  */
 bool reader_make_plan(struct store *store, uint64_t at, struct reader_plan *plan, struct err *err) CHECKED;
+/* The same, of a head that was found before. */
+bool reader_plan_from(struct store *store, const struct reader_head *head, uint64_t at,
+                      struct reader_plan *plan, struct err *err) CHECKED;
 /* Begins to fetch the records behind the plan's base; *ret_chain is NULL if there are none. */
 bool reader_open_chain(struct store *store, const struct reader_plan *plan, const struct manifest *manifest,
                        struct chain **ret_chain, struct err *err) CHECKED;
+
+/* What a restore of the plan would write, into databases, files and bytes of *result. Costs the manifest and
+ * the records behind it, no parts and no blobs. ERR_CORRUPT and ERR_NOT_FOUND begin with the key of the
+ * object at fault: what the records say doesn't fit together, or is gone. */
+bool reader_measure(struct store *store, const struct reader_plan *plan, const atomic_bool *canceled,
+                    struct reader_result *result, struct err *err) CHECKED;
+/* The same three, of a manifest that is the state already. */
+void reader_count(const struct manifest *manifest, struct reader_result *result);
 
 /* Waits for a restore that was released, reporting as it goes, with so many bytes done before and so many to
  * be done after it. */

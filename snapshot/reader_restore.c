@@ -21,67 +21,6 @@
 
 enum { REPORT_EVERY_MS = 100 };
 
-/* --- which base -------------------------------------------------------------------------------------- */
-
-/* A base that restarts the state holds from its record on. Any other repeats what the log says: with the
- * records behind it, it gives every state from P on, those before it was announced too. */
-static bool take_base(void *context, const struct reader_base *base, struct err *err)
-{
-    struct reader_plan *plan = context;
-    bool restarts = (base->body.flags & BASE_RESTARTS) != 0;
-
-    (void)err;
-    if (plan->is_oldest)
-        plan->through = base->header.position;
-    if ((restarts ? base->header.position : base->body.position) > plan->through)
-        return true;
-    plan->base = *base;
-    /* Only what names the manifest is needed; the lists stay with the walk. */
-    plan->base.body.dropped = NULL;
-    plan->base.body.dropped_count = 0;
-    plan->base.body.pins = NULL;
-    plan->base.body.pins_count = 0;
-    plan->has_base = true;
-    plan->restarts = restarts;
-    return plan->is_oldest;
-}
-
-bool reader_make_plan(struct store *store, uint64_t at, struct reader_plan *plan, struct err *err)
-{
-    if (!reader_find_head(store, &plan->head, err))
-        return false;
-    plan->is_oldest = at == READER_OLDEST;
-    plan->through = at == READER_LATEST || plan->is_oldest ? plan->head.header.position : at;
-    if (plan->through > plan->head.header.position)
-        return err_set(err, ERR_CONFIG, "record %" PRIu64 " does not exist; the newest is %" PRIu64, at,
-                       plan->head.header.position);
-    if (plan->through >= plan->head.header.horizon && !reader_walk(store, &plan->head, take_base, plan, err))
-        return false;
-    if (plan->has_base)
-        return true;
-    if (at == READER_LATEST || plan->is_oldest)
-        return err_set(err, ERR_CONFIG,
-                       "nothing can be restored yet: no base was announced in HOLDFAST_STORE");
-    return err_set(err, ERR_CONFIG,
-                   "record %" PRIu64
-                   " can't be restored: it was pruned, or lies before the first base; `holdfast list` "
-                   "shows what can",
-                   at);
-}
-
-bool reader_newest_bytes(struct store *store, uint64_t *ret_bytes, struct err *err)
-{
-    struct reader_plan plan = {0};
-    struct manifest manifest;
-
-    if (!reader_make_plan(store, READER_LATEST, &plan, err) ||
-        !reader_load_manifest(store, &plan.base, &manifest, err))
-        return false;
-    *ret_bytes = manifest_state_bytes(&manifest);
-    manifest_clear(&manifest);
-    return true;
-}
-
 /* --- one copy ---------------------------------------------------------------------------------------- */
 
 struct copy {
@@ -115,31 +54,6 @@ bool reader_run(struct restore *restore, const struct reader_progress *progress,
             progress->report(progress->context, done_before + done, done_before + own_total + more);
     } while (!over);
     return restore_wait(restore, err);
-}
-
-bool reader_open_chain(struct store *store, const struct reader_plan *plan, const struct manifest *manifest,
-                       struct chain **ret_chain, struct err *err)
-{
-    struct chain_listing listing = {0};
-    struct chain_range range = {
-        .after = plan->restarts ? plan->base.header.position : manifest->lowest_position,
-        .through = plan->through,
-        .lineage = plan->head.lineage,
-        .anchors = {{manifest->position, manifest->record}},
-    };
-    bool opened;
-
-    if (plan->restarts)
-        range.anchors[0] = (struct chain_anchor){plan->base.header.position, plan->base.hash};
-    if (plan->through == plan->head.header.position)
-        range.anchors[1] = (struct chain_anchor){plan->through, plan->head.hash};
-    *ret_chain = NULL;
-    if (range.after == range.through)
-        return true;
-    opened = chain_list(store, range.after, range.through, &listing, err) &&
-             chain_open(store, &range, &listing, ret_chain, err);
-    chain_listing_clear(&listing);
-    return opened;
 }
 
 static void note_record(struct copy *copy, const struct record_header *header)
@@ -233,9 +147,7 @@ static bool write_copy(struct copy *copy, struct err *err)
     if (!place_finish(place, manifest->tree, databases, manifest->databases_count, &set_aside, err) ||
         !fs_remove_tree(copy->directory_fd, ".holdfast", err)) /* a copy is nobody's data directory yet */
         return false;
-    copy->result.databases = manifest->databases_count;
-    copy->result.files = tree_count(manifest->tree);
-    copy->result.bytes = manifest_state_bytes(manifest);
+    reader_count(manifest, &copy->result);
     return true;
 }
 

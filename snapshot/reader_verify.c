@@ -53,6 +53,15 @@ bool verification_finds(struct verification *verification, const char *key, cons
     return true;
 }
 
+/* An error that begins with the key of the object. */
+static void note_error(struct verification *verification, const struct err *why)
+{
+    const char *colon = strstr(why->text, ": ");
+    CLEANUP(freep) char *key = colon ? strndup(why->text, (size_t)(colon - why->text)) : xstrdup("log/");
+
+    verification_note(verification, key, colon ? colon + 2 : why->text);
+}
+
 static bool all_proved(const struct verification *verification, struct tree *tree,
                        const struct tree_entry *entry)
 {
@@ -82,12 +91,12 @@ static bool verify_content(struct verification *verification, const struct manif
     }
     if (!restore_open(verification->store, manifest, &kept, &damage, verification->canceled, &restore, err) ||
         !restore_release(restore, NULL, err) ||
-        !reader_run(restore, verification->progress, verification->result.bytes, 0, err))
+        !reader_run(restore, verification->progress, verification->bytes_read, 0, err))
         return false;
     names = blob_names_of(manifest->tree);
     blob_names_merge(&verification->proved, &names);
     verification->result.objects += restore_objects(restore);
-    verification->result.bytes += manifest_state_bytes(manifest);
+    verification->bytes_read += manifest_state_bytes(manifest);
     return true;
 }
 
@@ -107,10 +116,6 @@ static bool verify_base(void *context, const struct reader_base *base, struct er
         return false;
     }
     verification->result.objects++;
-    if (verification->result.record == base->header.position) {
-        verification->result.databases = manifest.databases_count;
-        verification->result.files = tree_count(manifest.tree);
-    }
     verified = verify_content(verification, &manifest, err);
     manifest_clear(&manifest);
     return verified;
@@ -173,20 +178,42 @@ static void forget_dead(struct findings *findings, const struct blob_names *dead
     findings->count = kept;
 }
 
-static bool verify_once(struct verification *verification, struct err *err)
+/* What the state at the head is. That also shows whether the records behind the newest base make sense
+ * together, which no hash says of them: *ret_why, for now, since an object that can't be read is named more
+ * plainly by whoever reads it for its own sake. Done first, as long as nothing is pruned. */
+static bool measure(struct verification *verification, const struct reader_head *head, struct err *ret_why,
+                    struct err *err)
 {
-    struct reader_head head;
+    struct reader_result *result = &verification->result;
+
+    result->record = head->header.position;
+    result->time_ns = head->header.time_ns;
+    for (int attempt = 1; head->header.base.announced != 0; attempt++) {
+        struct reader_plan plan = {0};
+        struct err why = {0};
+        if (reader_plan_from(verification->store, head, head->header.position, &plan, &why) &&
+            reader_measure(verification->store, &plan, verification->canceled, result, &why))
+            return true;
+        if (why.code == ERR_NOT_FOUND && attempt == 1) /* packed since it was listed */
+            continue;
+        if (why.code == ERR_CONFIG) /* the base is not there any more */
+            (void)err_set(&why, ERR_CORRUPT, "%s: it is missing", key_log(head->header.base.announced).text);
+        *(why.code == ERR_CORRUPT || why.code == ERR_NOT_FOUND ? ret_why : err) = why;
+        return why.code == ERR_CORRUPT || why.code == ERR_NOT_FOUND;
+    }
+    return true;
+}
+
+/* Bases, records and what they name. */
+static bool read_all(struct verification *verification, struct reader_head *head, struct err *err)
+{
     struct err why = {0};
     size_t found;
 
-    if (!reader_find_head(verification->store, &head, err))
-        return false;
-    verification->lineage = head.lineage;
-    verification->horizon = head.header.horizon;
-    verification->lowest = head.header.position; /* of a walk that ends at once nothing is known */
-    verification->result.record = head.header.base.announced;
-    verification->result.time_ns = head.header.time_ns;
-    if (!verify_bases(verification, &head, &why, err))
+    verification->lineage = head->lineage;
+    verification->horizon = head->header.horizon;
+    verification->lowest = head->header.position; /* of a walk that ends at once nothing is known */
+    if (!verify_bases(verification, head, &why, err))
         return false;
     found = verification->findings.count;
     if (!verification_read_log(verification, err))
@@ -195,6 +222,19 @@ static bool verify_once(struct verification *verification, struct err *err)
     if (why.code != ERR_NONE && verification->findings.count == found)
         verification_note(verification, "log/", why.text);
     forget_dead(&verification->findings, &verification->dead);
+    return true;
+}
+
+static bool verify_once(struct verification *verification, struct err *err)
+{
+    struct reader_head head;
+    struct err why = {0};
+
+    if (!reader_find_head(verification->store, &head, err) || !measure(verification, &head, &why, err) ||
+        !read_all(verification, &head, err))
+        return false;
+    if (why.code != ERR_NONE && verification->findings.count == 0)
+        note_error(verification, &why);
     return true;
 }
 
@@ -212,6 +252,7 @@ static bool run(struct verification *verification, struct findings *findings, st
     bool verified;
 
     verification->result = (struct reader_result){0};
+    verification->bytes_read = 0;
     verified = verify_once(verification, err);
     blob_names_clear(&verification->proved);
     blob_names_clear(&verification->dead);
@@ -228,15 +269,15 @@ bool reader_verify(struct store *store, const struct reader_damage *damage,
     struct verification verification = {.store = store, .progress = progress, .canceled = canceled};
     CLEANUP(findings_clear) struct findings now = {0}, before = {0};
     size_t damaged = 0;
+    bool settled = false;
 
-    for (int plan = 1; plan <= READER_PLANS_MAX; plan++) {
+    for (int plan = 1; !settled && plan <= READER_PLANS_MAX; plan++) {
         findings_clear(&before);
         before = now;
         now = (struct findings){0};
         if (!run(&verification, &now, err))
             return false;
-        if (all_known(&now, &before))
-            break;
+        settled = all_known(&now, &before);
     }
     for (size_t at = 0; at < now.count; at++) {
         if (!has_finding(&before, now.list[at].key))
@@ -244,7 +285,13 @@ bool reader_verify(struct store *store, const struct reader_damage *damage,
         damage->report(damage->context, now.list[at].key, now.list[at].reason);
         damaged++;
     }
+    if (damaged > 0)
+        return err_set(err, ERR_CORRUPT, "%zu %s of HOLDFAST_STORE %s damaged or missing", damaged,
+                       damaged == 1 ? "object" : "objects", damaged == 1 ? "is" : "are");
+    if (!settled)
+        return err_set(
+            err, ERR_TRANSIENT,
+            "the owner prunes faster than this can be verified; try again, or raise HOLDFAST_RETENTION");
     *ret_result = verification.result;
-    return damaged == 0 ||
-           err_set(err, ERR_CORRUPT, "%zu objects of HOLDFAST_STORE are damaged or missing", damaged);
+    return true;
 }

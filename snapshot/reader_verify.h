@@ -21,6 +21,7 @@ struct verification {
     const struct reader_progress *progress;
     const atomic_bool *canceled;
     struct reader_result result;
+    uint64_t bytes_read;      /* so far, of what progress tells, uncompressed */
     struct blob_names proved; /* read already, good or bad */
     struct blob_names dead;   /* dropped at or below the horizon */
     uint64_t horizon;

@@ -31,6 +31,7 @@ def shipped(scene, **options):
     for _ in range(5):
         oracle.write(holdfast.port)
     oracle.upload(holdfast.port, os.urandom(300000))
+    holdfast.wait_durable()  # a base that a stop cuts off leaves parts that nobody names
     assert holdfast.stop() == 0
     return deployment, oracle
 
@@ -103,6 +104,29 @@ def verify_reads_everything_back(scene):
 
 
 @test
+def verify_tells_the_state_at_the_newest_record_with_what_came_after_the_newest_base(scene):
+    deployment, oracle = scene.deployment(), Oracle()
+    holdfast = deployment.start()
+    base = wait_until(lambda: printed(deployment.command("list", "--json"))["points"], 20, "the first base")[-1]
+    oracle.upload(holdfast.port, os.urandom(300000))
+    assert holdfast.stop() == 0
+    assert [point["record"] for point in printed(deployment.command("list", "--json"))["points"] if point["kind"] == "base"] \
+        == [base["record"]]
+    head = 2**64 - 1 - min(int(key.split("/")[1], 16) for key in deployment.store.keys("log/"))
+    copy = os.path.join(scene.folder("copies"), "copy")
+    restored = printed(deployment.command("restore", "--to", copy, "--json"))
+    result = printed(deployment.command("verify", "--json"))["result"]
+    assert result["record"] == head >= restored["record"] > base["record"] and result["time"] > base["time"]
+    assert result["bytes"] == restored["bytes"] >= base["bytes"] + 300000
+    files = [os.path.join(folder, name) for folder, _, names in os.walk(copy) for name in names]
+    assert result["databases"] == 1 and result["files"] == restored["files"] == len(files) - 1, (result, files)
+    assert result["bytes"] == sum(os.path.getsize(path) for path in files)
+    line = output(deployment.command("verify"))
+    assert re.fullmatch(r"verified up to record %d of %s: 1 database, %d files, \d+ kB" % (head, result["time"], result["files"]),
+                        line.strip()), line
+
+
+@test
 def verify_names_each_damaged_object(scene):
     deployment, _ = shipped(scene)
     keys = deployment.store.keys("blob/") + deployment.store.keys("part/")[:1]
@@ -111,6 +135,7 @@ def verify_names_each_damaged_object(scene):
             file.write(b"damage")
     verdict = printed(deployment.command("verify", "--json"), 65)
     assert verdict["sound"] is False and {damage["key"] for damage in verdict["damaged"]} == set(keys)
+    assert verdict["result"] is None, "nothing was proved"
     assert all(damage["reason"] for damage in verdict["damaged"])
 
 
