@@ -92,6 +92,8 @@ static void tell_flushed(const struct run *run)
     if (status->phase == ENGINE_DONE)
         log_info("everything is shipped, the log is closed at record %llu",
                  (unsigned long long)status->durable_record);
+    else if (status->phase == ENGINE_FAILED && status->unshipped_ms == 0)
+        log_error("not everything was shipped: %s", status->err.text);
     else if (status->phase == ENGINE_FAILED)
         log_error("not everything was shipped, the oldest change that is missing is %.1f s old: %s",
                   (double)status->unshipped_ms / 1000, status->err.text);

@@ -106,7 +106,7 @@ static bool convert_claimed(const char *path, uint64_t deadline_ms, const atomic
                            err))
             continue;
         if (err->code == ERR_TRANSIENT)
-            err_record(err, ERR_CONFLICT, "the application keeps it locked: %.300s", err->text);
+            err_record(err, ERR_CONFLICT, "the application keeps it locked (%.300s)", err->text);
         return false;
     }
     return is_wal || err_set(err, ERR_CONFLICT, "SQLite keeps another journal mode");

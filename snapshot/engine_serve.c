@@ -272,6 +272,20 @@ static bool flush_once(struct engine *engine, bool *shipped, struct err *err)
     return shipper_close(&engine->shipper, err);
 }
 
+/* What the application never shared while it ran may have been let in at the end, and is shipped then; of
+ * what still isn't, the exit code must not say that it is in the store. */
+static bool has_left_nothing_out(const struct engine *engine, struct err *err)
+{
+    const char *path = follower_left_out(engine->follower);
+
+    return !path ||
+           err_set(
+               err, ERR_CONFLICT,
+               "the database %s is not in the store as it is here, since it can't be followed; name it in "
+               "HOLDFAST_EXCLUDE if it isn't worth keeping",
+               path);
+}
+
 /* The store may be slow or away: try until the time is up. What can't succeed is tried as well, since an
  * operator may mend it meanwhile. */
 static bool flush(struct engine *engine, const struct engine_orders *orders, struct err *err)
@@ -279,12 +293,13 @@ static bool flush(struct engine *engine, const struct engine_orders *orders, str
     bool shipped = !orders->answered;
 
     engine_set_phase(engine, ENGINE_FLUSHING);
+    follower_try_again(engine->follower);
     shipper_end_beside(&engine->shipper);
     store_retry_until(engine->serving, orders->flush_until_ms);
     for (;;) {
         struct err why = {0};
         if (flush_once(engine, &shipped, &why))
-            return true;
+            return !orders->answered || has_left_nothing_out(engine, err);
         if (!was_interrupted(engine, &why))
             engine_set_degraded(engine, &why);
         if (engine_is_final(engine, &why) ||

@@ -72,6 +72,10 @@ void follower_try_again(struct follower *follower);
 bool follower_is_complete(const struct follower *follower, const struct manifest *previous,
                           struct err *err) CHECKED;
 
+/* A database that is there and isn't followed, as of the last refresh: it can't be shared, or there are too
+ * many. No record holds it as it is now. NULL: there is none. Valid until the next refresh. */
+const char *follower_left_out(const struct follower *follower);
+
 /* What each attached database needs now and again; every 100 ms while there are commits. */
 void follower_tend(struct follower *follower);
 

@@ -50,7 +50,8 @@ void follower_avoid(struct follower *follower, const char *path, const struct er
     if (!avoided && follower->avoided_count < DATABASES_MAX) {
         avoided = &follower->avoided[follower->avoided_count++];
         avoided->path = xstrdup(path);
-        follower_warn(follower, "%s is not protected: %s", path, why->text);
+        follower_warn(follower, "%s is not protected, let the application share it in WAL mode: %s", path,
+                      why->text);
     }
     if (avoided)
         avoided->retry_ms = clock_monotonic_ms() + LET_GO_RETRY_MS;
@@ -145,6 +146,7 @@ static bool attach_new(struct follower *follower, const struct scan_result *scan
                        struct err *err)
 {
     follower->waiting[0] = '\0';
+    follower->excess[0] = '\0';
     forget_vanished(follower, scan);
     for (size_t at = 0; at < scan->databases_count; at++) {
         const struct scan_database *found = &scan->databases[at];
@@ -153,6 +155,7 @@ static bool attach_new(struct follower *follower, const struct scan_result *scan
         if (follower_find(follower, found->path) || (avoided && clock_monotonic_ms() < avoided->retry_ms))
             continue;
         if (follower->count == DATABASES_MAX) {
+            (void)snprintf(follower->excess, sizeof(follower->excess), "%s", found->path);
             if (!follower->warned_full)
                 follower_warn(follower, "more than %d databases; %.150s and others are not protected",
                               DATABASES_MAX, found->path);
@@ -220,4 +223,11 @@ bool follower_is_complete(const struct follower *follower, const struct manifest
                            "HOLDFAST_EXCLUDE",
                            follower->avoided[at].path);
     return true;
+}
+
+const char *follower_left_out(const struct follower *follower)
+{
+    if (follower->avoided_count > 0)
+        return follower->avoided[0].path;
+    return follower->excess[0] ? follower->excess : NULL;
 }

@@ -40,6 +40,7 @@ struct follower {
     char untold[256]; /* a change that no event has told of so far; "": none */
     bool warned_untold;
     char waiting[256]; /* a database that is there and couldn't be attached yet; empty: none */
+    char excess[256];  /* one that is there beside as many as can be attached; empty: none */
 
     pthread_mutex_t mutex; /* guards what follows, which follower_position() reads from any thread */
     struct followed followed[DATABASES_MAX];

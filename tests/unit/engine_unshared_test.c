@@ -1,0 +1,54 @@
+/* Databases that their application doesn't share while it runs. */
+#include "tests/unit/databases_life.h"
+
+static bool is_told_of(const struct engine_status *status)
+{
+    for (size_t at = 0; at < status->warnings_count; at++)
+        if (strstr(status->warnings[at], "own.db is not protected"))
+            return true;
+    return false;
+}
+
+static void keep_to_itself(struct life *life, struct writer *writer)
+{
+    struct writer_plan plan = writer_plan_for(path_of(life, "own.db"), 100);
+
+    (void)snprintf(plan.sql, sizeof(plan.sql), "PRAGMA locking_mode=EXCLUSIVE");
+    REQUIRE(writer_start(writer, &plan));
+    REQUIRE(life_await(life, is_told_of));
+}
+
+TEST(what_it_lets_go_of_at_the_end_is_shipped_then)
+{
+    struct writer writer = {0};
+    struct life life;
+    int64_t last;
+
+    begin(&life);
+    keep_to_itself(&life, &writer);
+    EXPECT(writer_stop(&writer));
+    last = (int64_t)atomic_load(&writer.stats->commits);
+    begin_again(&life);
+    EXPECT(last > 0);
+    EXPECT_INT(value(&life, "own.db"), last);
+    EXPECT_INT(life_value(life.disk.path), COMMITS);
+    end(&life);
+}
+
+TEST(what_is_still_kept_at_the_end_is_not_called_shipped)
+{
+    struct writer writer = {0};
+    struct life life;
+
+    begin(&life);
+    keep_to_itself(&life, &writer);
+    EXPECT_INT(life_end(&life), ENGINE_FAILED);
+    EXPECT(strstr(life.status.err.text, "own.db") != NULL);
+    EXPECT(writer_stop(&writer));
+    life_wipe(&life);
+    REQUIRE(life_begin(&life));
+    EXPECT_INT(life_value(life.disk.path), COMMITS);
+    end(&life);
+}
+
+TAP_MAIN()
