@@ -26,29 +26,6 @@ struct hot_pages *hot_pages_new(size_t bytes_max)
     return hot;
 }
 
-static struct node **bucket_of(struct hot_pages *hot, int fd, uint32_t page)
-{
-    return &hot->buckets[(page + (uint32_t)fd * 2654435761u) % HOT_BUCKETS];
-}
-
-struct node *hot_pages_node(struct hot_pages *hot, int fd, uint32_t page)
-{
-    struct node *node = *bucket_of(hot, fd, page);
-
-    while (node && (node->page != page || node->fd != fd))
-        node = node->next_in_bucket;
-    return node;
-}
-
-void hot_pages_hide(struct hot_pages *hot, struct node *node)
-{
-    struct node **at = bucket_of(hot, node->fd, node->page);
-
-    while (*at != node)
-        at = &(*at)->next_in_bucket;
-    *at = node->next_in_bucket;
-}
-
 /* --- from the newest to the oldest ------------------------------------------------------------------- */
 
 static void list_remove(struct hot_pages *hot, struct node *node)
@@ -116,7 +93,7 @@ static void end_batch(struct hot_pages *hot)
         struct node *node = hot->under_way.nodes[at];
         if (node->place == PLACE_UNDER_WAY)
             hot_pages_hide(hot, node);
-        free(node);
+        hot_pages_spare(hot, node);
     }
     hot->under_way.count = 0;
 }
@@ -162,7 +139,7 @@ static bool send_off(struct hot_pages *hot, struct node *node, struct err *err)
     hash_node(hot, node);
     if (node->is_clean) {
         hot_pages_hide(hot, node);
-        free(node);
+        hot_pages_spare(hot, node);
         return true;
     }
     node->place = PLACE_NEXT;
@@ -190,23 +167,7 @@ static void drop(struct hot_pages *hot, struct node *node)
     else
         take_from_next(hot, node);
     hot_pages_hide(hot, node);
-    free(node);
-}
-
-struct node *hot_pages_add(struct hot_pages *hot, int fd, uint32_t page, uint32_t page_size)
-{
-    struct node *node = xmalloc(sizeof(*node) + page_size);
-    struct node **bucket = bucket_of(hot, fd, page);
-
-    node->fd = fd;
-    node->page = page;
-    node->page_size = page_size;
-    node->has_hash = true;
-    node->hash = 0;
-    node->hashes = NULL;
-    node->next_in_bucket = *bucket;
-    *bucket = node;
-    return node;
+    hot_pages_spare(hot, node);
 }
 
 /* The node that takes a new image of the page, which is in no list and no batch. */
@@ -324,10 +285,7 @@ void hot_pages_free(struct hot_pages *hot)
         return;
     hot_pages_end_all_reading(hot);
     (void)!wait_for_batch(hot, &ignored);
-    while (hot->next.count > 0)
-        drop(hot, hot->next.nodes[0]);
-    while (hot->oldest)
-        drop(hot, hot->oldest);
+    hot_pages_free_nodes(hot);
     page_writer_free(hot->writer);
     page_reader_free(hot->reader);
     free(hot);

@@ -4,7 +4,6 @@
 #include "snapshot/hot_pages_internal.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 enum { READ_BYTES_MAX = 256 << 10 }; /* of one batch */
 
@@ -62,7 +61,7 @@ static void take_read(struct hot_pages *hot, struct node *node, const struct pag
     }
     if (node->place == PLACE_READING)
         hot_pages_hide(hot, node);
-    free(node);
+    hot_pages_spare(hot, node);
 }
 
 /* The batch's pages are in the list, or forgotten. */

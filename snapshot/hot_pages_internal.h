@@ -1,4 +1,5 @@
-/* Between hot_pages.c (found, put, written) and hot_pages_ahead.c (read before they are needed). */
+/* Between hot_pages.c (found, put, written), hot_pages_ahead.c (read before they are needed) and
+ * hot_pages_nodes.c (where they are). */
 #ifndef SNAPSHOT_HOT_PAGES_INTERNAL_H
 #define SNAPSHOT_HOT_PAGES_INTERNAL_H
 
@@ -6,7 +7,10 @@
 #include "snapshot/page_reader.h"
 #include "snapshot/page_writer.h"
 
-enum { HOT_BUCKETS = 1 << 13 };
+enum {
+    HOT_BUCKETS = 1 << 13,
+    HOT_SLAB_NODES = 256,
+};
 
 enum place {
     PLACE_LIST,      /* from the newest to the oldest */
@@ -28,7 +32,14 @@ struct node {
     uint32_t page_size;
     uint64_t hash;
     struct page_hashes *hashes; /* borrowed; gets the hash too; NULL: nobody wants it */
-    uint8_t bytes[];
+    uint8_t *bytes;             /* page_size of them */
+};
+
+/* Nodes lie beside each other, apart from their pages: what is looked at for each page that is sought stays
+ * in the processor's cache. */
+struct slab {
+    struct slab *next;
+    struct node nodes[HOT_SLAB_NODES];
 };
 
 struct batch {
@@ -54,6 +65,8 @@ struct hot_pages {
     size_t unhashed_bytes;
     uint64_t hashed;    /* XOR of the hashes that hot_pages_hash() has yet to give */
     struct err failure; /* of a batch: from then on nothing is believed to be written */
+    struct slab *slabs;
+    struct node *spare; /* through next_in_bucket; each keeps its bytes for the next page of that size */
     struct node *buckets[HOT_BUCKETS];
 };
 
@@ -63,6 +76,9 @@ struct node *hot_pages_node(struct hot_pages *hot, int fd, uint32_t page);
 struct node *hot_pages_add(struct hot_pages *hot, int fd, uint32_t page, uint32_t page_size);
 /* It is found no more. */
 void hot_pages_hide(struct hot_pages *hot, struct node *node);
+/* One that is hidden, and in no list and no batch, is another's from here on. */
+void hot_pages_spare(struct hot_pages *hot, struct node *node);
+void hot_pages_free_nodes(struct hot_pages *hot);
 /* Makes it the newest of the list. */
 void hot_pages_list(struct hot_pages *hot, struct node *node);
 
