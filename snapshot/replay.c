@@ -64,6 +64,7 @@ struct replay *replay_open(const struct replay_config *config)
     replay->files = overlay_new(config->manifest->tree);
     replay->apply = apply_new();
     apply_keep(replay->apply, KEPT_BYTES);
+    replay->advice = page_advice_new();
     replay->codec = codec_new();
     take_databases(replay);
     take_missing(replay);
@@ -77,7 +78,8 @@ void replay_free(struct replay *replay)
 {
     if (!replay)
         return;
-    apply_free(replay->apply); /* it may be writing to the targets */
+    page_advice_free(replay->advice); /* these two may be using the targets */
+    apply_free(replay->apply);
     for (size_t at = 0; at < replay->databases_count; at++) {
         free(replay->databases[at].state.path);
         page_hashes_free(replay->databases[at].state.hashes);

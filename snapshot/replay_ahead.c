@@ -14,7 +14,6 @@
 #include "snapshot/replay_internal.h"
 
 #include <assert.h>
-#include <fcntl.h>
 
 enum { BITS_MAX = 8 << 20 }; /* 32 GiB of pages of 4 KiB; those of a larger database share them */
 
@@ -37,15 +36,16 @@ static bool note_page(struct replay_database *database, uint64_t page)
     return is_new;
 }
 
-static void ask(const struct apply_target *target, uint32_t first, uint32_t count)
+static void ask(struct page_advice *advice, const struct apply_target *target, uint32_t first, uint32_t count)
 {
     if (count > 0)
-        (void)posix_fadvise(target->fd, (off_t)(first - 1) * target->page_size,
-                            (off_t)count * target->page_size, POSIX_FADV_WILLNEED);
+        page_advice_add(advice, target->fd, (uint64_t)(first - 1) * target->page_size,
+                        (uint64_t)count * target->page_size);
 }
 
-/* Pages that lie one behind the other in one call. */
-static void ask_for_run(struct replay_database *database, const struct data_run *run)
+/* Pages that lie one behind the other as one range. */
+static void ask_for_run(struct page_advice *advice, struct replay_database *database,
+                        const struct data_run *run)
 {
     const struct apply_target *target = &database->target;
     uint32_t first = 0, count = 0;
@@ -57,38 +57,60 @@ static void ask_for_run(struct replay_database *database, const struct data_run 
         if (!note_page(database, page))
             continue;
         if (count > 0 && page != first + count) {
-            ask(target, first, count);
+            ask(advice, target, first, count);
             count = 0;
         }
         if (count++ == 0)
             first = page;
     }
-    ask(target, first, count);
+    ask(advice, target, first, count);
+}
+
+/* The next run of a record; false: it has no more. */
+static bool next_run(struct data_reader *reader, struct data_run *ret_run)
+{
+    struct data_section section;
+    struct err ignored = {0};
+    bool end = false;
+
+    while (data_next(reader, &section, &end, &ignored) && !end && section.kind != DATA_GONE &&
+           section.kind != DATA_PUT) { /* files come behind all runs */
+        if (section.kind != DATA_RUN)
+            continue;
+        *ret_run = section.run;
+        return true;
+    }
+    return false;
+}
+
+/* The database whose file the run will be applied to, as it looks now; NULL: none. */
+static struct replay_database *database_of(struct replay *replay, const struct data_run *run)
+{
+    struct replay_database *database = replay_live_database(replay, run->path);
+
+    return database && database->target.fd >= 0 && database->target.page_size == run->page_size ? database
+                                                                                                : NULL;
 }
 
 void replay_expect(struct replay *replay, const struct record *record)
 {
     CLEANUP(data_reader_freep) struct data_reader *reader = NULL;
-    struct data_section section;
-    struct err ignored = {0};
-    bool end = false;
+    struct data_run run;
 
-    if (!record || record->header.kind != RECORD_DATA || !replay->config.place)
+    if (!record || record->header.kind != RECORD_DATA || !replay->config.place ||
+        record->header.position <= replay->expected)
         return;
+    replay->expected = record->header.position;
     reader = data_reader_new(record->body, record->body_size);
-    while (data_next(reader, &section, &end, &ignored) && !end) {
-        struct replay_database *database;
-        if (section.kind == DATA_GONE || section.kind == DATA_PUT)
-            return; /* files come behind all runs */
-        if (section.kind != DATA_RUN)
-            continue;
-        database = replay_live_database(replay, section.run.path);
-        if (!database || database->target.fd < 0 || database->target.page_size != section.run.page_size)
+    while (next_run(reader, &run)) {
+        struct replay_database *database = database_of(replay, &run);
+        if (!database)
             continue;
         if (!database->asked)
             begin(database);
-        ask_for_run(database, &section.run);
+        ask_for_run(replay->advice, database, &run);
     }
+    page_advice_send(replay->advice);
 }
 
 /* --- from the page cache ----------------------------------------------------------------------------- */
@@ -105,33 +127,13 @@ void replay_end_ahead(struct replay_ahead *ahead)
     *ahead = (struct replay_ahead){0};
 }
 
-/* The next run of the record, if there is one. */
-static bool next_run(struct replay_ahead *ahead)
-{
-    struct data_section section;
-    struct err ignored = {0};
-    bool end = false;
-
-    while (data_next(ahead->reader, &section, &end, &ignored) && !end && section.kind != DATA_GONE &&
-           section.kind != DATA_PUT) {
-        if (section.kind != DATA_RUN)
-            continue;
-        ahead->run = section.run;
-        ahead->at = 0;
-        return true;
-    }
-    replay_end_ahead(ahead);
-    return false;
-}
-
-/* True: the run is through. */
+/* True: the run is through, or there was none yet. */
 static bool want_run(struct replay *replay, struct replay_ahead *ahead)
 {
-    const struct replay_database *database = replay_live_database(replay, ahead->run.path);
+    const struct replay_database *database =
+        ahead->at < ahead->run.count ? database_of(replay, &ahead->run) : NULL;
 
-    if (!database || database->target.fd < 0 || database->target.page_size != ahead->run.page_size)
-        return true;
-    for (; ahead->at < ahead->run.count; ahead->at++)
+    for (; database && ahead->at < ahead->run.count; ahead->at++)
         if (!apply_want(replay->apply, &database->target, data_run_page(&ahead->run, ahead->at)))
             return false;
     return true;
@@ -140,10 +142,12 @@ static bool want_run(struct replay *replay, struct replay_ahead *ahead)
 /* False: nothing is left to be read. */
 static bool read_batch(struct replay *replay, struct replay_ahead *ahead)
 {
-    while (ahead->at < ahead->run.count || next_run(ahead)) {
-        if (!want_run(replay, ahead))
+    while (want_run(replay, ahead)) {
+        ahead->at = 0;
+        if (!next_run(ahead->reader, &ahead->run)) {
+            replay_end_ahead(ahead);
             break;
-        ahead->at = ahead->run.count;
+        }
     }
     return apply_read_wanted(replay->apply);
 }

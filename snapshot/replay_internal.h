@@ -4,6 +4,7 @@
 
 #include "snapshot/apply.h"
 #include "snapshot/overlay.h"
+#include "snapshot/page_advice.h"
 #include "snapshot/replay.h"
 
 /* A database, the gone ones too: that it was known tells a later incarnation from one that the base had
@@ -11,7 +12,7 @@
 struct replay_database {
     struct manifest_database state; /* owns the path */
     struct apply_target target;     /* owns the fd; -1: nothing is written */
-    uint8_t *asked; /* a bit for each page that replay_read_ahead() has asked for; NULL: none */
+    uint8_t *asked;                 /* a bit for each page that the disk was told of; NULL: none */
     uint64_t asked_bits;
     bool gone;
     bool touched; /* by this record */
@@ -46,14 +47,15 @@ struct replay {
     size_t missing_count;
     struct apply *apply;
     struct codec *codec;
+    struct page_advice *advice;
+    uint64_t expected; /* the last record of whose pages the disk was told */
     struct replay_ahead ahead;
     struct replay_bulk bulk;
     const struct record_header *record; /* under way */
     uint64_t objects;
 };
 
-/* Has the disk begin with the pages that the record's runs need. The record stays until replay_end_ahead().
- */
+/* Has the pages that the record's runs need read ahead. The record stays until replay_end_ahead(). */
 void replay_read_ahead(struct replay *replay, const struct record *record);
 /* Before each run: has a thread read the next of them, if it is done with those before. */
 void replay_read_more(struct replay *replay);

@@ -1,39 +1,48 @@
-/* What a record needs is asked of the disk before the first of it is read, and once. */
+/* What a record needs is asked of the disk as soon as the record is known, and once. */
 #include "snapshot/replay.h"
 
+#include "base/thread.h"
 #include "snapshot/data_body.h"
 #include "tests/unit/restore_bench.h"
 
 #include <fcntl.h>
 
-enum { PAGE = 4096, PAGES = 50, RUN_MAX = 8 };
+enum { PAGE = 4096, PAGES = 50, RUN_MAX = 8, LIMIT_S = 20 };
 
-/* "3+2 " for pages 3 and 4; "| " for reading, once. */
+/* "3+2 " for pages 3 and 4. */
 static char asked[200];
-static bool reads;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards it */
+static pthread_cond_t moved = PTHREAD_COND_INITIALIZER;
 
-ssize_t hooked_pread(int fd, void *bytes, size_t size, off_t offset) __asm__("pread64");
 int hooked_fadvise(int fd, off_t offset, off_t size, int advice) __asm__("posix_fadvise64");
-
-ssize_t hooked_pread(int fd, void *bytes, size_t size, off_t offset)
-{
-    size_t used = strlen(asked);
-
-    if (!reads)
-        (void)snprintf(asked + used, sizeof(asked) - used, "| ");
-    reads = true;
-    return syscall(SYS_pread64, fd, bytes, size, offset);
-}
 
 int hooked_fadvise(int fd, off_t offset, off_t size, int advice)
 {
-    size_t used = strlen(asked);
+    size_t used;
 
     (void)fd;
+    MUTEX_GUARD(&mutex);
+    used = strlen(asked);
     if (advice == POSIX_FADV_WILLNEED)
         (void)snprintf(asked + used, sizeof(asked) - used, "%d+%d ", (int)(offset / PAGE) + 1,
                        (int)(size / PAGE));
+    (void)pthread_cond_signal(&moved);
     return 0;
+}
+
+/* All that was asked since the last time. */
+static void expect_asked(const char *wanted)
+{
+    struct timespec until;
+    int late = 0;
+
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += LIMIT_S;
+    MUTEX_GUARD(&mutex);
+    while (strlen(asked) < strlen(wanted) && !late)
+        late = pthread_cond_timedwait(&moved, &mutex, &until);
+    EXPECT_STR(asked, wanted);
+    asked[0] = '\0';
 }
 
 /* A commit of these pages, ascending and ended by 0, that makes the database so many pages large. */
@@ -68,8 +77,8 @@ static void add_commit(struct bench *bench, struct buf *body, const uint32_t *pa
     data_add_run(body, &run);
 }
 
-/* What was asked for, and whether it was before the first page was read. */
-static void expect_asked(struct replay *replay, uint64_t position, struct buf *body, const char *wanted)
+/* The record is known before it is its turn. */
+static void replay_body(struct replay *replay, uint64_t position, struct buf *body, const char *wanted)
 {
     struct record record = {
         .header = {.kind = RECORD_DATA, .position = position, .data_position = position},
@@ -78,10 +87,9 @@ static void expect_asked(struct replay *replay, uint64_t position, struct buf *b
     };
     struct err err;
 
-    asked[0] = '\0';
-    reads = false;
+    replay_expect(replay, &record);
+    expect_asked(wanted);
     EXPECT_OK(replay_record(replay, &record, &err), &err);
-    EXPECT_STR(asked, wanted);
     buf_reset(body);
 }
 
@@ -101,7 +109,7 @@ static struct replay *open_replay(struct bench *bench)
     return replay_open(&config);
 }
 
-TEST(the_pages_of_a_record_are_asked_for_once_before_they_are_read)
+TEST(the_pages_of_a_record_are_asked_for_once_before_its_turn)
 {
     CLEANUP(buf_clearp) struct buf body = BUF_INIT(RECORD_SIZE_MAX);
     struct bench bench;
@@ -111,12 +119,13 @@ TEST(the_pages_of_a_record_are_asked_for_once_before_they_are_read)
     replay = open_replay(&bench);
     add_commit(&bench, &body, (const uint32_t[]){3, 4, 9, 0}, PAGES);
     add_commit(&bench, &body, (const uint32_t[]){4, 10, PAGES + 1, PAGES + 2, 0}, PAGES + 2);
-    expect_asked(replay, 8, &body, "3+2 9+1 10+1 | ");
+    replay_body(replay, 8, &body, "3+2 9+1 10+1 ");
     add_commit(&bench, &body, (const uint32_t[]){3, 4, 5, 6, 9, PAGES, 0}, PAGES + 2);
-    expect_asked(replay, 9, &body, "5+2 50+1 | ");
+    replay_body(replay, 9, &body, "5+2 50+1 ");
     add_commit(&bench, &body, (const uint32_t[]){5, 6, 0}, PAGES + 2);
-    expect_asked(replay, 10, &body, ""); /* they are kept, too */
-    replay_free(replay);
+    replay_body(replay, 10, &body, ""); /* they are kept, too */
+    replay_free(replay);                /* waits for what would still be asked */
+    expect_asked("");
     tear_down(&bench);
 }
 
