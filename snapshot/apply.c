@@ -276,6 +276,12 @@ static bool write_images(const struct apply_target *target, const struct data_ru
     return true;
 }
 
+/* What was kept unhashed enters the hash. */
+static void hash_kept(const struct apply *apply, struct apply_target *target)
+{
+    target->rolling_next ^= hot_pages_hash(apply->hot);
+}
+
 /* What a shrinking commit cuts off leaves the hash; the file keeps it until the hash has been found right. */
 static bool take_cut(struct apply *apply, struct apply_target *target, struct err *err)
 {
@@ -286,7 +292,7 @@ static bool take_cut(struct apply *apply, struct apply_target *target, struct er
     if (!apply_flush(apply, target, err))
         return false;
     if (target->is_unproved)
-        target->rolling_next ^= hot_pages_hash(apply->hot);
+        hash_kept(apply, target);
     for (uint64_t at = offset_of(target, (uint64_t)target->pages_after + 1); at < end; at += size) {
         uint32_t page = (uint32_t)(at / target->page_size + 1);
         size = end - at < FS_PIECE_BYTES ? (size_t)(end - at) : FS_PIECE_BYTES;
@@ -311,7 +317,7 @@ bool apply_prove(struct apply *apply, struct apply_target *target, struct err *e
     if (!target->is_unproved)
         return true;
     assert(!target->in_commit);
-    target->rolling_next ^= hot_pages_hash(apply->hot);
+    hash_kept(apply, target);
     target->is_unproved = false;
     return check_hash(target, target->rolling_hash, err);
 }
@@ -334,7 +340,7 @@ static bool place_images(struct apply *apply, struct apply_target *target, const
         return false;
     if (!cuts(target, run))
         return true;
-    target->rolling_next ^= hot_pages_hash(apply->hot);
+    hash_kept(apply, target);
     return check_hash(target, target->rolling_due, err);
 }
 
