@@ -79,3 +79,31 @@ uint64_t manifest_state_bytes(const struct manifest *manifest)
         bytes += manifest->databases[at].pages * manifest->databases[at].page_size;
     return bytes;
 }
+
+/* Of a file, without its holes. */
+static uint64_t entry_bytes(const struct tree *tree, const struct tree_entry *entry)
+{
+    const struct tree_piece *pieces;
+    uint64_t bytes = entry->kind == ENTRY_FILE ? entry->size : 0;
+
+    if (entry->content != CONTENT_PIECES)
+        return bytes;
+    pieces = tree_pieces(tree, entry);
+    for (uint32_t at = 0; at < entry->extra; at++)
+        bytes -= pieces[at].tag == 0 ? pieces[at].raw_bytes : 0;
+    return bytes;
+}
+
+uint64_t manifest_disk_bytes(const struct manifest *manifest, const bool *kept_entries,
+                             const bool *kept_databases)
+{
+    uint64_t bytes = 0;
+
+    for (size_t at = 0; manifest->tree && at < tree_count(manifest->tree); at++)
+        if (!kept_entries || !kept_entries[at])
+            bytes += entry_bytes(manifest->tree, tree_at(manifest->tree, at));
+    for (size_t at = 0; at < manifest->databases_count; at++)
+        if (!kept_databases || !kept_databases[at])
+            bytes += manifest->databases[at].pages * manifest->databases[at].page_size;
+    return bytes;
+}

@@ -90,5 +90,9 @@ bool manifest_decode(const void *bytes, size_t size, struct manifest *ret_manife
 
 /* Bytes of all databases and files, uncompressed. */
 uint64_t manifest_state_bytes(const struct manifest *manifest);
+/* What that takes of a disk, where the pieces of zeros in large files are holes. kept_…: what is there
+ * already, by index; NULL: nothing. */
+uint64_t manifest_disk_bytes(const struct manifest *manifest, const bool *kept_entries,
+                             const bool *kept_databases);
 
 #endif

@@ -43,8 +43,8 @@ bool reader_find_point(struct store *store, const struct point *point, uint64_t 
 bool reader_is_carried_out(struct store *store, const struct point *point, bool *ret_done,
                            struct err *err) CHECKED;
 
-/* What the newest base holds, uncompressed, *ret_bytes: a restore needs that much disk at least. Reads the
- * manifest. ERR_CONFIG: no base was announced yet, or the store holds nothing of holdfast. */
+/* What the newest base takes of a disk, *ret_bytes: a restore needs that much at least. Reads the manifest.
+ * ERR_CONFIG: no base was announced yet, or the store holds nothing of holdfast. */
 bool reader_newest_bytes(struct store *store, uint64_t *ret_bytes, struct err *err) CHECKED;
 
 /* What a state consists of, and where it stands. */

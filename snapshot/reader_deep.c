@@ -115,10 +115,11 @@ static uint64_t in_mib(uint64_t bytes)
     return (bytes >> 20) + ((bytes & ((1 << 20) - 1)) > 0);
 }
 
-static bool check_room(void *context, uint64_t bytes, struct err *err)
+/* Where somebody else needs the room too, the records count as if they only added to the base. */
+static bool check_room(void *context, const struct reader_need *need, struct err *err)
 {
     const struct scratch_place *scratch = context;
-    uint64_t room = 0;
+    uint64_t bytes = need->base_bytes + (scratch->trial->fits_twice ? need->records_bytes : 0), room = 0;
 
     if (!fs_free_bytes(scratch->fd, &room, err))
         return false;

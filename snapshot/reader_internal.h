@@ -73,13 +73,22 @@ bool reader_run(struct restore *restore, const struct reader_progress *progress,
 /* A point like READER_LATEST: the record of the oldest base that is left. */
 #define READER_OLDEST UINT64_MAX
 
-/* How a copy is made. progress, canceled, begin and inspect may be NULL. */
+/* What an operator does about a disk that can't take a copy. */
+#define READER_ROOM_REMEDY "name a directory on a larger disk"
+
+/* What a copy takes of the disk. */
+struct reader_need {
+    uint64_t base_bytes;    /* at least */
+    uint64_t records_bytes; /* as much again, in the store, may change the base or add to it */
+};
+
+/* How a copy is made. progress, canceled and inspect may be NULL. */
 struct reader_copying {
     uint64_t at; /* a record, READER_LATEST or READER_OLDEST */
     const struct reader_progress *progress;
     const atomic_bool *canceled;
-    /* Before anything is written; at least about so many bytes will be. false with *err ends the work. */
-    bool (*begin)(void *context, uint64_t bytes, struct err *err);
+    /* Before anything is written. false with *err ends the work. */
+    bool (*begin)(void *context, const struct reader_need *need, struct err *err);
     /* The state that the manifest says lies in the directory, and was not pruned meanwhile. */
     bool (*inspect)(void *context, struct manifest *manifest, const struct reader_result *result,
                     struct err *err);

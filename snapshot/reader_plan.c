@@ -70,7 +70,7 @@ bool reader_newest_bytes(struct store *store, uint64_t *ret_bytes, struct err *e
     if (!reader_make_plan(store, READER_LATEST, &plan, err) ||
         !reader_load_manifest(store, &plan.base, &manifest, err))
         return false;
-    *ret_bytes = manifest_state_bytes(&manifest);
+    *ret_bytes = manifest_disk_bytes(&manifest, NULL, NULL);
     manifest_clear(&manifest);
     return true;
 }

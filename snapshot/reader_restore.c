@@ -11,6 +11,7 @@
 #include "snapshot/chain.h"
 #include "snapshot/reader_internal.h"
 #include "snapshot/replay.h"
+#include "snapshot/room.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -30,6 +31,7 @@ struct copy {
     struct reader_plan plan;
     struct manifest manifest;
     struct chain *chain; /* NULL: the base is all */
+    bool has_begun;      /* to write */
     struct reader_result result;
 };
 
@@ -151,15 +153,15 @@ static bool write_copy(struct copy *copy, struct err *err)
     return true;
 }
 
-static bool announce(const struct copy *copy, struct err *err)
+static bool announce(struct copy *copy, struct err *err)
 {
-    uint64_t done, records = 0;
+    struct reader_need need = {.base_bytes = manifest_disk_bytes(&copy->manifest, NULL, NULL)};
+    uint64_t done;
 
-    if (!copy->how->begin)
-        return true;
     if (copy->chain)
-        chain_progress(copy->chain, &done, &records);
-    return copy->how->begin(copy->how->context, manifest_state_bytes(&copy->manifest) + records, err);
+        chain_progress(copy->chain, &done, &need.records_bytes);
+    copy->has_begun = copy->how->begin(copy->how->context, &need, err);
+    return copy->has_begun;
 }
 
 /* Looks again; what no longer held is not worth an inspection. */
@@ -194,28 +196,6 @@ static bool restore_once(struct copy *copy, bool *ret_holds, struct err *err)
 
 /* --- until a plan holds ------------------------------------------------------------------------------ */
 
-static bool open_target(const char *directory, int *ret_fd, struct err *err)
-{
-    CLEANUP(close_fdp) int fd = -1;
-    bool empty = false;
-
-    if (mkdir(directory, 0755) != 0 && errno != EEXIST) {
-        (void)err_errno(err, "--to %s can't be created", directory);
-        err->code = ERR_CONFIG;
-        return false;
-    }
-    fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set(err, ERR_CONFIG, "--to %s is not a directory", directory);
-    if (!place_is_empty(fd, "", &empty, err))
-        return false;
-    if (!empty)
-        return err_set(err, ERR_CONFIG,
-                       "--to %s is not empty; name a directory that is empty or does not exist", directory);
-    *ret_fd = MOVE_FD(fd);
-    return true;
-}
-
 /* What a failed attempt wrote is nobody's state. */
 static void empty_again(int directory_fd)
 {
@@ -240,7 +220,8 @@ bool reader_copy(struct store *store, int directory_fd, const struct reader_copy
             *ret_result = copy.result;
             return true;
         }
-        empty_again(directory_fd);
+        if (copy.has_begun)
+            empty_again(directory_fd);
         if (why.code == ERR_NOT_FOUND)
             why.code = ERR_CORRUPT;
         /* A fault counts when a later plan meets the same one. */
@@ -255,15 +236,83 @@ bool reader_copy(struct store *store, int directory_fd, const struct reader_copy
         "the owner prunes faster than this can be restored; try again, or raise HOLDFAST_RETENTION");
 }
 
+/* --- somewhere else ---------------------------------------------------------------------------------- */
+
+/* The directory that the operator named. */
+struct target {
+    const char *path;
+    char *name; /* "--to PATH" */
+    int fd;
+    bool is_made;
+    uint64_t free_bytes; /* before anything was written */
+    uint64_t base_bytes;
+};
+
+static struct room room_of(const struct target *target)
+{
+    return (struct room){target->fd, target->name, READER_ROOM_REMEDY};
+}
+
+static bool check_empty(const struct target *target, struct err *err)
+{
+    bool empty = false;
+
+    return place_is_empty(target->fd, "", &empty, err) &&
+           (empty ||
+            err_set(err, ERR_CONFIG, "--to %s is not empty; name a directory that is empty or does not exist",
+                    target->path));
+}
+
+static bool open_target(struct target *target, struct err *err)
+{
+    target->is_made = mkdir(target->path, 0755) == 0;
+    if (!target->is_made && errno != EEXIST) {
+        (void)err_errno(err, "--to %s can't be created", target->path);
+        err->code = ERR_CONFIG;
+        return false;
+    }
+    target->fd = open(target->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (target->fd < 0)
+        return err_set(err, ERR_CONFIG, "--to %s is not a directory", target->path);
+    return check_empty(target, err);
+}
+
+static bool check_room(void *context, const struct reader_need *need, struct err *err)
+{
+    struct target *target = context;
+    struct room room = room_of(target);
+
+    target->base_bytes = need->base_bytes;
+    return room_check(&room, need->base_bytes, err) && fs_free_bytes(target->fd, &target->free_bytes, err);
+}
+
+static bool restore_to(struct store *store, struct target *target, struct reader_copying *how,
+                       struct reader_result *ret_result, struct err *err)
+{
+    struct room room;
+
+    if (!open_target(target, err))
+        return false;
+    how->begin = check_room;
+    how->context = target;
+    if (reader_copy(store, target->fd, how, ret_result, err))
+        return true;
+    room = room_of(target);
+    room_explain(&room, target->free_bytes, target->base_bytes, err);
+    return err->code != ERR_CONFIG && err_wrap(err, "restore to %s", target->path);
+}
+
 bool reader_restore(struct store *store, const char *directory, uint64_t at,
                     const struct reader_progress *progress, const atomic_bool *canceled,
                     struct reader_result *ret_result, struct err *err)
 {
-    CLEANUP(close_fdp) int directory_fd = -1;
+    CLEANUP(freep) char *name = xasprintf("--to %s", directory);
     struct reader_copying how = {.at = at, .progress = progress, .canceled = canceled};
+    struct target target = {.path = directory, .name = name, .fd = -1};
+    bool restored = restore_to(store, &target, &how, ret_result, err);
 
-    if (!open_target(directory, &directory_fd, err))
-        return false;
-    return reader_copy(store, directory_fd, &how, ret_result, err) ||
-           err_wrap(err, "restore to %s", directory);
+    close_fdp(&target.fd);
+    if (!restored && target.is_made)
+        (void)rmdir(directory);
+    return restored;
 }

@@ -18,6 +18,7 @@
 #include "snapshot/standby_internal.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -323,6 +324,15 @@ static bool look(struct standby *standby, struct err *err)
     return take_source(standby, NULL, err);
 }
 
+static bool explain_full(const struct standby *standby, struct err *err)
+{
+    if (err->code != ERR_SYSTEM || (err->number != ENOSPC && err->number != EDQUOT))
+        return false;
+    return err_set(err, ERR_CONFIG,
+                   "not enough disk: %.400s became full; make room there, or " READER_ROOM_REMEDY,
+                   standby->name);
+}
+
 bool standby_advance(struct standby *standby, bool *ret_moved, struct err *err)
 {
     uint64_t position = standby->now.position;
@@ -338,5 +348,5 @@ bool standby_advance(struct standby *standby, bool *ret_moved, struct err *err)
             *err = why;
     }
     *ret_moved = standby->now.position != position;
-    return taken;
+    return taken || explain_full(standby, err);
 }

@@ -10,8 +10,11 @@
 
 struct standby {
     struct standby_config config;
+    char *name; /* "--to DIR" */
     int directory_fd;
     int lock_fd;
+    bool made_directory;
+    bool made_folder; /* .holdfast */
     /* What the directory holds: lineage, position (0: nothing yet), time, the record's hash, databases, tree.
      * Neither parts nor frames. */
     struct manifest now;

@@ -51,9 +51,8 @@ static bool check_owner(const struct standby *standby, struct err *err)
 static bool lock(struct standby *standby, struct err *err)
 {
     struct err why;
-    bool made;
 
-    if (state_lock(standby->directory_fd, &made, &standby->lock_fd, &why))
+    if (state_lock(standby->directory_fd, &standby->made_folder, &standby->lock_fd, &why))
         return true;
     if (why.code != ERR_CONFIG || why.number == EACCES || why.number == EROFS) {
         *err = why;
@@ -68,7 +67,8 @@ static bool open_directory(struct standby *standby, struct err *err)
 {
     const char *name = standby->config.directory;
 
-    if (mkdir(name, 0755) != 0 && errno != EEXIST) {
+    standby->made_directory = mkdir(name, 0755) == 0;
+    if (!standby->made_directory && errno != EEXIST) {
         (void)err_errno(err, "--to %s can't be created", name);
         err->code = ERR_CONFIG;
         return false;
@@ -237,6 +237,7 @@ bool standby_open(const struct standby_config *config, struct standby **ret_stan
     CLEANUP(standby_freep) struct standby *standby = xcalloc(1, sizeof(*standby));
 
     standby->config = *config;
+    standby->name = xasprintf("--to %s", config->directory);
     standby->directory_fd = -1;
     standby->lock_fd = -1;
     manifest_init(&standby->now);
@@ -251,12 +252,28 @@ bool standby_open(const struct standby_config *config, struct standby **ret_stan
     return true;
 }
 
+/* Of a directory that never held a copy nothing remains but what was there before. */
+static void leave_untouched(const struct standby *standby)
+{
+    struct err ignored;
+    bool empty = false;
+
+    if (standby->now.position != 0 || standby->directory_fd < 0)
+        return;
+    if (standby->made_folder && place_is_empty(standby->directory_fd, "", &empty, &ignored) && empty)
+        (void)!fs_remove_tree(standby->directory_fd, ".holdfast", &ignored);
+    if (standby->made_directory)
+        (void)rmdir(standby->config.directory);
+}
+
 void standby_free(struct standby *standby)
 {
     if (!standby)
         return;
+    leave_untouched(standby);
     manifest_clear(&standby->now);
     close_fdp(&standby->directory_fd);
     close_fdp(&standby->lock_fd);
+    free(standby->name);
     free(standby);
 }

@@ -5,6 +5,7 @@
  * with a record has been found, before the first byte of the copy changes. */
 #include "base/fs.h"
 #include "base/walk.h"
+#include "snapshot/room.h"
 #include "snapshot/standby_internal.h"
 
 #include <assert.h>
@@ -220,12 +221,22 @@ static bool keeps_database(const struct standby *standby, const struct manifest_
            old->rolling_hash == new->rolling_hash;
 }
 
+/* What comes with the base lies beside what it replaces for a while. */
+static bool check_room(const struct standby_step *step, const struct restore_kept *kept, struct err *err)
+{
+    const struct standby *standby = step->standby;
+    struct room room = {standby->directory_fd, standby->name, READER_ROOM_REMEDY};
+
+    return room_check(&room, manifest_disk_bytes(&step->after, kept->entries, kept->databases), err);
+}
+
 /* What differs, into staging. */
 static bool fetch_base(struct standby_step *step, const struct restore_kept *kept, struct err *err)
 {
     const struct standby_config *config = &step->standby->config;
 
-    if (!restore_open(config->store, &step->after, kept, NULL, config->canceled, &step->restore, err) ||
+    if (!check_room(step, kept, err) ||
+        !restore_open(config->store, &step->after, kept, NULL, config->canceled, &step->restore, err) ||
         !restore_release(step->restore, step->place, err))
         return false;
     restore_expect_more(step->restore);

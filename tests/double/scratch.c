@@ -5,8 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 
 static void must(bool done, const char *what)
 {
@@ -97,4 +99,10 @@ char *scratch_read(int directory_fd, const char *path)
         return NULL;
     (void)buf_text(&contents);
     return (char *)contents.bytes; /* the caller's from here on */
+}
+
+bool scratch_mount(const char *path, const char *options)
+{
+    return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("none", path, "tmpfs", 0, options) == 0;
 }

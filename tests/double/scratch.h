@@ -30,6 +30,10 @@ struct stat scratch_stat(int directory_fd, const char *path);
 /* The content as a text that the caller frees; NULL if the file isn't there. */
 char *scratch_read(int directory_fd, const char *path);
 
+/* A tmpfs on the directory, in a mount namespace of this test's own, with options like "size=2m"; false if
+ * that isn't allowed here. */
+bool scratch_mount(const char *path, const char *options);
+
 static inline void scratch_closep(struct scratch *scratch)
 {
     scratch_close(scratch);

@@ -4,6 +4,7 @@ as it was."""
 
 import hashlib
 import os
+import re
 import shutil
 import socket
 import sqlite3
@@ -329,7 +330,7 @@ def too_little_disk_for_what_is_in_the_store(scene):
     assert deployment.start().stop() == 0
     deployment.wipe()
     error, left = start_on_small_disk(scene, deployment, "2m")
-    assert "not enough disk: the restore needs 24 MiB and HOLDFAST_DATA_DIR has 2 MiB free" in error, error
+    assert "not enough disk: the restore needs 25 MiB and HOLDFAST_DATA_DIR has 2 MiB free" in error, error
     assert left == [], left
 
 
@@ -348,6 +349,53 @@ def too_little_disk_for_what_was_written_since_the_base(scene):
     assert "not enough disk: the restore needs more than the 20 MiB that HOLDFAST_DATA_DIR had free" in error, error
     assert [path for path in left if not path.startswith(".holdfast/")] == [], left
     oracle.check(deployment.start().port)
+
+
+def copy_to_small_disk(scene, deployment, words, size):
+    """What a command says whose copy goes to an empty disk of that size, and what it leaves there."""
+    room = scene.folder("room")
+    script = 'mount -t tmpfs -o size=%s none "$1" && TMPDIR=$1 && export TMPDIR && shift && "$@"; code=$?; ls -A "$TMPDIR"; ' \
+        'exit $code' % size
+    process = scene.process("holdfast with a small disk", ["unshare", "--mount", "sh", "-c", script, "sh", room, holdfast_path()]
+                            + [word.replace("ROOM", room) for word in words], deployment.variables())
+    process.expect_exit(64)
+    errors = [line for line in process.log.lines if " holdfast error " in line]
+    one_sentence(errors)
+    return errors[0], [line for line in process.out.lines if not line.startswith("verified up to")]
+
+
+@test
+def too_little_disk_for_a_copy_is_told_before_anything_is_written(scene):
+    if os.geteuid() != 0:
+        skip("mounting wants root")
+    deployment = scene.deployment()
+    with open(os.path.join(deployment.data, "large"), "wb") as file:
+        file.write(os.urandom(8 << 20))
+    holdfast = deployment.start()
+    holdfast.wait_durable()
+    assert holdfast.stop() == 0
+    for words in (["restore", "--to", "ROOM/copy"], ["restore", "--to", "ROOM/copy", "--follow"], ["restore", "--to", "ROOM"]):
+        error, left = copy_to_small_disk(scene, deployment, words, "2m")
+        assert re.search("not enough disk: the restore needs 9 MiB and --to .* has [12] MiB free; name a directory on a larger disk",
+                         error), error
+        assert left == [], left
+    error, left = copy_to_small_disk(scene, deployment, ["verify", "--deep"], "2m")
+    assert "has 2 MiB free and a restored copy takes 9 MiB" in error and "TMPDIR" in error and left == [], (error, left)
+
+
+@test
+def too_little_disk_for_what_came_after_the_base_of_a_copy(scene):
+    if os.geteuid() != 0:
+        skip("mounting wants root")
+    deployment = scene.deployment()
+    holdfast = deployment.start()
+    holdfast.wait_durable()
+    Oracle().upload(holdfast.port, os.urandom(8 << 20))
+    assert holdfast.stop() == 0
+    for words, why in ((["restore", "--to", "ROOM/copy"], "needs more than the 2 MiB that --to "),
+                       (["restore", "--to", "ROOM/copy", "--follow"], "became full; make room there, or name a directory")):
+        error, left = copy_to_small_disk(scene, deployment, words, "2m")
+        assert "not enough disk: " in error and why in error and left == [], (error, left)
 
 
 # --- other commands ----------------------------------------------------------------------------------------------

@@ -119,6 +119,33 @@ TEST(the_pinned_manifest_is_read)
     EXPECT(tree_find(found.tree, "storage/link"));
 }
 
+TEST(what_a_manifest_takes_of_a_disk_has_no_holes_and_nothing_that_is_there_already)
+{
+    CLEANUP(manifest_clearp) struct manifest manifest = {0};
+    const struct tree_entry *large;
+    CLEANUP(freep) bool *entries = NULL;
+    bool databases[8] = {false};
+    uint64_t all, holes = 0;
+
+    sample_manifest(&manifest);
+    large = tree_find(manifest.tree, "storage/big");
+    REQUIRE(large && large->content == CONTENT_PIECES);
+    for (uint32_t at = 0; at < large->extra; at++)
+        holes += tree_pieces(manifest.tree, large)[at].tag == 0
+                     ? tree_pieces(manifest.tree, large)[at].raw_bytes
+                     : 0;
+    EXPECT(holes > 0);
+    all = manifest_disk_bytes(&manifest, NULL, NULL);
+    EXPECT_INT(all, manifest_state_bytes(&manifest) - holes);
+    entries = xcalloc(tree_count(manifest.tree), sizeof(entries[0]));
+    EXPECT_INT(manifest_disk_bytes(&manifest, entries, databases), all);
+    entries[large - tree_at(manifest.tree, 0)] = true;
+    EXPECT_INT(manifest_disk_bytes(&manifest, entries, databases), all - (large->size - holes));
+    databases[0] = true;
+    EXPECT_INT(manifest_disk_bytes(&manifest, entries, databases),
+               all - (large->size - holes) - manifest.databases[0].pages * manifest.databases[0].page_size);
+}
+
 TEST(a_manifest_comes_back)
 {
     CLEANUP(manifest_clearp) struct manifest wanted = {0}, found = {0};

@@ -6,7 +6,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -196,13 +195,6 @@ TEST(a_scratch_directory_that_can_not_be_used_is_the_operators_to_change)
     life_tear_down(&life);
 }
 
-/* A small tmpfs in a mount namespace of this test's own; false if that isn't allowed. */
-static bool mount_small(const char *path, const char *size)
-{
-    return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-           mount("none", path, "tmpfs", 0, size) == 0;
-}
-
 TEST(a_scratch_directory_without_room_is_told_before_anything_is_written)
 {
     CLEANUP(scratch_closep) struct scratch place;
@@ -212,7 +204,7 @@ TEST(a_scratch_directory_without_room_is_told_before_anything_is_written)
     life_set_up(&life);
     REQUIRE(reading_fill(&life));
     scratch_open(&place);
-    if (mount_small(place.path, "size=40k")) {
+    if (scratch_mount(place.path, "size=40k")) {
         EXPECT(!try_in(life.mem, &trial, place.path, NULL));
         EXPECT_INT(trial.err.code, ERR_CONFIG);
         if (!EXPECT(strstr(trial.err.text, "MiB free") && strstr(trial.err.text, "set TMPDIR")))
@@ -237,7 +229,7 @@ TEST(a_copy_that_has_to_fit_twice_is_not_made_where_one_fits)
     scratch_open(&place);
     EXPECT_OK(try_in(life.mem, &trial, place.path, NULL), &trial.err);
     (void)snprintf(size, sizeof(size), "size=%" PRIu64, trial.points.list[0].bytes * 9 / 5);
-    if (mount_small(place.path, size)) {
+    if (scratch_mount(place.path, size)) {
         EXPECT_OK(try_in(life.mem, &trial, place.path, NULL), &trial.err);
         fits_twice = true;
         EXPECT(!try_in(life.mem, &trial, place.path, NULL));
