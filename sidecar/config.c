@@ -4,6 +4,7 @@
  */
 #include "sidecar/config.h"
 
+#include "base/buf.h"
 #include "sidecar/config_table.h"
 
 #include <assert.h>
@@ -147,6 +148,30 @@ static const char *expected_form(enum config_kind kind)
     return forms[kind];
 }
 
+enum { CHOICES_TEXT_MAX = 256 };
+
+/* "write a, b or c"; where it may be nothing, that is the first choice. */
+static void fault_choice(struct config_report *report, const struct config_variable *variable,
+                         const char *text)
+{
+    CLEANUP(buf_clear) struct buf words = BUF_INIT(CHOICES_TEXT_MAX);
+    const char *at = variable->choices;
+    bool may_be_nothing = *at == '|';
+
+    for (at += may_be_nothing; *at;) {
+        size_t size = strcspn(at, "|");
+        bool is_last = at[size] == '\0', is_first = words.size == 0;
+        buf_printf(&words, "%s%.*s",
+                   is_first                     ? ""
+                   : is_last && !may_be_nothing ? " or "
+                                                : ", ",
+                   (int)size, at);
+        at += size + !is_last;
+    }
+    config_fault(report, CONFIG_PREFIX "%s=%.60s is unknown: write %s%s", variable->name, text,
+                 buf_text(&words), may_be_nothing ? " or nothing" : "");
+}
+
 static void read_variable(struct loading *loading, const struct config_variable *variable)
 {
     const char *text = find_raw(loading->environment, CONFIG_PREFIX, variable->name, "");
@@ -168,8 +193,7 @@ static void read_variable(struct loading *loading, const struct config_variable 
     if (!text || put_value(variable, text, loading->config))
         return;
     if (variable->kind == KIND_CHOICE)
-        config_fault(loading->report, CONFIG_PREFIX "%s=%.60s is unknown: write %s", variable->name, text,
-                     variable->help);
+        fault_choice(loading->report, variable, text);
     else
         config_fault(loading->report, CONFIG_PREFIX "%s=%.60s is not %s", variable->name, text,
                      expected_form(variable->kind));

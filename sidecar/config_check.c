@@ -2,9 +2,13 @@
 #include "sidecar/config_table.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <string.h>
 
-enum { DRILL_LEAST_MS = 1000 };
+enum {
+    DRILL_LEAST_MS = 1000,
+    GLOB_MAX = 255 /* of what the proxy compares with */
+};
 
 static bool is_given(const struct store_secret *secret)
 {
@@ -128,16 +132,67 @@ static bool is_request_path(const char *text)
     return true;
 }
 
+/* Stands before a path: it can't end one, and what follows begins with a slash of its own. */
+static bool is_prefix(const char *text)
+{
+    return is_request_path(text) && !strpbrk(text, "?#") && text[strlen(text) - 1] != '/';
+}
+
+/* Colon-separated, each able to match a path, which begins with a slash. */
+static bool are_request_globs(const char *text)
+{
+    while (true) {
+        size_t size = strcspn(text, ":");
+        if (size == 0 || size > GLOB_MAX || !strchr("/*?[", *text))
+            return false;
+        if (*text == '[' && !memchr(text, ']', size))
+            return false;
+        if (text[size] == '\0')
+            return true;
+        text += size + 1;
+    }
+}
+
+static bool are_names(const char *text)
+{
+    static const char separators[] = CONFIG_NAME_SEPARATORS;
+
+    for (text += strspn(text, separators); *text; text += strspn(text, separators)) {
+        size_t size = strcspn(text, separators);
+        for (size_t at = 0; at < size; at++)
+            if (!isalnum((unsigned char)text[at]) && text[at] != '_')
+                return false;
+        text += size;
+    }
+    return true;
+}
+
+static void check_texts(const struct config *config, struct config_report *report)
+{
+    if (!is_request_path(config->health_path))
+        config_fault(report, "HOLDFAST_HEALTH_PATH is not a path: write for example /version");
+    if (!is_prefix(config->site_prefix))
+        config_fault(
+            report,
+            "HOLDFAST_SITE_PREFIX is not a path that can stand before another: write for example /http");
+    if (config->drain_allow && *config->drain_allow && !are_request_globs(config->drain_allow))
+        config_fault(report,
+                     "HOLDFAST_DRAIN_ALLOW is not a list of globs of paths: write for example "
+                     "/api/actions/*:/callback");
+    if (config->child_env && !are_names(config->child_env)) /* not shown: it may hold a value */
+        config_fault(
+            report,
+            "HOLDFAST_CHILD_ENV is not a list of names: write for example AWS_ACCESS_KEY_ID,AWS_REGION "
+            "without their values");
+}
+
 static void check_rest(const struct config *config, struct config_report *report)
 {
     if (is_within("/", config->data_directory))
         config_fault(
             report,
             "HOLDFAST_DATA_DIR is the root directory: name the directory that the backend keeps its data in");
-    if (!is_request_path(config->health_path))
-        config_fault(report, "HOLDFAST_HEALTH_PATH is not a path: write for example /version");
-    if (!is_request_path(config->site_prefix))
-        config_fault(report, "HOLDFAST_SITE_PREFIX is not a path: write for example /http");
+    check_texts(config, report);
     if (config->drill_interval_ms > 0 && config->drill_interval_ms < DRILL_LEAST_MS)
         config_fault(report,
                      "HOLDFAST_DRILL_INTERVAL is below a second, and each drill reads everything in the "

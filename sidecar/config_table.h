@@ -31,6 +31,8 @@ struct config_variable {
 };
 
 #define CONFIG_PREFIX "HOLDFAST_"
+/* Between the names of HOLDFAST_CHILD_ENV. */
+#define CONFIG_NAME_SEPARATORS ",: \t"
 
 extern const struct config_variable config_variables[];
 extern const size_t config_variables_count;

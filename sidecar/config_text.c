@@ -5,7 +5,7 @@
 
 bool config_child_may_see(const struct config *config, const char *name, size_t name_size)
 {
-    static const char separators[] = ",: \t";
+    static const char separators[] = CONFIG_NAME_SEPARATORS;
     const char *at = config->child_env;
 
     while (at && *at) {

@@ -5,7 +5,10 @@
 
 #include <assert.h>
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
+
+enum { PORT_MAX = 65535 };
 
 /* An endpoint taken apart. The strings point into it or are owned by the caller. */
 struct endpoint {
@@ -20,11 +23,25 @@ static void endpoint_clear(struct endpoint *endpoint)
     free(endpoint->base);
 }
 
+/* What stands before an '@' may be a password. */
 static bool refuse(const char *endpoint, const char *why, struct err *err)
 {
+    if (strchr(endpoint, '@'))
+        return err_set(
+            err, ERR_CONFIG,
+            "HOLDFAST_S3_ENDPOINT has an @ in it; it should look like https://host[:port][/base/path], and "
+            "credentials have variables of their own");
     return err_set(err, ERR_CONFIG,
                    "HOLDFAST_S3_ENDPOINT \"%.200s\" %s; it should look like https://host[:port][/base/path]",
                    endpoint, why);
+}
+
+static bool is_port(const char *text)
+{
+    size_t size = strlen(text);
+    unsigned long number = strtoul(text, NULL, 10);
+
+    return size > 0 && size <= 5 && strspn(text, "0123456789") == size && number >= 1 && number <= PORT_MAX;
 }
 
 static bool is_host(const char *host)
@@ -39,8 +56,7 @@ static bool is_host(const char *host)
             return false;
     if (*port == '\0')
         return true;
-    return *port == ':' && port[1] != '\0' && strspn(port + 1, "0123456789") == strlen(port + 1) &&
-           strlen(port + 1) <= 5;
+    return *port == ':' && is_port(port + 1);
 }
 
 /* Proxies and servers compare Host with what they expect to see, which leaves the scheme's own port out. */
@@ -70,12 +86,12 @@ static bool endpoint_parse(struct endpoint *endpoint, const char *text, struct e
         return refuse(text, "does not begin with https:// or http://", err);
     rest += endpoint->tls ? 8 : 7;
     if (strpbrk(rest, "?#@ \\%\t\r\n"))
-        return refuse(text, "has one of ? # @ % \\ or white space in it", err);
+        return refuse(text, "has one of ? # % \\ or white space in it", err);
     host_size = strcspn(rest, "/");
     endpoint->host = xasprintf("%.*s", (int)host_size, rest);
     endpoint->base = copy_without_slashes(rest + host_size, strlen(rest + host_size));
     if (!is_host(endpoint->host))
-        return refuse(text, "names no host that can exist", err);
+        return refuse(text, "names no host, or no port, that can exist", err);
     if (strstr(endpoint->base, "//") || strstr(endpoint->base, "/."))
         return refuse(text, "has an empty part, \".\" or \"..\" in its path", err);
     drop_default_port(endpoint->host, endpoint->tls);

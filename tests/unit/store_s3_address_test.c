@@ -100,6 +100,8 @@ TEST(what_can_not_be_an_endpoint_is_a_configuration_error)
         "https://host:",
         "https://host:port",
         "https://host:123456",
+        "https://host:0",
+        "https://host:65536",
         "https://user:password@host",
         "https://host?x=y",
         "https://host/#x",
@@ -120,6 +122,19 @@ TEST(what_can_not_be_an_endpoint_is_a_configuration_error)
         if (!EXPECT(strcmp(address, "config") == 0))
             printf("#   \"%s\" became %s\n", endpoints[at], address);
     }
+}
+
+TEST(credentials_in_an_endpoint_are_refused_and_not_repeated)
+{
+    struct store_config config = {.endpoint = "https://user:password@host"};
+    struct s3_address address = {0};
+    struct err err = {0};
+
+    REQUIRE(store_config_parse_url(&config, "s3://b", &err));
+    EXPECT(!s3_address_init(&address, &config, &err));
+    EXPECT(strstr(err.text, "HOLDFAST_S3_ENDPOINT has an @") && !strstr(err.text, "password"));
+    s3_address_clear(&address);
+    store_config_clear(&config);
 }
 
 TEST(a_region_is_a_plain_word)
