@@ -234,5 +234,6 @@ bool run_launch(struct run *run)
         return false;
     log_info("the backend answers after %.2f s, serving", (double)(clock_monotonic_ms() - begin_ms) / 1000);
     engine_answered(run->engine);
+    run->has_served = true;
     return true;
 }

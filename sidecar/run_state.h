@@ -53,6 +53,7 @@ struct run {
     struct progress progress;
 
     bool is_answering; /* the proxy was started */
+    bool has_served;   /* the backend has answered, and the engine knows */
     bool start_failed;
     struct err refusal; /* of the start, as clients are told it */
 

@@ -89,7 +89,11 @@ static void tell_flushed(const struct run *run)
 {
     const struct engine_status *status = &run->engine_status;
 
-    if (status->phase == ENGINE_DONE)
+    if (status->phase == ENGINE_DONE && !run->has_served)
+        log_info(
+            "the backend never answered, so nothing of this run is shipped; the log is closed at record %llu",
+            (unsigned long long)status->durable_record);
+    else if (status->phase == ENGINE_DONE)
         log_info("everything is shipped, the log is closed at record %llu",
                  (unsigned long long)status->durable_record);
     else if (status->phase == ENGINE_FAILED && status->unshipped_ms == 0)

@@ -57,13 +57,13 @@ static void tell_warnings(struct run *run)
 
     for (; run->warnings_told < status->warnings_count; run->warnings_told++)
         log_warning("%s", status->warnings[run->warnings_told]);
-    if (status->degraded == run->degraded_told)
+    if (status->degraded == run->degraded_told || status->phase == ENGINE_FENCED)
         return;
     run->degraded_told = status->degraded;
     if (status->degraded)
-        log_warning("changes wait here, the store can't take them now: %s", status->err.text);
+        log_warning("changes wait here and are not in the store: %s", status->err.text);
     else
-        log_info("the store takes changes again");
+        log_info("changes reach the store again");
 }
 
 void run_look(struct run *run)

@@ -84,7 +84,7 @@ const char *status_verdict(const struct status *status)
     if (status->state != LIFE_SERVE)
         return sentences[status->state];
     if (status->engine.degraded)
-        return "Serving, but the store is out of reach: changes wait here.";
+        return "Serving, but changes don't reach the store now: they wait here.";
     if (status->engine.lag_ms > 0)
         return "Serving. Changes are on their way to the store.";
     return "Serving. Everything that was committed is in the store.";
@@ -173,7 +173,7 @@ void status_metrics(const struct status *status, struct buf *text)
     add_count(text, "durable_record", "Newest record that the store confirmed.", engine->durable_record);
     add_seconds(text, "lag_seconds", "Age of the oldest change that is not in the store.", engine->lag_ms);
     add_seconds(text, "restore_seconds", "How long the restore at start took.", engine->restore_ms);
-    add_count(text, "degraded", "1 while the store refuses or is out of reach.", engine->degraded);
+    add_count(text, "degraded", "1 while changes can't be brought to the store.", engine->degraded);
     add_count(text, "held_requests", "Requests that wait for readiness or durability.", status->proxy.held);
     if (status->drills)
         add_drill_metrics(text, &status->drill);

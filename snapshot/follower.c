@@ -120,7 +120,7 @@ bool follower_freeze(struct follower *follower, uint64_t deadline_ms, struct fol
         databases[at] = follower->followed[at].source.database;
     if (follower->count > 0 &&
         !database_freeze(databases, follower->count, deadline_ms, follower->config.canceled, err))
-        return err_wrap(err, "freeze the databases");
+        return false;
     frozen.commits = follower->departed;
     for (size_t at = 0; at < follower->count; at++)
         frozen.commits += database_frozen(databases[at])->position - 1;

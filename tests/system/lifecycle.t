@@ -213,7 +213,10 @@ def a_child_killed_by_a_signal_counts_from_128(scene):
 def a_child_that_fails_before_it_answered_publishes_nothing(scene):
     deployment = scene.deployment()
     script = "mkdir -p %s/sub; echo half > %s/sub/file; exit 3" % (deployment.data, deployment.data)
-    deployment.start(command=["sh", "-c", script], ready=False).expect_exit(3)
+    holdfast = deployment.start(command=["sh", "-c", script], ready=False)
+    holdfast.expect_exit(3)
+    assert holdfast.log.find("never answered, so nothing of this run is shipped")
+    assert not holdfast.log.find("everything is shipped")
     assert not objects(deployment, "base")
     deployment.wipe()
     assert start_scripted(deployment).stop() == 0

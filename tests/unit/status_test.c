@@ -163,7 +163,7 @@ TEST(the_verdict_never_calls_a_degraded_store_well)
     status.engine.lag_ms = 0;
     EXPECT(strstr(status_verdict(&status), "is in the store"));
     status.engine.degraded = true;
-    EXPECT(strstr(status_verdict(&status), "out of reach"));
+    EXPECT(strstr(status_verdict(&status), "don't reach the store"));
     for (enum life_state state = LIFE_LISTEN; state < LIFE_STATES; state++) {
         status.state = state;
         EXPECT(status_verdict(&status)[0] != '\0');
