@@ -15,6 +15,12 @@ if (/"HOLDFAST_STORE"\s*:\s*"[^"]*[<>]/.test(text))
 const instances = Number(/"max_instances"\s*:\s*(\d+)/.exec(text)?.[1] ?? 1);
 if (instances > 1) warnings.push(`max_instances is ${instances}: only one container at a time can own the store, so the others are never of use.`);
 
+const GRACE_S = 15 * 60; // the platform's, from SIGTERM to SIGKILL
+const SECONDS = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };
+const [, shutdown, count, unit] = /"HOLDFAST_SHUTDOWN_TIMEOUT"\s*:\s*"((\d+)(ms|s|m|h|d))"/.exec(text) ?? [];
+if (shutdown && count * SECONDS[unit] >= GRACE_S)
+  warnings.push(`HOLDFAST_SHUTDOWN_TIMEOUT is ${shutdown}, but Cloudflare kills a container 15m after SIGTERM, and what is left would not be shipped: set it below that, to 12m say.`);
+
 const store = /"HOLDFAST_STORE"\s*:\s*"(?:s3:\/\/|r2:\/\/[^/"]+\/)([^/"]+)/.exec(text)?.[1] ?? "";
 const [binding = ""] = /\{[^{}]*"binding"\s*:\s*"STORE"[^{}]*\}/.exec(text) ?? [];
 const bucket = /"bucket_name"\s*:\s*"([^"]+)"/.exec(binding)?.[1];

@@ -17,11 +17,13 @@ struct platform {
 };
 
 /* The first that fits counts. https://cloud.google.com/run/docs/container-contract,
- * fly.io/docs/reference/configuration, kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle. */
+ * fly.io/docs/reference/configuration, kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle,
+ * developers.cloudflare.com/containers/platform-details/. */
 static const struct platform platforms[] = {
     {"KUBERNETES_SERVICE_HOST", "Kubernetes", 30, "terminationGracePeriodSeconds of the pod"},
     {"K_SERVICE", "Cloud Run", 10, NULL}, /* Knative sets it too, but in Kubernetes */
     {"FLY_APP_NAME", "Fly.io", 5, "kill_timeout in fly.toml"},
+    {"CLOUDFLARE_APPLICATION_ID", "Cloudflare", 900, NULL},
 };
 
 /* Docker sets no variable, but leaves this file. */
@@ -69,6 +71,6 @@ void doctor_look_at_platform(struct diagnosis *diagnosis, const struct config *c
         diagnosis_add(diagnosis, VERDICT_FAULT, variable,
                       "it is %" PRIu64
                       " ms, but %s kills %u s after SIGTERM and what is left would not be shipped: set it "
-                      "below that, to 8s say",
-                      timeout_ms, platform->name, platform->grace_s);
+                      "below that, to %us say",
+                      timeout_ms, platform->name, platform->grace_s, platform->grace_s / 5 * 4);
 }

@@ -125,8 +125,8 @@ export function requireComplete(env: Env): void {
 export function warningsOf(env: Env): string[] {
   const shutdown = textOf(env, "HOLDFAST_SHUTDOWN_TIMEOUT", "25s");
   const warnings = [];
-  if (durationOf("HOLDFAST_SHUTDOWN_TIMEOUT", shutdown) > PLATFORM_GRACE_MS)
-    warnings.push(`HOLDFAST_SHUTDOWN_TIMEOUT is ${shutdown}, but the platform kills a container 15m after SIGTERM.`);
+  if (durationOf("HOLDFAST_SHUTDOWN_TIMEOUT", shutdown) >= PLATFORM_GRACE_MS)
+    warnings.push(`HOLDFAST_SHUTDOWN_TIMEOUT is ${shutdown}, but the platform kills a container 15m after SIGTERM: set it below that, to 12m say.`);
   if (!textOf(env, "INSTANCE_SECRET"))
     warnings.push("INSTANCE_SECRET is not set: Convex makes one up on its first start, and you need it for admin keys.");
   if (isOn(env))

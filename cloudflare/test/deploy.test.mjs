@@ -78,12 +78,16 @@ function predeploy(context) {
   };
 }
 
-test("a lite instance, a store that was left as it came and a second container are warned about", (context) => {
+test("a lite instance, a store that was left as it came, a second container and a shutdown beyond the grace are warned about", (context) => {
   const warningsFor = predeploy(context);
   assert.equal(warningsFor((text) => text), "");
   assert.match(warningsFor((text) => text.replace("standard-1", "lite")), /^warning: instance_type is "lite".*basic/);
   assert.match(warningsFor((text) => text.replace("account/bucket", "<ACCOUNT_ID>/<BUCKET>")), /^warning: HOLDFAST_STORE/);
   assert.match(warningsFor((text) => text.replace('"max_instances": 1', '"max_instances": 2')), /^warning: max_instances is 2/);
+  const shutdown = (time) => (text) => text.replace('"HOLDFAST_SHUTDOWN_TIMEOUT": "5m"', `"HOLDFAST_SHUTDOWN_TIMEOUT": "${time}"`);
+  assert.match(warningsFor(shutdown("15m")), /^warning: HOLDFAST_SHUTDOWN_TIMEOUT is 15m, but Cloudflare kills .* to 12m say\.\n$/);
+  assert.match(warningsFor(shutdown("1h")), /^warning: HOLDFAST_SHUTDOWN_TIMEOUT is 1h/);
+  assert.equal(warningsFor(shutdown("899s")), "");
 });
 
 const bound = (bucket) => (text) => text.replace('// "r2_buckets"', '"r2_buckets"').replace("<BUCKET>", bucket);

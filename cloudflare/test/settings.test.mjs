@@ -65,8 +65,9 @@ test("the container gets everything but what is the Worker's own", () => {
 
 test("a shutdown that takes longer than the platform allows is warned about", () => {
   const warnings = (timeout) => settings.warningsOf({ INSTANCE_SECRET: "s", HOLDFAST_SHUTDOWN_TIMEOUT: timeout });
-  assert.match(warnings("16m")[0], /HOLDFAST_SHUTDOWN_TIMEOUT is 16m.*15m/);
-  assert.deepEqual(warnings("15m"), []);
+  assert.match(warnings("16m")[0], /HOLDFAST_SHUTDOWN_TIMEOUT is 16m.*15m.*12m/);
+  assert.match(warnings("15m")[0], /HOLDFAST_SHUTDOWN_TIMEOUT is 15m/);
+  assert.deepEqual(warnings("899s"), []);
 });
 
 const bucket = { put() {}, get() {}, list() {} };

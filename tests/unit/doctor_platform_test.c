@@ -47,6 +47,18 @@ TEST(a_shutdown_beyond_the_fixed_grace_of_cloud_run_is_a_fault)
     EXPECT_INT(faults, 0);
 }
 
+TEST(a_shutdown_beyond_the_fixed_grace_of_cloudflare_is_a_fault)
+{
+    size_t faults = 0;
+
+    EXPECT(strstr(look(900000, "CLOUDFLARE_APPLICATION_ID=1", no_mark, &faults),
+                  "Cloudflare kills 900 s after SIGTERM and what is left would not be shipped: set it below "
+                  "that, to 720s say\n") != NULL);
+    EXPECT_INT(faults, 1);
+    EXPECT(strstr(look(899999, "CLOUDFLARE_APPLICATION_ID=1", no_mark, &faults), "ok     ") != NULL);
+    EXPECT_INT(faults, 0);
+}
+
 TEST(a_shutdown_beyond_a_default_grace_is_a_note_that_names_the_setting)
 {
     static const struct {
