@@ -77,7 +77,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS := $(FUZZ_TARGETS:%=$(BUILD)/replay/%)
 FUZZERS := $(FUZZ_TARGETS:%=$(BUILD)/fuzzer/%)
 
-.PHONY: all product objects units check model model-full system soak demo bench fuzz fuzzers coverage lint analyze analyze-gcc tidy format install image-folder image image-convex image-arm64 deps clean FORCE
+.PHONY: all product objects units check model model-full system soak demo bench fuzz fuzzers coverage lint analyze analyze-gcc tidy format install image-folder image-parts image image-convex image-arm64 deps clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: holdfast
@@ -184,16 +184,19 @@ system: export TEST_DATABASE_UNITS = $(DATABASE_UNITS:%=$(CURDIR)/%)
 system: holdfast $(BUILD)/backend $(BUILD)/backend-new $(STORE_TOOL) $(BUILD)/writer-new $(DATABASE_UNITS)
 	@$(PROVE) -j $(JOBS) --exec '' $(or $(TESTS),$(sort $(wildcard tests/system/*.t)))
 
+# What doesn't take root to make.
+image-parts: product $(LIBRARY) $(BUILD)/backend
+
 # The Dockerfile's images, built and run without a Docker engine, alone and behind the Worker. As root; needs buildah, debootstrap,
 # and node with cloudflare/node_modules.
-image: product $(LIBRARY) $(BUILD)/backend
+image: image-parts
 	@tests/image/build.sh $(CURDIR)/build/image
 	@$(PROVE) --exec '' tests/image/image.t :: $(CURDIR)/build/image
 	@cloudflare/try/try.sh build/image
 	@node --test cloudflare/try/try.test.mjs
 	@rm -rf build/image
 
-image-convex: product $(LIBRARY) $(BUILD)/backend
+image-convex: image-parts
 	@tests/image/build.sh $(CURDIR)/build/image convex
 
 image-arm64: holdfast $(BUILD)/backend

@@ -16,6 +16,13 @@ cd "$(dirname "$0")/../.."
 out=$1
 only=${2:-}
 suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+
+# As the Makefile says what it does: some of it takes a minute.
+say() {
+    printf '  %-8s %s\n' image "$*"
+}
+
+[ -d "build/bare/$suite" ] || say "a bare $suite, with debootstrap (kept)"
 pristine=$(tests/bootstrap/pristine.sh "$suite")
 builder=$pristine-builder
 
@@ -51,6 +58,7 @@ slim() {
 }
 
 make_builder() {
+    say "a builder, with what ./bootstrap deps installs (kept)"
     rm -rf "$builder"
     cp -a "$pristine" "$builder"
     echo force-unsafe-io >"$builder/etc/dpkg/dpkg.cfg.d/quick"
@@ -118,11 +126,13 @@ unpack() {
 }
 
 build_convex() {
+    say "convex-holdfast, with buildah"
     build --build-arg BUILDER=localhost/builder --build-arg BASE=localhost/convex-backend --tag convex-holdfast . >"$out/convex.log"
     unpack convex-holdfast
 }
 
 build_others() {
+    say "holdfast and my-app-holdfast"
     # The stage `holdfast` holds the same folder; building it anew would copy the whole builder again.
     mkdir "$out/folder" "$out/fragment"
     printf 'FROM scratch\nCOPY --from=convex-holdfast /opt/holdfast /opt/holdfast\n' >"$out/folder/Dockerfile"
