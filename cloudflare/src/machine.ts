@@ -20,7 +20,8 @@ interface Life {
   began: string;
   predecessor: string;
   ready?: string;
-  stopping?: string; // it was told to stop: by us, or by the platform, of which it said so itself
+  stopping?: string; // SIGTERM was sent
+  leaving?: string; // it said that it ends, whoever wants it to: it may still be shipping
   access?: Access; // to its store, if that is the gateway; not for showing
   end?: End;
 }
@@ -94,8 +95,9 @@ export class Machine {
   // holdfast itself refused a request. A platform that replaces the container sends SIGTERM past this object, and this is
   // how the object gets to know before another container is started.
   async refused(): Promise<void> {
-    if (this.life()?.stopping || (await this.probe()) || !["drain", "flush"].includes(this.seen?.state ?? "")) return;
-    this.note({ stopping: new Date().toISOString() });
+    const { stopping, leaving } = this.life() ?? {};
+    if (stopping || leaving || (await this.probe()) || !["drain", "flush"].includes(this.seen?.state ?? "")) return;
+    this.note({ leaving: new Date().toISOString() });
     await this.storage.sync();
   }
 
@@ -127,12 +129,13 @@ export class Machine {
     if (life) this.storage.kv.put("life", { ...life, ...change });
   }
 
-  // HOLDFAST_PREDECESSOR. Only an exit that was seen proves that a process is gone; one that was told to stop and whose
-  // exit nobody saw (this object may have moved meanwhile) may still be shipping. Of anything else nothing is known, and the log in the store decides alone.
+  // HOLDFAST_PREDECESSOR. Only an exit that was seen proves that a process is gone; one that was to end and whose exit
+  // nobody saw (this object may have moved meanwhile) may still be shipping. Of anything else nothing is known, and the
+  // log in the store decides alone.
   private predecessor(): string {
     const life = this.life();
     if (life?.end?.exitCode !== undefined) return "gone";
-    return life?.stopping ? "alive" : "";
+    return life?.stopping || life?.leaving ? "alive" : "";
   }
 
   private watch(): void {

@@ -120,7 +120,7 @@ test("an object that comes to another place while its container is being stopped
     return answer.status === 503 && answer;
   }, "the old container to refuse new work");
   assert.equal(refused.headers.get("x-holdfast"), "1");
-  assert.ok((await older.diagnostics()).body.process.stopping, "the object doesn't know that its container stops");
+  assert.ok((await older.diagnostics()).body.process.leaving, "the object doesn't know that its container ends");
 
   const newer = await stage.deploy({ objects: "elsewhere", inherits: "objects" });
   const read = newer.read(id);
