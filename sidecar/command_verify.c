@@ -10,7 +10,7 @@ static void add_damage(void *context, const char *key, const char *reason)
 {
     struct reading *reading = context;
 
-    log_error("%s is damaged: %s", key, reason);
+    log_error("%s: %s", key, reason);
     if (reading->invocation->arguments->json) {
         buf_add_text(&reading->output, reading->entries > 0 ? ",{\"key\":" : "{\"key\":");
         buf_add_json(&reading->output, key);

@@ -53,13 +53,14 @@ bool verification_finds(struct verification *verification, const char *key, cons
     return true;
 }
 
-/* An error that begins with the key of the object. */
-static void note_error(struct verification *verification, const struct err *why)
+/* An error that begins with the key of the object; true. */
+static bool note_error(struct verification *verification, const struct err *why)
 {
     const char *colon = strstr(why->text, ": ");
     CLEANUP(freep) char *key = colon ? strndup(why->text, (size_t)(colon - why->text)) : xstrdup("log/");
 
     verification_note(verification, key, colon ? colon + 2 : why->text);
+    return true;
 }
 
 static bool all_proved(const struct verification *verification, struct tree *tree,
@@ -230,12 +231,15 @@ static bool verify_once(struct verification *verification, struct err *err)
     struct reader_head head;
     struct err why = {0};
 
-    if (!reader_find_head(verification->store, &head, err) || !measure(verification, &head, &why, err) ||
-        !read_all(verification, &head, err))
+    if (!reader_find_head(verification->store, &head, &why)) {
+        if (why.code == ERR_CORRUPT && strncmp(why.text, "log/", 4) == 0)
+            return note_error(verification, &why);
+        *err = why;
         return false;
-    if (why.code != ERR_NONE && verification->findings.count == 0)
-        note_error(verification, &why);
-    return true;
+    }
+    if (!measure(verification, &head, &why, err) || !read_all(verification, &head, err))
+        return false;
+    return why.code == ERR_NONE || verification->findings.count > 0 || note_error(verification, &why);
 }
 
 static bool all_known(const struct findings *now, const struct findings *before)

@@ -136,6 +136,11 @@ def verify_names_each_damaged_object(scene):
     verdict = printed(deployment.command("verify", "--json"), 65)
     assert verdict["sound"] is False and {damage["key"] for damage in verdict["damaged"]} == set(keys)
     assert verdict["result"] is None, "nothing was proved"
+    process = deployment.command("verify")
+    process.expect_exit(65)
+    told = [line.split(" error ", 1)[1] for line in process.log.lines]
+    assert told[-1] == "%d objects of HOLDFAST_STORE are damaged or missing" % len(keys)
+    assert sorted(line.split(": ", 1)[0] for line in told[:-1]) == sorted(keys)
     assert all(damage["reason"] for damage in verdict["damaged"])
 
 
