@@ -125,11 +125,20 @@ static bool take_option(const struct command *command, char *const *words, struc
     return true;
 }
 
+static bool asks_for_help(const char *word)
+{
+    return word && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0);
+}
+
 bool arguments_parse(const struct command *command, char *const *words, struct arguments *ret_arguments,
                      struct err *err)
 {
-    struct arguments arguments = {.to = NULL};
+    struct arguments arguments = {.to = NULL, .rest = words};
 
+    if (!command->options && !asks_for_help(*words)) {
+        *ret_arguments = arguments;
+        return true;
+    }
     while (*words && (*words)[0] == '-' && (*words)[1] && strcmp(*words, "--") != 0) {
         size_t taken = 0;
         if (!take_option(command, words, &arguments, &taken, err))

@@ -26,7 +26,9 @@ struct invocation;
 struct command {
     const char *name;
     const char *summary; /* for the list of commands */
-    const char *options; /* names, separated by blanks, of the options that it takes; --help always */
+    /* Names, separated by blanks, of the options that it takes; --help always. NULL: nobody knows yet, and it
+     * takes anything. */
+    const char *options;
     const char *operand; /* what may follow: "CMD…"; NULL: nothing */
     const char *detail;  /* for its own help; may be empty */
     enum command_needs needs;

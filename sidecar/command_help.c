@@ -12,6 +12,11 @@ int command_help(const struct invocation *invocation)
     const struct command *command = NULL;
     struct err err = {0};
 
+    if (topic && invocation->arguments->rest[1]) {
+        (void)err_set(&err, ERR_CONFIG, "help says one thing at a time: `holdfast help %.40s`, for example",
+                      topic);
+        return command_failed(&err);
+    }
     if (invocation->arguments->markdown) {
         config_describe_markdown(&text);
     } else if (!topic) {

@@ -68,8 +68,9 @@ static const struct command commands[] = {
      command_version},
     {"help", "this, or `help environment`, or `help COMMAND`", "markdown", "[COMMAND|environment]", "",
      NEEDS_NOTHING, command_help},
-    {"pin", "keep a point for ever (a later release)", "", "NAME", "", NEEDS_NOTHING, not_in_this_release},
-    {"fork", "copy into another store (a later release)", "", NULL, "", NEEDS_NOTHING, not_in_this_release},
+    {"pin", "keep a point for ever (a later release)", NULL, "NAME", "", NEEDS_NOTHING, not_in_this_release},
+    {"fork", "copy into another store (a later release)", NULL, "--to STORE", "", NEEDS_NOTHING,
+     not_in_this_release},
 };
 
 enum { COMMANDS_COUNT = sizeof(commands) / sizeof(commands[0]) };

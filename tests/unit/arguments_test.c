@@ -72,6 +72,16 @@ TEST(every_command_has_help)
     }
 }
 
+TEST(a_command_that_is_to_come_takes_any_words)
+{
+    struct arguments arguments;
+    struct err err = {0};
+
+    EXPECT_OK(PARSE("fork", "--to", "file:///elsewhere", "--json", NULL), &err);
+    EXPECT(!arguments.help && !arguments.to);
+    EXPECT_OK(PARSE("pin", NULL), &err);
+}
+
 TEST(an_unknown_option_names_the_nearest)
 {
     struct arguments arguments;
