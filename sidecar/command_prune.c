@@ -80,6 +80,7 @@ static int prune_and_tell(struct pruning *pruning)
 int command_prune(const struct invocation *invocation)
 {
     const struct config *config = invocation->config;
+    struct store_config store = config->store;
     struct pruning pruning = {.json = invocation->arguments->json,
                               .dry = invocation->arguments->dry_run,
                               .output = BUF_INIT(OUTPUT_MAX)};
@@ -88,7 +89,8 @@ int command_prune(const struct invocation *invocation)
     struct err err = {0};
     int code;
 
-    if (!store_open(&config->store, &pruning.canceled, NULL, &plain, &err))
+    store.reads_only = true; /* and deletes */
+    if (!store_open(&store, &pruning.canceled, NULL, &plain, &err))
         return command_failed(&err);
     patient = store_retry(plain, config->start_timeout_ms, &pruning.canceled);
     pruning.store = patient;

@@ -17,12 +17,14 @@ void reading_report(void *context, uint64_t bytes_done, uint64_t bytes_total)
 int reading_execute(struct reading *reading, bool (*work)(void *context, struct err *err), const char *verb)
 {
     const struct config *config = reading->invocation->config;
+    struct store_config store = config->store;
     CLEANUP(store_freep) struct store *plain = NULL;
     CLEANUP(store_freep) struct store *patient = NULL;
     struct err err = {0};
     int signal = 0, code;
 
-    if (!store_open(&config->store, &reading->canceled, NULL, &plain, &err))
+    store.reads_only = true;
+    if (!store_open(&store, &reading->canceled, NULL, &plain, &err))
         return command_failed(&err);
     patient = store_retry(plain, config->start_timeout_ms, &reading->canceled);
     reading->store = patient;
@@ -77,17 +79,18 @@ static bool add_point(void *context, const struct reader_point *point)
 static bool list_points(void *context, struct err *err)
 {
     struct reading *reading = context;
-    bool json = reading->invocation->arguments->json;
+    bool json = reading->invocation->arguments->json, listed;
 
     buf_add_text(&reading->output,
                  json ? "{\"points\":[" : "    RECORD  TIME                      KIND       SIZE\n");
-    if (!reader_list(reading->store, add_point, reading, err)) {
+    listed = reader_list(reading->store, add_point, reading, err);
+    if (reading->entries == 0 && (!listed || !json))
         buf_reset(&reading->output);
-        return false;
-    }
-    if (json)
+    else if (json)
         buf_add_text(&reading->output, "]}\n");
-    return buf_check(&reading->output, "the list", err);
+    if (reading->entries == 0 && listed)
+        log_info("nothing can be restored yet: no base was announced in HOLDFAST_STORE");
+    return listed && buf_check(&reading->output, "the list", err);
 }
 
 int command_list(const struct invocation *invocation)

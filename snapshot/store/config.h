@@ -31,6 +31,7 @@ struct store_config {
     const char *ca_file;      /* NULL: the system's */
     char *account;            /* r2://ACCOUNT/…: picks the endpoint when none is given */
     unsigned stall_timeout_s; /* a request that makes no progress for so long is broken; 0: 15 s */
+    bool reads_only;          /* nothing will be written: a directory that isn't there is not made */
 };
 
 /* Reads s3://BUCKET/PREFIX, r2://ACCOUNT/BUCKET/PREFIX or file:///DIR into *config (kind, directory, bucket,

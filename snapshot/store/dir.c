@@ -265,10 +265,13 @@ static bool make_root(const char *path, struct err *err)
     return fs_sync_directory(AT_FDCWD, *upper ? upper : "/", err);
 }
 
-static bool open_root(const char *path, int *ret_fd, struct err *err)
+static bool open_root(const char *path, bool make, int *ret_fd, struct err *err)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+    if (fd < 0 && errno == ENOENT && !make)
+        return err_set(err, ERR_CONFIG, "HOLDFAST_STORE names %s, which is not there: correct the path",
+                       path);
     if (fd < 0 && errno == ENOENT) {
         if (!make_root(path, err))
             return false;
@@ -327,7 +330,8 @@ bool dir_open(const struct store_config *config, const atomic_bool *canceled, st
 
     assert(config->kind == STORE_DIRECTORY && config->directory[0] == '/');
     *dir = (struct dir_store){.store.ops = &ops, .root_fd = -1, .temporary_fd = -1, .canceled = canceled};
-    if (!open_root(config->directory, &dir->root_fd, err) || !open_temporary_folder(dir, err))
+    if (!open_root(config->directory, !config->reads_only, &dir->root_fd, err) ||
+        (!config->reads_only && !open_temporary_folder(dir, err)))
         return false;
     if (getrandom(&dir->process_tag, sizeof(dir->process_tag), 0) != (ssize_t)sizeof(dir->process_tag))
         return err_errno(err, "getrandom");

@@ -196,6 +196,28 @@ def an_empty_store_is_told_as_such(scene):
 
 
 @test
+def a_store_that_nothing_was_shipped_to_is_looked_at_and_left_alone(scene):
+    deployment = scene.deployment()
+    missing = {"HOLDFAST_STORE": "file://" + os.path.join(scene.folder("parent"), "missing")}
+    for words in (["list"], ["verify"], ["prune"], ["restore", "--to", "copy"], ["restore", "--to", "copy", "--follow"]):
+        process = deployment.command(*words, environment=missing)
+        process.expect_exit(64)
+        assert process.log.find("is not there") and process.out.lines == []
+        assert os.listdir(os.path.dirname(missing["HOLDFAST_STORE"][len("file://"):])) == [] and not os.path.exists("copy")
+    holdfast = deployment.start(ready=False, command=["true"])  # ends before it has answered
+    holdfast.expect_exit(0)
+    process = deployment.command("list")
+    assert output(process) == "" and process.log.find("nothing can be restored yet")
+    assert printed(deployment.command("list", "--json")) == {"points": []}
+    assert "there is nothing to restore" in output(deployment.command("verify"))
+    copy = os.path.join(scene.folder("copies"), "copy")
+    for words in (["restore", "--to", copy], ["restore", "--to", copy, "--follow"]):
+        process = deployment.command(*words)
+        process.expect_exit(64)
+        assert process.log.find("nothing can be restored yet") and not os.path.exists(copy)
+
+
+@test
 def long_work_can_be_interrupted(scene):
     with FaultS3() as server:
         deployment, _ = shipped(scene, store=server.store("p"), environment=server.environment)
@@ -218,7 +240,8 @@ def status_tells_what_runs(scene):
     assert set(status) == {"state", "position", "durable_position", "record", "durable_record", "lag_seconds", "owner",
                            "epoch", "degraded", "warnings"}
     assert status["state"] == "serve" and status["degraded"] is False
-    assert output(deployment.command("status")).startswith("serve: ")
+    text = output(deployment.command("status"))
+    assert text.startswith("serve: ") and "\nnow " not in text, "nothing is under way: %s" % text
     page = fetch(holdfast.admin, "GET", "/")
     assert page.header("Content-Type").startswith("text/html") and "<!doctype html>" in page.text
     assert fetch(holdfast.admin, "GET", "/nowhere").status == 404
@@ -391,6 +414,7 @@ def version_and_help_need_no_configuration(scene):
     assert text.startswith("holdfast " + versions["holdfast"]) and "sqlite %s\n" % versions["sqlite"] in text + "\n"
     assert re.fullmatch(r"20\d\d-\d\d-\d\d", versions["sqlite_source"]) and versions["sqlite_source"] in text
     assert "usage:" in output(deployment.command("help"))
+    output(deployment.command("help", "run", "list"), 64)
     assert "HOLDFAST_STORE" in output(deployment.command("help", "environment"))
     for name in ("run", "restore", "list", "verify", "prune", "status", "snapshot", "doctor", "version", "help"):
         assert "holdfast " + name in output(deployment.command(name, "--help"))
@@ -400,7 +424,7 @@ def version_and_help_need_no_configuration(scene):
 @test
 def what_is_not_there_yet_says_so(scene):
     deployment = scene.deployment()
-    for words in (["pin", "x"], ["fork"]):
+    for words in (["pin", "x"], ["pin"], ["fork"], ["fork", "--to", "file:///elsewhere"], ["fork", "--to=x", "--json"]):
         process = deployment.command(*words)
         process.expect_exit(64)
         assert process.log.find("later release")

@@ -237,4 +237,28 @@ TEST(canceled_calls_end_at_once)
     EXPECT_INT(err.code, ERR_CANCELED);
 }
 
+TEST(whoever_only_reads_makes_nothing)
+{
+    CLEANUP(scratch_closep) struct scratch place;
+    struct store_config config = {.kind = STORE_DIRECTORY, .reads_only = true};
+    CLEANUP(store_freep) struct store *store = NULL;
+    CLEANUP(buf_clearp) struct buf contents = BUF_INIT(64);
+    char path[128];
+    struct err err = {0};
+
+    scratch_open(&place);
+    (void)snprintf(path, sizeof(path), "%s/store", place.path);
+    config.directory = path;
+    EXPECT(!store_open(&config, NULL, NULL, &store, &err));
+    EXPECT_INT(err.code, ERR_CONFIG);
+    EXPECT(strstr(err.text, "HOLDFAST_STORE") && strstr(err.text, "is not there"));
+    EXPECT(!scratch_exists(place.fd, "store"));
+    scratch_write(place.fd, "store/a", "text");
+    REQUIRE_OK(store_open(&config, NULL, NULL, &store, &err), &err);
+    EXPECT_OK(store_get(store, "a", &contents, &err), &err);
+    EXPECT(!store_put(store, "b", "x", 1, &err));
+    EXPECT_OK(store_delete(store, "a", &err), &err);
+    EXPECT(!scratch_exists(place.fd, "store/a") && !scratch_exists(place.fd, "store/.tmp"));
+}
+
 TAP_MAIN()
