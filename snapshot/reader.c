@@ -87,21 +87,52 @@ static bool explain_absence(struct store *store, uint64_t position, struct err *
     return now.header.horizon > position || err_set(err, ERR_CORRUPT, "%s: it is missing", key.text);
 }
 
+/* The base before one whose record can't be read: any record names it, the one right before too. 0: there is
+ * none, or that one can't be read either. */
+static uint64_t find_base_before(struct store *store, const struct id *lineage, uint64_t position)
+{
+    CLEANUP(archive_clear) struct archive archive = archive_of(store, lineage);
+    struct record record;
+    struct err unreadable = {0};
+    bool found = position > 1 && archive_read(&archive, position - 1, &record, &unreadable);
+
+    return found ? record.header.base.announced : 0;
+}
+
+/* *ret_pruned: neither it nor those before it are there any more. */
+static bool read_next_base(struct store *store, const struct id *lineage, uint64_t position,
+                           struct reader_base *ret_base, bool *ret_pruned, struct err *err)
+{
+    *ret_pruned = false;
+    if (read_base(store, lineage, position, ret_base, err))
+        return true;
+    if (err->code == ERR_NOT_FOUND)
+        *ret_pruned = explain_absence(store, position, err);
+    return false;
+}
+
 bool reader_walk(struct store *store, const struct reader_head *head,
                  bool (*visit)(void *context, const struct reader_base *base, struct err *err), void *context,
                  struct err *err)
 {
     uint64_t position = head->header.base.announced;
+    struct err damage = {0};
 
     while (position != 0 && position >= head->header.horizon) {
         struct reader_base base;
         struct err why = {0};
-        bool goes_on;
-        if (!read_base(store, &head->lineage, position, &base, &why)) {
-            if (why.code == ERR_NOT_FOUND)
-                return explain_absence(store, position, err);
-            *err = why;
-            return false;
+        bool goes_on, pruned;
+        if (!read_next_base(store, &head->lineage, position, &base, &pruned, &why)) {
+            if (pruned)
+                break;
+            if (damage.code == ERR_NONE)
+                damage = why;
+            if (why.code != ERR_CORRUPT) {
+                *err = why;
+                return false;
+            }
+            position = find_base_before(store, &head->lineage, position);
+            continue;
         }
         position = base.body.previous_base;
         goes_on = visit(context, &base, &why);
@@ -112,7 +143,9 @@ bool reader_walk(struct store *store, const struct reader_head *head,
             *err = why;
         return why.code == ERR_NONE;
     }
-    return true;
+    if (damage.code != ERR_NONE)
+        *err = damage;
+    return damage.code == ERR_NONE;
 }
 
 bool reader_load_manifest(struct store *store, const struct reader_base *base, struct manifest *ret_manifest,

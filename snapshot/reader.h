@@ -20,7 +20,8 @@ struct reader_point {
 
 /* Visits points that can be restored, newest first: every base from the horizon on, and the newest data
  * records, at most 1000 and 16 MiB of them (all that lie between two points can be restored too). false from
- * the visitor stops without error. */
+ * the visitor stops without error. ERR_CORRUPT: an object is damaged or missing; what doesn't need it was
+ * visited all the same. */
 bool reader_list(struct store *store, bool (*visit)(void *context, const struct reader_point *point),
                  void *context, struct err *err) CHECKED;
 

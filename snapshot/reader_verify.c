@@ -7,8 +7,6 @@
  * once. */
 #include "snapshot/reader_verify.h"
 
-#include "snapshot/archive.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -122,41 +120,22 @@ static bool verify_base(void *context, const struct reader_base *base, struct er
     return verified;
 }
 
-/* Behind a base record that is damaged: the record before it names the base before. */
-static bool step_over(struct verification *verification, struct reader_head *head)
-{
-    CLEANUP(archive_clear) struct archive archive = archive_of(verification->store, &head->lineage);
-    uint64_t horizon = head->header.horizon, position = verification->next;
-    struct record record;
-    struct err unreadable = {0};
-
-    if (position < 2 || !archive_read(&archive, position - 1, &record, &unreadable))
-        return false;
-    head->header = record.header;
-    head->header.horizon = horizon;
-    verification->next = record.header.base.announced;
-    return true;
-}
-
-/* *ret_stopped: the first base record that is damaged or missing, if there is one. */
-static bool verify_bases(struct verification *verification, struct reader_head *head, struct err *ret_stopped,
-                         struct err *err)
+/* *ret_damage: the first base record that is damaged or missing, if there is one. */
+static bool verify_bases(struct verification *verification, const struct reader_head *head,
+                         struct err *ret_damage, struct err *err)
 {
     struct err why = {0};
 
     verification->next = head->header.base.announced;
-    while (!reader_walk(verification->store, head, verify_base, verification, &why)) {
-        if (why.code != ERR_CORRUPT) {
-            *err = why;
-            return false;
-        }
-        if (ret_stopped->code == ERR_NONE)
-            *ret_stopped = why;
-        if (step_over(verification, head) && verification->next != 0)
-            continue;
-        verification->lowest = head->header.horizon > 0 ? head->header.horizon - 1 : 0;
+    if (reader_walk(verification->store, head, verify_base, verification, &why))
         return true;
+    if (why.code != ERR_CORRUPT) {
+        *err = why;
+        return false;
     }
+    *ret_damage = why;
+    if (verification->next >= head->header.horizon) /* the oldest that counts could not be read */
+        verification->lowest = head->header.horizon > 0 ? head->header.horizon - 1 : 0;
     return true;
 }
 
@@ -206,7 +185,7 @@ static bool measure(struct verification *verification, const struct reader_head 
 }
 
 /* Bases, records and what they name. */
-static bool read_all(struct verification *verification, struct reader_head *head, struct err *err)
+static bool read_all(struct verification *verification, const struct reader_head *head, struct err *err)
 {
     struct err why = {0};
     size_t found;

@@ -27,7 +27,7 @@ struct verification {
     uint64_t horizon;
     struct findings findings;
     uint64_t lowest; /* S of the oldest base that counts: above it no record may be missing */
-    uint64_t next;   /* the base record to which the walk goes next */
+    uint64_t next;   /* the base before the last one that was read */
 };
 
 /* Notes that the object is damaged or missing. Also called by the fetchers of a restore, one at a time, while

@@ -145,6 +145,32 @@ def verify_names_each_damaged_object(scene):
 
 
 @test
+def a_damaged_base_record_takes_away_its_own_points_alone(scene):
+    deployment, oracle = scene.deployment(), Oracle()
+    holdfast = deployment.start()
+    bases = []
+    for _ in range(3):
+        oracle.write(holdfast.port)
+        bases.append(printed(deployment.command("snapshot", "--json"))["record"])
+    assert holdfast.stop() == 0
+    key = "log/%016x" % (2**64 - 1 - bases[1])
+    with open(os.path.join(deployment.store.path, key), "r+b") as file:
+        file.seek(200)
+        file.write(b"damage")
+    process = deployment.command("list", "--json")
+    points = {point["record"] for point in printed(process, 65)["points"]}
+    assert bases[0] in points and bases[2] in points and bases[1] not in points and process.log.find(key)
+    lines = output(deployment.command("list"), 65).splitlines()
+    assert {int(line.split()[0]) for line in lines[1:]} == points
+    for record in sorted(points):
+        copy = os.path.join(scene.folder("copies"), "copy-%d" % record)
+        assert printed(deployment.command("restore", "--to", copy, "--at", str(record), "--json"))["record"] <= record
+    process = deployment.command("restore", "--to", os.path.join(scene.folder("copies"), "copy"), "--at", str(bases[1]))
+    process.expect_exit(65)
+    assert process.log.find(key)
+
+
+@test
 def a_deep_verification_restores_two_points_and_leaves_nothing(scene):
     deployment, oracle = shipped(scene)
     holdfast = deployment.start()
