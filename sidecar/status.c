@@ -99,6 +99,11 @@ static void add_drill_line(struct buf *text, const struct drill_status *drill)
                drill->running ? ", one is under way" : "");
 }
 
+const char *status_step(const struct status *status)
+{
+    return status->state != LIFE_SERVE && status->engine.step[0] ? status->engine.step : NULL;
+}
+
 void status_text(const struct status *status, struct buf *text)
 {
     const struct engine_status *engine = &status->engine;
@@ -112,8 +117,8 @@ void status_text(const struct status *status, struct buf *text)
     buf_printf(text, "records confirmed       %" PRIu64 " of %" PRIu64 "\n", engine->durable_record,
                engine->record);
     buf_printf(text, "owner                   %s, epoch %" PRIu64 "\n", engine->owner, engine->epoch);
-    if (engine->step[0])
-        buf_printf(text, "now                     %s\n", engine->step);
+    if (status_step(status))
+        buf_printf(text, "now                     %s\n", status_step(status));
     if (status->drills)
         add_drill_line(text, &status->drill);
     for (size_t at = 0; (warning = status_warning(status, at, room)); at++)

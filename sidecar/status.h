@@ -33,6 +33,8 @@ void status_metrics(const struct status *status, struct buf *text);
 const char *status_warning(const struct status *status, size_t at, char text[STATUS_WARNING_SIZE]);
 /* One sentence for a person. Static. */
 const char *status_verdict(const struct status *status);
+/* What is under way at the start or at the end; NULL: nothing of that kind. Points into *status. */
+const char *status_step(const struct status *status);
 /* `/`: a page that refreshes itself, without anything from elsewhere. */
 void status_page(const struct status *status, struct buf *text);
 

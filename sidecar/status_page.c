@@ -94,8 +94,8 @@ void status_page(const struct status *status, struct buf *text)
     add_facts(text, status);
     if (status->drills)
         add_drill(text, &status->drill);
-    if (status->engine.step[0])
-        add_row(text, "now", status->engine.step);
+    if (status_step(status))
+        add_row(text, "now", status_step(status));
     buf_add_text(text, "</table>");
     for (size_t at = 0; (warning = status_warning(status, at, room)); at++) {
         buf_add_text(text, "<p class=\"warning\">");

@@ -25,8 +25,6 @@ void engine_set_phase(struct engine *engine, enum engine_phase phase)
     if (engine->status.phase == phase)
         return;
     engine->status.phase = phase;
-    if (phase == ENGINE_SERVING)
-        engine->status.step[0] = '\0'; /* it is through with what it had to do first */
     event_raise(engine->event_fd);
 }
 

@@ -123,6 +123,22 @@ TEST(the_page_escapes_what_comes_from_outside)
     EXPECT(strstr(buf_text(&text), "Changes are on their way"));
 }
 
+TEST(the_step_of_a_start_is_shown_until_it_serves)
+{
+    for (int serves = 0; serves < 2; serves++) {
+        CLEANUP(buf_clearp) struct buf text = BUF_INIT(65536);
+        CLEANUP(buf_clearp) struct buf page = BUF_INIT(65536);
+        struct status status = sample();
+
+        status.state = serves ? LIFE_SERVE : LIFE_LAUNCH;
+        (void)snprintf(status.engine.step, sizeof(status.engine.step), "attaching the databases");
+        status_text(&status, &text);
+        status_page(&status, &page);
+        EXPECT(!strstr(buf_text(&text), "attaching") == serves);
+        EXPECT(!strstr(buf_text(&page), "attaching") == serves);
+    }
+}
+
 TEST(drills_are_shown_where_there_are_any)
 {
     CLEANUP(buf_clearp) struct buf text = BUF_INIT(65536);
