@@ -138,6 +138,16 @@ code base snapshot proxy sidecar tests | while read -r file; do
     [ "$lines" -le 400 ] || printf '%s:%d: long-file: more than 400 lines\n' "$file" "$lines"
 done >>"$findings"
 
+# A document that names a test, as `name_test: what_it_says` or `model: set/configuration`, names one that there is.
+grep -E '^docs/.*\.md$' "$view/files" | while read -r file; do
+    grep -noE '`[a-z0-9_]+_test: [a-z0-9_]+`|`model: [a-z0-9/-]+`' "$file" | tr -d '`' | while IFS=: read -r line where what; do
+        case $where in
+        model) grep -q "^${what# } " tests/model/configurations 2>/dev/null ;;
+        *) grep -q "^TEST(${what# })" "tests/unit/$where.c" 2>/dev/null ;;
+        esac || printf '%s:%s: no-such-test: %s:%s\n' "$file" "$line" "$where" "$what"
+    done
+done >>"$findings"
+
 # Each version lays out code differently: 14 (Debian 12) decides.
 formatter=$(command -v clang-format-14 || command -v clang-format || true)
 case $($formatter --version 2>/dev/null) in

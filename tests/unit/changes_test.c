@@ -165,6 +165,29 @@ TEST(a_blob_that_another_file_names_is_not_dropped)
     EXPECT_INT(store_mem_count(changing.mem, "blob/"), 1);
 }
 
+/* A DELETE of the first one may still be on its way (protocol.md, H4). */
+TEST(content_that_comes_back_gets_another_blob)
+{
+    CLEANUP(changing_close) struct changing changing;
+    struct blob_name first;
+
+    changing_open(&changing);
+    write_at(changing.disk.fd, "large", 40000, "the same");
+    EXPECT_RECORD(&changing, 1, 0, 1);
+    REQUIRE(unlinkat(changing.disk.fd, "large", 0) == 0);
+    EXPECT_RECORD(&changing, 0, 1, 0);
+    REQUIRE(changing.changes.dropped.count == 1);
+    first = changing.changes.dropped.list[0];
+    write_at(changing.disk.fd, "large", 40000, "the same");
+    EXPECT_RECORD(&changing, 1, 0, 1);
+    EXPECT_INT(store_mem_count(changing.mem, "blob/"), 2);
+    REQUIRE(unlinkat(changing.disk.fd, "large", 0) == 0);
+    EXPECT_RECORD(&changing, 0, 1, 0);
+    REQUIRE(changing.changes.dropped.count == 1);
+    EXPECT(digest_equal(&changing.changes.dropped.list[0].content, &first.content));
+    EXPECT(changing.changes.dropped.list[0].tag > first.tag);
+}
+
 TEST(a_large_file_that_was_read_in_vain_is_in_no_record)
 {
     CLEANUP(changing_close) struct changing changing;

@@ -57,6 +57,13 @@ TEST(values_among_the_names_for_the_child_are_refused_and_not_repeated)
     expect_taken("HOLDFAST_CHILD_ENV=A, B:C_1");
 }
 
+/* Better than to promise what isn't kept. */
+TEST(sync_is_refused)
+{
+    expect_refused("HOLDFAST_DURABILITY=sync", "DURABILITY", "write async");
+    expect_taken("HOLDFAST_DURABILITY=async");
+}
+
 TEST(an_unknown_word_is_answered_with_those_that_are_known)
 {
     expect_refused("HOLDFAST_SYNC_DEGRADE=wait", "SYNC_DEGRADE=wait", "write block or fail");
