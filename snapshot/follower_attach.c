@@ -166,8 +166,10 @@ static bool attach_new(struct follower *follower, const struct scan_result *scan
             return false;
         *ret_steady = *ret_steady && !attached;
         avoided = find_avoided(follower, found->path);
-        if (attached && avoided)
+        if (attached && avoided) {
+            follower_warn(follower, "%s can be followed now, and is protected from here on", found->path);
             follower_forget_avoided(follower, avoided);
+        }
     }
     return true;
 }

@@ -1,12 +1,22 @@
 /* Databases that their application doesn't share while it runs. */
 #include "tests/unit/databases_life.h"
 
-static bool is_told_of(const struct engine_status *status)
+static bool is_told(const struct engine_status *status, const char *words)
 {
     for (size_t at = 0; at < status->warnings_count; at++)
-        if (strstr(status->warnings[at], "own.db is not protected"))
+        if (strstr(status->warnings[at], words))
             return true;
     return false;
+}
+
+static bool is_given_up(const struct engine_status *status)
+{
+    return is_told(status, "own.db is not protected");
+}
+
+static bool is_followed_again(const struct engine_status *status)
+{
+    return is_told(status, "own.db can be followed now");
 }
 
 static void keep_to_itself(struct life *life, struct writer *writer)
@@ -15,7 +25,7 @@ static void keep_to_itself(struct life *life, struct writer *writer)
 
     (void)snprintf(plan.sql, sizeof(plan.sql), "PRAGMA locking_mode=EXCLUSIVE");
     REQUIRE(writer_start(writer, &plan));
-    REQUIRE(life_await(life, is_told_of));
+    REQUIRE(life_await(life, is_given_up));
 }
 
 TEST(what_it_lets_go_of_at_the_end_is_shipped_then)
@@ -32,6 +42,25 @@ TEST(what_it_lets_go_of_at_the_end_is_shipped_then)
     EXPECT(last > 0);
     EXPECT_INT(value(&life, "own.db"), last);
     EXPECT_INT(life_value(life.disk.path), COMMITS);
+    end(&life);
+}
+
+TEST(what_it_lets_go_of_while_the_backend_runs_is_followed_and_said)
+{
+    struct writer writer = {0};
+    struct life life;
+    int64_t last;
+
+    begin(&life);
+    keep_to_itself(&life, &writer);
+    EXPECT(writer_stop(&writer));
+    last = (int64_t)atomic_load(&writer.stats->commits);
+    REQUIRE(life_await(&life, is_followed_again));
+    REQUIRE(life_settle(&life));
+    life_cut_off(&life);
+    life_wipe(&life);
+    REQUIRE(life_begin(&life));
+    EXPECT_INT(value(&life, "own.db"), last);
     end(&life);
 }
 
