@@ -44,7 +44,7 @@ struct run {
 
     enum life_state state;
     struct engine_status engine_status; /* as of the last event */
-    size_t warnings_told;
+    uint64_t warnings_told;
     bool degraded_told;
     unsigned stops;    /* SIGTERM and SIGINT so far */
     uint64_t begin_ms; /* of the run */

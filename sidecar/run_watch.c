@@ -55,8 +55,10 @@ static void tell_warnings(struct run *run)
 {
     const struct engine_status *status = &run->engine_status;
 
-    for (; run->warnings_told < status->warnings_count; run->warnings_told++)
-        log_warning("%s", status->warnings[run->warnings_told]);
+    for (size_t at = 0; at < status->warnings_count; at++)
+        if (status->warnings_said - status->warnings_count + at >= run->warnings_told)
+            log_warning("%s", status->warnings[at]);
+    run->warnings_told = status->warnings_said;
     if (status->degraded == run->degraded_told || status->phase == ENGINE_FENCED)
         return;
     run->degraded_told = status->degraded;

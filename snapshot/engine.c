@@ -46,7 +46,9 @@ void engine_warn(void *context, const char *text)
 
     MUTEX_GUARD(&engine->mutex);
     if (status->warnings_count == ENGINE_WARNINGS_MAX)
-        return;
+        memmove(status->warnings, status->warnings + 1,
+                --status->warnings_count * sizeof(status->warnings[0]));
+    status->warnings_said++;
     (void)snprintf(status->warnings[status->warnings_count++], sizeof(status->warnings[0]), "%s", text);
     event_raise(engine->event_fd);
 }

@@ -87,6 +87,7 @@ struct engine_status {
     struct err err;        /* FAILED, FENCED, or why it is degraded */
     char warnings[ENGINE_WARNINGS_MAX][256];
     size_t warnings_count;
+    uint64_t warnings_said; /* since the start; the list has the newest of them */
 };
 
 struct engine;
