@@ -13,7 +13,8 @@
 #include <sys/stat.h>
 
 enum {
-    CONVERT_MS = 2000, /* for one attempt; between the tries the application has its way */
+    CONVERT_MS = 2000, /* for the first attempts of one look; between the tries the application has its way */
+    AGAIN_MS = 20,     /* for each, at least, and for one that was let go: all others wait meanwhile */
     ATTACH_RETRY_MS = 500,
     LET_GO_RETRY_MS = 5000,
 };
@@ -91,11 +92,10 @@ static bool is_same_file(const struct statx *one, const struct statx *other)
 }
 
 /* true and *ret_attached false: not now. */
-static bool attach(struct follower *follower, const struct scan_database *found, bool *ret_attached,
-                   struct err *err)
+static bool attach(struct follower *follower, const struct scan_database *found, uint64_t deadline_ms,
+                   bool *ret_attached, struct err *err)
 {
     CLEANUP(freep) char *path = xasprintf("%s/%s", follower->config.directory_path, found->path);
-    uint64_t deadline_ms = clock_monotonic_ms() + CONVERT_MS;
     struct statx before = file_at(follower, found->path), after;
     struct database *database = NULL;
     struct err why = {0};
@@ -142,9 +142,24 @@ static void forget_vanished(struct follower *follower, const struct scan_result 
             follower_forget_avoided(follower, &follower->avoided[at - 1]);
 }
 
+/* Not one that follower_try_again() asks for. */
+static bool is_on_its_own(const struct avoided *avoided)
+{
+    return avoided->retry_ms > 0;
+}
+
+static uint64_t attempt_deadline_ms(const struct avoided *avoided, uint64_t patient_ms)
+{
+    uint64_t least_ms = clock_monotonic_ms() + AGAIN_MS;
+
+    return (avoided && is_on_its_own(avoided)) || patient_ms < least_ms ? least_ms : patient_ms;
+}
+
 static bool attach_new(struct follower *follower, const struct scan_result *scan, bool *ret_steady,
                        struct err *err)
 {
+    uint64_t patient_ms = clock_monotonic_ms() + CONVERT_MS;
+
     follower->waiting[0] = '\0';
     follower->excess[0] = '\0';
     forget_vanished(follower, scan);
@@ -162,12 +177,13 @@ static bool attach_new(struct follower *follower, const struct scan_result *scan
             follower->warned_full = true;
             return true;
         }
-        if (!attach(follower, found, &attached, err))
+        if (!attach(follower, found, attempt_deadline_ms(avoided, patient_ms), &attached, err))
             return false;
         *ret_steady = *ret_steady && !attached;
         avoided = find_avoided(follower, found->path);
         if (attached && avoided) {
-            follower_warn(follower, "%s can be followed now, and is protected from here on", found->path);
+            if (is_on_its_own(avoided))
+                follower_warn(follower, "%s can be followed now, and is protected from here on", found->path);
             follower_forget_avoided(follower, avoided);
         }
     }

@@ -1,5 +1,8 @@
 /* Databases that their application doesn't share while it runs. */
+#include "base/clock.h"
 #include "tests/unit/databases_life.h"
+
+enum { KEPT = 5, ROUNDS = 5, ROUND_MAX_MS = 2500 };
 
 static bool is_told(const struct engine_status *status, const char *words)
 {
@@ -19,12 +22,22 @@ static bool is_followed_again(const struct engine_status *status)
     return is_told(status, "own.db can be followed now");
 }
 
-static void keep_to_itself(struct life *life, struct writer *writer)
+static bool are_given_up(const struct engine_status *status)
 {
-    struct writer_plan plan = writer_plan_for(path_of(life, "own.db"), 100);
+    return status->warnings_count == KEPT;
+}
+
+static void start_unshared(struct life *life, struct writer *writer, const char *name)
+{
+    struct writer_plan plan = writer_plan_for(path_of(life, name), 100);
 
     (void)snprintf(plan.sql, sizeof(plan.sql), "PRAGMA locking_mode=EXCLUSIVE");
     REQUIRE(writer_start(writer, &plan));
+}
+
+static void keep_to_itself(struct life *life, struct writer *writer)
+{
+    start_unshared(life, writer, "own.db");
     REQUIRE(life_await(life, is_given_up));
 }
 
@@ -61,6 +74,31 @@ TEST(what_it_lets_go_of_while_the_backend_runs_is_followed_and_said)
     life_wipe(&life);
     REQUIRE(life_begin(&life));
     EXPECT_INT(value(&life, "own.db"), last);
+    end(&life);
+}
+
+/* Each attempt to follow one of them takes its time, and nothing else is shipped meanwhile. */
+TEST(however_many_are_kept_the_others_are_shipped_as_ever)
+{
+    struct writer writers[KEPT] = {0};
+    struct life life;
+    uint64_t begun_ms;
+
+    begin(&life);
+    for (size_t at = 0; at < KEPT; at++) {
+        char name[16];
+        (void)snprintf(name, sizeof(name), "own%zu.db", at);
+        start_unshared(&life, &writers[at], name);
+    }
+    REQUIRE(life_await(&life, are_given_up));
+    begun_ms = clock_monotonic_ms();
+    for (int round = 0; round < ROUNDS; round++) {
+        REQUIRE(life_commit(&life, 1));
+        REQUIRE(life_settle(&life));
+    }
+    EXPECT(clock_monotonic_ms() - begun_ms < ROUNDS * ROUND_MAX_MS);
+    for (size_t at = 0; at < KEPT; at++)
+        EXPECT(writer_stop(&writers[at]));
     end(&life);
 }
 
