@@ -1,5 +1,6 @@
 #include "sidecar/commands.h"
 
+#include "base/log.h"
 #include "sidecar/child.h"
 #include "sidecar/doctor.h"
 #include "sidecar/job.h"
@@ -81,11 +82,14 @@ int command_doctor(const struct invocation *invocation)
     doctor_look_at_platform(&diagnosis, invocation->config, invocation->environment, "/.dockerenv");
     if (invocation->report->faults == 0 && !job_run(look_at_store, &visit, &visit.canceled, &signal, &err))
         diagnosis_add(&diagnosis, VERDICT_FAULT, "store", "%s", err.text);
+    if (signal > 0) { /* what was stopped looks like a fault */
+        buf_clear(&diagnosis.output);
+        log_info("interrupted before it was done");
+        return EXIT_SIGNAL_BASE + signal;
+    }
     if (diagnosis.json)
         buf_printf(&diagnosis.output, "],\"faults\":%zu}\n", diagnosis.faults);
     code = command_print(&diagnosis.output);
     buf_clear(&diagnosis.output);
-    if (signal > 0)
-        return EXIT_SIGNAL_BASE + signal;
     return code == EXIT_OK && diagnosis.faults > 0 ? EXIT_CONFIG : code;
 }

@@ -67,13 +67,11 @@ static int prune_and_tell(struct pruning *pruning)
     if (job_run(prune_store, pruning, &pruning->canceled, &signal, &err))
         tell(pruning);
     else
-        code = command_failed(&err);
+        code = command_ended(&err, signal);
     if (pruning->json)
         buf_printf(&pruning->output, "],\"objects\":%" PRIu64 ",\"horizon\":%" PRIu64 ",\"dry_run\":%s}\n",
                    pruning->objects, pruning->horizon, pruning->dry ? "true" : "false");
     printed = command_print(&pruning->output);
-    if (signal > 0)
-        return EXIT_SIGNAL_BASE + signal;
     return code == EXIT_OK ? printed : code;
 }
 

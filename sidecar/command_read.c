@@ -34,10 +34,10 @@ int reading_execute(struct reading *reading, bool (*work)(void *context, struct 
         return command_print(&reading->output);
     }
     progress_end(&reading->progress);
-    code = command_failed(&err);
+    code = command_ended(&err, signal);
     if (reading->output.size > 0)
         (void)command_print(&reading->output);
-    return signal > 0 ? EXIT_SIGNAL_BASE + signal : code;
+    return code;
 }
 
 static void add_point_json(struct reading *reading, const struct reader_point *point, const char *time)

@@ -128,3 +128,14 @@ int command_failed(const struct err *err)
     log_error("%s", err->text);
     return life_error_exit_code(err);
 }
+
+int command_ended(const struct err *err, int signal)
+{
+    if (signal == 0)
+        return command_failed(err);
+    if (err->code == ERR_CANCELED)
+        log_info("interrupted before it was done");
+    else
+        log_error("%s", err->text);
+    return EXIT_SIGNAL_BASE + signal;
+}

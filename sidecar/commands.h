@@ -37,4 +37,7 @@ int command_print(struct buf *text);
 /* Logs the error and gives its exit code. */
 int command_failed(const struct err *err);
 
+/* The same for work that a signal was sent to (0: none was): what it ended with then is no error. */
+int command_ended(const struct err *err, int signal);
+
 #endif

@@ -247,12 +247,17 @@ def a_store_that_nothing_was_shipped_to_is_looked_at_and_left_alone(scene):
 def long_work_can_be_interrupted(scene):
     with FaultS3() as server:
         deployment, _ = shipped(scene, store=server.store("p"), environment=server.environment)
-        server.clear_log()
-        server.fault(operation="get", kind="hold")
-        process = deployment.command("verify")
-        server.wait(operation="get", count=1, state="begun", timeout_s=20)
-        process.send_signal(signal.SIGINT)
-        process.expect_exit(128 + signal.SIGINT, 10)
+        copy = os.path.join(scene.folder("copies"), "copy")
+        server.fault(operation="list", kind="hold")
+        for words in (["list"], ["verify", "--json"], ["prune"], ["restore", "--to", copy], ["doctor"]):
+            server.clear_log()
+            process = deployment.command(*words)
+            server.wait(operation="list", count=1, state="begun", timeout_s=20)
+            process.send_signal(signal.SIGINT)
+            process.expect_exit(128 + signal.SIGINT, 10)
+            told = [line.split(" holdfast ", 1)[1] for line in process.log.lines]
+            assert told == ["info SIGINT: stopping", "info interrupted before it was done"], told
+            assert process.out.lines == [] and not os.path.exists(copy)
 
 
 # --- status and doctor -------------------------------------------------------------------------------------------
