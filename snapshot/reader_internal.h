@@ -21,7 +21,7 @@ struct reader_base {
     struct base_body body;
 };
 
-enum { READER_PLANS_MAX = 5 };
+enum { READER_PLANS_MAX = 5, READER_REPORT_EVERY_MS = 100 };
 
 /* ERR_CONFIG: the store holds nothing of holdfast. */
 bool reader_find_head(struct store *store, struct reader_head *ret_head, struct err *err) CHECKED;

@@ -20,8 +20,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { REPORT_EVERY_MS = 100 };
-
 /* --- one copy ---------------------------------------------------------------------------------------- */
 
 struct copy {
@@ -50,7 +48,7 @@ bool reader_run(struct restore *restore, const struct reader_progress *progress,
     bool over;
 
     do {
-        over = restore_wait_for(restore, REPORT_EVERY_MS);
+        over = restore_wait_for(restore, READER_REPORT_EVERY_MS);
         restore_progress(restore, &done, &own_total);
         if (progress)
             progress->report(progress->context, done_before + done, done_before + own_total + more);
@@ -83,7 +81,7 @@ static bool replay_chain(struct copy *copy, struct replay *replay, struct err *e
         if (!replay_record(replay, &record, err))
             return false;
         note_record(copy, &record.header);
-        if (clock_monotonic_ms() - reported_ms < REPORT_EVERY_MS)
+        if (clock_monotonic_ms() - reported_ms < READER_REPORT_EVERY_MS)
             continue;
         reported_ms = clock_monotonic_ms();
         chain_progress(copy->chain, &done, &total);

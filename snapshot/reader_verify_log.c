@@ -5,6 +5,7 @@
  * and blobs that it speaks of are there and are what it says. */
 #include "snapshot/reader_verify.h"
 
+#include "base/clock.h"
 #include "base/thread.h"
 #include "snapshot/archive.h"
 #include "snapshot/blob.h"
@@ -36,6 +37,7 @@ struct log_walk {
     struct pool *pool;
     struct codec *codec;
     struct chain_listing listing; /* newest first; a pack before what it holds */
+    uint64_t reported_ms;         /* when progress was told last */
     uint64_t next;                /* the position that was visited before; 0: none */
     bool has_previous;
     struct digest previous; /* what that one says of the record before it */
@@ -298,16 +300,40 @@ static bool read_window(struct log_walk *walk, size_t first, size_t count, struc
     return judged;
 }
 
+/* Bytes as they are stored: nobody knows how many they become. */
+static uint64_t bytes_of(const struct chain_listing *listing, size_t first, size_t end)
+{
+    uint64_t bytes = 0;
+
+    for (size_t at = first; at < end; at++)
+        bytes += listing->sources[at].bytes;
+    return bytes;
+}
+
+static void report(struct log_walk *walk, uint64_t done, uint64_t total)
+{
+    const struct reader_progress *progress = walk->verification->progress;
+    uint64_t before = walk->verification->bytes_read, now_ms = clock_monotonic_ms();
+
+    if (!progress || now_ms - walk->reported_ms < READER_REPORT_EVERY_MS)
+        return;
+    walk->reported_ms = now_ms;
+    progress->report(progress->context, before + done, before + total);
+}
+
 static bool read_all(struct log_walk *walk, struct err *err)
 {
     const atomic_bool *canceled = walk->verification->canceled;
     struct chain_listing *listing = &walk->listing;
+    uint64_t total = bytes_of(listing, 0, listing->count), done = 0;
 
     chain_listing_sort(listing);
     for (size_t at = 0, count; at < listing->count; at += count) {
         count = window_of(listing, at);
+        report(walk, done, total);
         if (!read_window(walk, at, count, err))
             return false;
+        done += bytes_of(listing, at, at + count);
         if (canceled && atomic_load(canceled))
             return err_set(err, ERR_CANCELED, "the verification was stopped");
     }

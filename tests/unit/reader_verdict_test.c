@@ -112,6 +112,35 @@ TEST(a_log_without_a_base_is_whole_and_has_no_state)
     history_end(&history);
 }
 
+static void note_progress(void *context, uint64_t done, uint64_t total)
+{
+    uint64_t *most = context;
+
+    EXPECT(done <= total);
+    if (total > *most)
+        *most = total;
+}
+
+TEST(records_count_for_progress_too)
+{
+    struct story story;
+    struct reader_damage damage = {name_damage, NULL};
+    uint64_t bases = 0, all = 0;
+    struct reader_progress progress = {note_progress, &bases};
+    struct reader_result said;
+    struct err err = {0};
+
+    story_begin(&story, 151);
+    story_step(&story);
+    EXPECT_OK(reader_verify(story.history.mem, &damage, &progress, NULL, &said, &err), &err);
+    for (int step = 0; step < 8; step++)
+        story_step(&story);
+    progress.context = &all;
+    EXPECT_OK(reader_verify(story.history.mem, &damage, &progress, NULL, &said, &err), &err);
+    EXPECT(all > bases); /* there is no other base */
+    story_end(&story);
+}
+
 /* Every hash is right, and yet no restore could apply it. */
 TEST(a_record_that_does_not_fit_the_state_before_it_is_named)
 {
