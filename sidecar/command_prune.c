@@ -5,6 +5,7 @@
 #include "base/thread.h"
 #include "sidecar/job.h"
 #include "sidecar/lifecycle.h"
+#include "sidecar/progress.h"
 #include "snapshot/reader_prune.h"
 #include "snapshot/store/store.h"
 
@@ -22,11 +23,13 @@ struct pruning {
     pthread_mutex_t mutex; /* guards what follows: keys come from several workers */
     struct buf output;
     uint64_t objects;
+    struct progress progress;
 };
 
 static void add_key(void *context, const char *key)
 {
     struct pruning *pruning = context;
+    char text[64];
 
     MUTEX_GUARD(&pruning->mutex);
     if (pruning->json) {
@@ -36,6 +39,8 @@ static void add_key(void *context, const char *key)
         buf_printf(&pruning->output, "%s\n", key);
     }
     pruning->objects++;
+    (void)snprintf(text, sizeof(text), "%" PRIu64 " objects so far", pruning->objects);
+    progress_say(&pruning->progress, text);
 }
 
 static bool prune_store(void *context, struct err *err)
@@ -61,10 +66,14 @@ static int prune_and_tell(struct pruning *pruning)
 {
     struct err err = {0};
     int signal = 0, code = EXIT_OK, printed;
+    bool pruned;
 
     if (pruning->json)
         buf_add_text(&pruning->output, "{\"keys\":[");
-    if (job_run(prune_store, pruning, &pruning->canceled, &signal, &err))
+    progress_begin(&pruning->progress, pruning->dry ? "looking" : "pruning");
+    pruned = job_run(prune_store, pruning, &pruning->canceled, &signal, &err);
+    progress_end(&pruning->progress);
+    if (pruned)
         tell(pruning);
     else
         code = command_ended(&err, signal);
