@@ -253,7 +253,9 @@ static void set_limits(CURL *curl, const struct s3_call *call, CURLcode *result)
     SET(result, curl, CURLOPT_NOPROGRESS, 0L);
     SET(result, curl, CURLOPT_XFERINFOFUNCTION, look_for_cancel);
     SET(result, curl, CURLOPT_XFERINFODATA, call);
-    SET(result, curl, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER_SIZE);
+    /* Larger is faster and nothing else. libcurl (7.88) refuses it where the buffer of the call before is
+     * still there, as after a name that was not found: no reason to send nothing with this handle again. */
+    (void)real_setopt(curl, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER_SIZE);
 }
 
 static void set_security(CURL *curl, const struct s3_call *call, CURLcode *result)

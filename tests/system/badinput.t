@@ -398,6 +398,18 @@ def too_little_disk_for_what_came_after_the_base_of_a_copy(scene):
         assert "not enough disk: " in error and why in error and left == [], (error, left)
 
 
+@test
+def a_host_that_is_not_found_is_told_after_the_last_attempt_too(scene):
+    # A label of 64 letters is refused before anybody is asked, so this needs no name server.
+    endpoint = "http://%s.invalid" % ("x" * 64)
+    deployment = scene.deployment(environment={
+        "HOLDFAST_STORE": "s3://bucket/prefix", "HOLDFAST_S3_ENDPOINT": endpoint, "HOLDFAST_S3_REGION": "auto",
+        "HOLDFAST_S3_ACCESS_KEY_ID": "key", "HOLDFAST_S3_SECRET_ACCESS_KEY": "secret", "HOLDFAST_START_TIMEOUT": "1s"})
+    process = deployment.command("list")
+    process.expect_exit(74)
+    assert process.log.find("gave up after [0-9]+ attempts.*the host of HOLDFAST_S3_ENDPOINT is not found"), process.log.lines
+
+
 # --- other commands ----------------------------------------------------------------------------------------------
 
 
