@@ -109,7 +109,15 @@ void commands_describe(struct buf *text)
     for (size_t at = 0; at < COMMANDS_COUNT; at++)
         buf_printf(text, "  %-9s %s\n", commands[at].name, commands[at].summary);
     buf_add_text(text,
-                 "\n`holdfast COMMAND --help` says more; `holdfast help environment` lists the variables.\n");
+                 "\n`holdfast COMMAND --help` says more; `holdfast help environment` lists the variables.\n"
+                 "\nexit codes:\n"
+                 "    0  done\n"
+                 "   64  the configuration or the arguments have to change; nothing was touched\n"
+                 "   65  an object in the store is damaged; the message names it\n"
+                 "   69  status, snapshot: no holdfast runs here\n"
+                 "   74  the store could not be reached, or not everything was shipped\n"
+                 "  128  and more: ended by a signal, 130 by SIGINT\n"
+                 "`holdfast run --help` says what else a run may end with.\n");
 }
 
 int command_print(struct buf *text)

@@ -444,7 +444,8 @@ def version_and_help_need_no_configuration(scene):
     text = output(deployment.command("version"))
     assert text.startswith("holdfast " + versions["holdfast"]) and "sqlite %s\n" % versions["sqlite"] in text + "\n"
     assert re.fullmatch(r"20\d\d-\d\d-\d\d", versions["sqlite_source"]) and versions["sqlite_source"] in text
-    assert "usage:" in output(deployment.command("help"))
+    text = output(deployment.command("help"))
+    assert "usage:" in text and all("\n%5d  " % code in text for code in (0, 64, 65, 69, 74))
     output(deployment.command("help", "run", "list"), 64)
     assert "HOLDFAST_STORE" in output(deployment.command("help", "environment"))
     for name in ("run", "restore", "list", "verify", "prune", "status", "snapshot", "doctor", "version", "help"):
