@@ -104,6 +104,15 @@ void engine_watch_durable(struct engine *engine, int watch_fd)
     atomic_store(&engine->durable_watch_fd, watch_fd);
 }
 
+void engine_note_change(struct engine *engine)
+{
+    uint64_t position = engine_position_now(engine);
+
+    MUTEX_GUARD(&engine->mutex);
+    if (engine->oldest_change_ms == 0 && position > atomic_load(&engine->shipper.durable))
+        engine->oldest_change_ms = clock_monotonic_ms();
+}
+
 void engine_note_durable(struct engine *engine)
 {
     int fd = atomic_load(&engine->durable_watch_fd);

@@ -62,6 +62,8 @@ struct engine_orders engine_orders(struct engine *engine);
 /* Whether err ends the run, where everything else is tried again: a store's refusal may be mended while the
  * application goes on, a lost log can't. */
 bool engine_is_final(const struct engine *engine, const struct err *err);
+/* From now on, at the latest, there is a change that isn't durable, if there is one. */
+void engine_note_change(struct engine *engine);
 /* Takes over the position that is durable now, and the base that was asked for. */
 void engine_note_durable(struct engine *engine);
 

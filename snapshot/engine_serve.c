@@ -235,6 +235,7 @@ static bool serve_once(struct engine *engine, struct pace *pace, bool *ret_over,
     if (!check_head(engine, pace, err))
         return false;
     look(engine, pace);
+    engine_note_change(engine);
     shipper_want_base(&engine->shipper, orders.drain ? 0 : orders.bases_asked);
     wants_to_ship = orders.answered && (has_changes(engine) || shipper_has_base(&engine->shipper)) &&
                     (!orders.drain || pace->duration_ms < DRAIN_SHIP_MS);

@@ -182,6 +182,32 @@ TEST(a_store_that_is_away_degrades_and_nothing_is_lost)
     life_tear_down(&life);
 }
 
+/* A scrape every minute must not see a change that is as young as the scrape. */
+TEST(a_change_grows_old_whether_anybody_looks_or_not)
+{
+    struct life life;
+    uint64_t failing_ms;
+
+    life_set_up(&life);
+    REQUIRE(life_begin(&life));
+    engine_answered(life.engine);
+    scratch_write(life.disk.fd, "a", "1");
+    REQUIRE(life_settle(&life));
+    store_fault_add(life.faulty,
+                    &(struct store_fault){
+                        .operation = "create", .key = "log/", .kind = FAULT_BEFORE, .code = ERR_TRANSIENT});
+    scratch_write(life.disk.fd, "b", "2");
+    store_fault_await(life.faulty, "create", "log/", store_fault_count(life.faulty, "create", "log/") + 1);
+    failing_ms = clock_monotonic_ms();
+    store_fault_await(life.faulty, "create", "log/", store_fault_count(life.faulty, "create", "log/") + 2);
+    failing_ms = clock_monotonic_ms() - failing_ms;
+    engine_status(life.engine, &life.status);
+    EXPECT(failing_ms > 0 && life.status.lag_ms >= failing_ms);
+    store_fault_clear(life.faulty);
+    EXPECT_INT(life_end(&life), ENGINE_DONE);
+    life_tear_down(&life);
+}
+
 TEST(a_file_that_may_not_be_read_degrades_by_name_and_is_shipped_when_it_may)
 {
     struct life life;
