@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The life of a run as an operator sees it: signals, exit codes, processes, secrets; also as a real PID 1."""
+"""The life of a run as an operator sees it: signals, exit codes, processes; also as a real PID 1."""
 
 import json
 import os
@@ -12,21 +12,10 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib.harness import *
 from lib.s3servers import FaultS3
+from lib.scripted import scripted, start_scripted
 
-CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib", "scripted_child.py")
 KILLED = 128 + signal.SIGKILL
-SECRET = "hush-0f7c1d55"
 CLOSE_RECORD = 5
-
-
-def scripted(deployment, *options):
-    return [sys.executable, CHILD, deployment.upstream, *options]
-
-
-def start_scripted(deployment, *options, environment=None, ready=True):
-    """holdfast with the scripted child, stopped by SIGTERM."""
-    return deployment.start(command=scripted(deployment, *options), ready=ready,
-                            environment={"HOLDFAST_STOP_SIGNAL": "TERM", **(environment or {})})
 
 
 def start_as_pid_1(scene, deployment, command, environment=None):
@@ -378,65 +367,6 @@ def drained(terminal):
     except OSError:
         pass  # nothing there now, or nobody at the other end any more
     return False
-
-
-# --- secrets -----------------------------------------------------------------------------------------------------
-
-
-@test
-def no_secret_reaches_the_child_or_the_log(scene):
-    deployment = scene.deployment()
-    secrets = {"HOLDFAST_S3_ACCESS_KEY_ID": SECRET + "-id", "HOLDFAST_S3_SECRET_ACCESS_KEY": SECRET,
-               "HOLDFAST_S3_SESSION_TOKEN": SECRET + "-token", "HOLDFAST_LOG_LEVEL": "debug", "APP_SETTING": "kept"}
-    holdfast = start_scripted(deployment, environment=secrets)
-    with open("/proc/%d/environ" % holdfast.backend_pid) as file:
-        environment = file.read().split("\0")
-    assert "APP_SETTING=kept" in environment
-    assert not [variable for variable in environment if variable.startswith("HOLDFAST_") or SECRET in variable]
-    with open("/proc/%d/cmdline" % holdfast.pid) as file:
-        assert SECRET not in file.read()
-    pages = [fetch(holdfast.admin, "GET", path).text for path in ("/", "/status", "/metrics", "/status.txt")]
-    assert holdfast.stop() == 0
-    assert SECRET not in "".join(pages) + holdfast.log.text() + holdfast.out.text()
-    for folder, _, names in os.walk(deployment.data):
-        for name in names:
-            with open(os.path.join(folder, name), "rb") as file:
-                assert SECRET.encode() not in file.read()
-
-
-@test
-def credentials_of_aws_that_holdfast_uses_stay_with_it(scene):
-    with FaultS3() as server:
-        ready = server.ready
-        aws = {"AWS_ENDPOINT_URL": ready["endpoint"], "AWS_REGION": ready["region"],
-               "AWS_ACCESS_KEY_ID": ready["access_key_id"], "AWS_SECRET_ACCESS_KEY": ready["secret_access_key"]}
-        deployment = scene.deployment(store=server.store("p"), environment=aws)
-        holdfast = start_scripted(deployment, environment={"HOLDFAST_LOG_LEVEL": "debug"})
-        with open("/proc/%d/environ" % holdfast.backend_pid) as file:
-            environment = file.read()
-        assert holdfast.stop() == 0
-        for secret in (ready["access_key_id"], ready["secret_access_key"]):
-            assert secret not in environment and secret not in holdfast.log.text() + holdfast.out.text()
-        assert "AWS_REGION=" + ready["region"] in environment.split("\0")
-
-
-@test
-def what_the_operator_names_reaches_the_child(scene):
-    deployment = scene.deployment()
-    holdfast = start_scripted(deployment, environment={"HOLDFAST_CHILD_ENV": "HOLDFAST_DATA_DIR,HOLDFAST_STORE"})
-    with open("/proc/%d/environ" % holdfast.backend_pid) as file:
-        names = [variable.partition("=")[0] for variable in file.read().split("\0")]
-    assert "HOLDFAST_DATA_DIR" in names and "HOLDFAST_STORE" in names and "HOLDFAST_LISTEN" not in names
-    assert holdfast.stop() == 0
-
-
-@test
-def credentials_of_aws_are_the_childs_if_holdfast_does_not_use_them(scene):
-    deployment = scene.deployment()  # a directory store needs none
-    holdfast = start_scripted(deployment, environment={"AWS_ACCESS_KEY_ID": "the-apps", "AWS_SECRET_ACCESS_KEY": "the-apps"})
-    with open("/proc/%d/environ" % holdfast.backend_pid) as file:
-        assert "AWS_ACCESS_KEY_ID=the-apps" in file.read().split("\0")
-    assert holdfast.stop() == 0
 
 
 main()

@@ -4,7 +4,6 @@ and on our own strict server, whose log tells how many sequential round trips a 
 
 import os
 import shutil
-import signal
 import sqlite3
 import sys
 

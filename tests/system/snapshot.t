@@ -1,25 +1,20 @@
 #!/usr/bin/env python3
 """`holdfast snapshot`: the running holdfast cuts a base, and whoever asked waits until it is announced."""
 
-import json
 import os
 import pty
 import signal
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib.answers import output, printed
 from lib.harness import *
 from lib.s3servers import FaultS3
 
 
-def output(process, code=0):
-    process.expect_exit(code)
-    return process.out.text()
-
-
 def bases(deployment):
     """When each was announced, by its record."""
-    points = json.loads(output(deployment.command("list", "--json")))["points"]
+    points = printed(deployment.command("list", "--json"))["points"]
     return {point["record"]: point["time"] for point in points if point["kind"] == "base"}
 
 
@@ -29,7 +24,7 @@ def a_snapshot_is_a_point_that_holds_what_was_written_before(scene):
     holdfast = deployment.start()
     for _ in range(3):
         oracle.write(holdfast.port)
-    cut = json.loads(output(deployment.command("snapshot", "--json")))
+    cut = printed(deployment.command("snapshot", "--json"))
     assert set(cut) == {"record", "position", "time"} and cut["position"] < cut["record"]
     assert bases(deployment)[cut["record"]] == cut["time"]
     sentence = output(deployment.command("snapshot"))
@@ -99,7 +94,7 @@ def it_waits_for_the_store_and_going_away_cancels_nothing(scene):
         impatient.expect_exit(128 + signal.SIGINT, 10)
         assert impatient.log.find("cut all the same") and impatient.out.text() == "" and patient.running
         server.clear_faults()
-        assert json.loads(output(patient))["record"] in bases(deployment)
+        assert printed(patient)["record"] in bases(deployment)
         assert holdfast.stop() == 0
 
 
