@@ -63,8 +63,10 @@ struct replay *replay_open(const struct replay_config *config)
     replay->files_at = config->restarted > 0 ? config->restarted : config->manifest->position;
     replay->files = overlay_new(config->manifest->tree);
     replay->apply = apply_new();
-    apply_keep(replay->apply, KEPT_BYTES);
-    replay->advice = page_advice_new();
+    if (config->place) { /* each has threads, and without a place no page is touched */
+        apply_keep(replay->apply, KEPT_BYTES);
+        replay->advice = page_advice_new();
+    }
     replay->codec = codec_new();
     take_databases(replay);
     take_missing(replay);

@@ -60,7 +60,8 @@ bool replay_drop_database(struct replay *replay, struct replay_database *databas
 {
     database->gone = true;
     database->touched = true;
-    page_advice_settle(replay->advice);
+    if (replay->advice)
+        page_advice_settle(replay->advice);
     apply_forget(replay->apply, &database->target);
     close_fdp(&database->target.fd);
     database->target.fd = -1;

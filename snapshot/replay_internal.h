@@ -47,8 +47,8 @@ struct replay {
     size_t missing_count;
     struct apply *apply;
     struct codec *codec;
-    struct page_advice *advice;
-    uint64_t expected; /* the last record of whose pages the disk was told */
+    struct page_advice *advice; /* NULL: without a place */
+    uint64_t expected;          /* the last record of whose pages the disk was told */
     struct replay_ahead ahead;
     struct replay_bulk bulk;
     const struct record_header *record; /* under way */
