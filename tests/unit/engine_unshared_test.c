@@ -41,6 +41,13 @@ static void keep_to_itself(struct life *life, struct writer *writer)
     REQUIRE(life_await(life, is_given_up));
 }
 
+/* Lets go of it; its last value. */
+static int64_t let_go(struct writer *writer)
+{
+    EXPECT(writer_stop(writer));
+    return (int64_t)atomic_load(&writer->stats->commits);
+}
+
 TEST(what_it_lets_go_of_at_the_end_is_shipped_then)
 {
     struct writer writer = {0};
@@ -49,8 +56,7 @@ TEST(what_it_lets_go_of_at_the_end_is_shipped_then)
 
     begin(&life);
     keep_to_itself(&life, &writer);
-    EXPECT(writer_stop(&writer));
-    last = (int64_t)atomic_load(&writer.stats->commits);
+    last = let_go(&writer);
     begin_again(&life);
     EXPECT(last > 0);
     EXPECT_INT(value(&life, "own.db"), last);
@@ -66,8 +72,7 @@ TEST(what_it_lets_go_of_while_the_backend_runs_is_followed_and_said)
 
     begin(&life);
     keep_to_itself(&life, &writer);
-    EXPECT(writer_stop(&writer));
-    last = (int64_t)atomic_load(&writer.stats->commits);
+    last = let_go(&writer);
     REQUIRE(life_await(&life, is_followed_again));
     REQUIRE(life_settle(&life));
     life_cut_off(&life);

@@ -33,6 +33,21 @@ static void small_disk_close(struct small_disk *disk)
     scratch_close(&disk->mount);
 }
 
+/* False: there is no such disk to be had here. */
+static bool begin(struct small_disk *disk, struct life *life, const char *size)
+{
+    if (!small_disk_open(disk, size))
+        return false;
+    life_set_up(life);
+    return true;
+}
+
+static void end(struct small_disk *disk, struct life *life)
+{
+    life_tear_down(life);
+    small_disk_close(disk);
+}
+
 /* Ships a file that zstd can't make smaller. */
 static bool ship(struct life *life, const char *name, size_t size)
 {
@@ -76,9 +91,8 @@ TEST(a_copy_that_does_not_fit_is_refused_before_anything_is_written)
     struct stat before, after;
     struct err err = {0};
 
-    if (!small_disk_open(&disk, "size=4m"))
+    if (!begin(&disk, &life, "size=4m"))
         return;
-    life_set_up(&life);
     REQUIRE(ship(&life, "large", LARGE_BYTES) && life_end(&life) == ENGINE_DONE);
     EXPECT(!restores(life.faulty, disk.copy, &err));
     expect_refusal(&err, disk.copy, "needs 7 MiB and --to ");
@@ -89,8 +103,7 @@ TEST(a_copy_that_does_not_fit_is_refused_before_anything_is_written)
     EXPECT(before.st_mtim.tv_sec == after.st_mtim.tv_sec && before.st_mtim.tv_nsec == after.st_mtim.tv_nsec);
     EXPECT_INT(store_fault_count(life.faulty, "get", "part/"), 0);
     EXPECT_INT(store_fault_count(life.faulty, "get", "blob/"), 0);
-    life_tear_down(&life);
-    small_disk_close(&disk);
+    end(&disk, &life);
 }
 
 TEST(a_disk_that_is_filled_by_what_came_after_the_base_is_too_small_and_empty_again)
@@ -99,16 +112,14 @@ TEST(a_disk_that_is_filled_by_what_came_after_the_base_is_too_small_and_empty_ag
     struct life life;
     struct err err = {0};
 
-    if (!small_disk_open(&disk, "size=4m"))
+    if (!begin(&disk, &life, "size=4m"))
         return;
-    life_set_up(&life);
     REQUIRE(ship(&life, "small", SMALL_BYTES) && ship(&life, "large", LARGE_BYTES));
     REQUIRE(life_end(&life) == ENGINE_DONE);
     EXPECT(!restores(life.mem, disk.copy, &err));
     expect_refusal(&err, disk.copy, " had free, 2 MiB for the newest base");
     EXPECT(!scratch_exists(disk.mount.fd, "copy"));
-    life_tear_down(&life);
-    small_disk_close(&disk);
+    end(&disk, &life);
 }
 
 /* Holes are known by pieces of 8 MiB: all but the first are one. */
@@ -119,9 +130,8 @@ TEST(a_file_that_is_mostly_a_hole_fits_where_its_bytes_do)
     char path[128];
     struct err err = {0};
 
-    if (!small_disk_open(&disk, "size=16m"))
+    if (!begin(&disk, &life, "size=16m"))
         return;
-    life_set_up(&life);
     scratch_write(life.disk.fd, "sparse", "begins, and then nothing comes");
     (void)snprintf(path, sizeof(path), "%s/sparse", life.disk.path);
     REQUIRE(truncate(path, HOLE_BYTES) == 0);
@@ -129,8 +139,7 @@ TEST(a_file_that_is_mostly_a_hole_fits_where_its_bytes_do)
     REQUIRE_OK(restores(life.mem, disk.copy, &err), &err);
     (void)snprintf(path, sizeof(path), "%s/sparse", disk.copy);
     EXPECT_INT(scratch_stat(AT_FDCWD, path).st_size, HOLE_BYTES);
-    life_tear_down(&life);
-    small_disk_close(&disk);
+    end(&disk, &life);
 }
 
 /* --- a follower -------------------------------------------------------------------------------------- */
@@ -156,9 +165,8 @@ TEST(a_follower_that_finds_no_room_leaves_nothing)
     struct life life;
     struct err err = {0};
 
-    if (!small_disk_open(&disk, "size=4m"))
+    if (!begin(&disk, &life, "size=4m"))
         return;
-    life_set_up(&life);
     REQUIRE(ship(&life, "large", LARGE_BYTES) && life_end(&life) == ENGINE_DONE);
     EXPECT(!follows(life.faulty, disk.copy, &err));
     expect_refusal(&err, disk.copy, "needs 7 MiB and --to ");
@@ -167,8 +175,7 @@ TEST(a_follower_that_finds_no_room_leaves_nothing)
     EXPECT(!follows(life.faulty, disk.copy, &err));
     EXPECT_INT(rmdir(disk.copy), 0); /* and so it is empty */
     EXPECT_INT(store_fault_count(life.faulty, "get", "blob/"), 0);
-    life_tear_down(&life);
-    small_disk_close(&disk);
+    end(&disk, &life);
 }
 
 TEST(a_follower_whose_disk_becomes_full_keeps_its_copy_and_goes_on_when_there_is_room)
@@ -178,9 +185,8 @@ TEST(a_follower_whose_disk_becomes_full_keeps_its_copy_and_goes_on_when_there_is
     char path[128];
     struct err err = {0};
 
-    if (!small_disk_open(&disk, "size=4m"))
+    if (!begin(&disk, &life, "size=4m"))
         return;
-    life_set_up(&life);
     REQUIRE(ship(&life, "small", SMALL_BYTES));
     EXPECT_OK(follows(life.mem, disk.copy, &err), &err);
     REQUIRE(ship(&life, "large", LARGE_BYTES) && life_end(&life) == ENGINE_DONE);
@@ -194,8 +200,7 @@ TEST(a_follower_whose_disk_becomes_full_keeps_its_copy_and_goes_on_when_there_is
     EXPECT_OK(follows(life.mem, disk.copy, &err), &err);
     (void)snprintf(path, sizeof(path), "%s/large", disk.copy);
     EXPECT_INT(scratch_stat(AT_FDCWD, path).st_size, LARGE_BYTES);
-    life_tear_down(&life);
-    small_disk_close(&disk);
+    end(&disk, &life);
 }
 
 TAP_MAIN()
