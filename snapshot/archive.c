@@ -66,6 +66,8 @@ static bool fetch_pack(struct archive *archive, uint64_t position, bool *ret_fou
     buf_reset(&archive->packed);
     if (!pack_fetch(archive->store, search.first, search.last, &archive->packed, &archive->pack, err)) {
         buf_reset(&archive->packed);
+        archive->lost_first = search.first;
+        archive->lost_last = search.last;
         return false;
     }
     *ret_found = true;
@@ -93,6 +95,7 @@ bool archive_read(struct archive *archive, uint64_t position, struct record *ret
     struct err why = {0};
     bool found, packed = false;
 
+    archive->lost_first = archive->lost_last = position;
     if (holds(archive, position))
         return read_packed(archive, position, ret_record, err);
     if (archive->loose_position == position)

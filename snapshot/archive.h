@@ -23,6 +23,7 @@ struct archive {
     uint64_t loose_position; /* 0: it holds nothing that was believed */
     struct buf packed;       /* empty: pack is void */
     struct pack pack;
+    uint64_t lost_first, lost_last; /* what the last call that failed means: one record, or all of a pack */
 };
 
 struct archive archive_of(struct store *store, const struct id *lineage);

@@ -32,7 +32,9 @@ struct reader_progress {
     void *context;
 };
 
-/* The last record that is not later than time_ns, by the millisecond; 0: that is before the first point. */
+/* The last record that is not later than time_ns, by the millisecond; 0: that is before the first point.
+ * ERR_CORRUPT: an object that can't be read may hold it; names that object and a record to ask for instead.
+ */
 bool reader_find_time(struct store *store, uint64_t time_ns, uint64_t *ret_record, struct err *err) CHECKED;
 
 /* The record that a point names: the last that is not later than a time, or that very one. ERR_CONFIG: it

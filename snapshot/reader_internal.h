@@ -1,5 +1,5 @@
-/* Between reader.c (the head, bases), reader_plan.c, reader_list.c, reader_restore.c, reader_verify.c and
- * reader_deep.c. */
+/* Between reader.c (the head, bases), reader_plan.c, reader_list.c, reader_time.c, reader_restore.c,
+ * reader_verify.c and reader_deep.c. */
 #ifndef SNAPSHOT_READER_INTERNAL_H
 #define SNAPSHOT_READER_INTERNAL_H
 

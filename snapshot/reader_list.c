@@ -1,16 +1,12 @@
-/* What can be restored, and which record was the last at some time.
+/* What can be restored.
  *
  * Every record from the horizon on is a point. A log holds up to a million of them in a week, and only their
  * bytes say what they are and when they were made. So the list has all bases, whose records name one another,
- * and the data records of the newest stretch of the log that costs little to read. A time is found among all
- * of them by halving, since record times never go back. */
-#include "base/clock.h"
-#include "snapshot/archive.h"
+ * and the data records of the newest stretch of the log that costs little to read. */
 #include "snapshot/chain.h"
 #include "snapshot/reader_internal.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <string.h>
 
 enum { RECORDS_MAX = 1000, RECORDS_BYTES_MAX = 16 << 20 };
@@ -225,55 +221,4 @@ bool reader_list(struct store *store, bool (*visit)(void *context, const struct 
         return true;
     *err = points.damage;
     return err_wrap(err, "what needs it can't be restored, and isn't listed");
-}
-
-/* --- by time ----------------------------------------------------------------------------------------- */
-
-/* A point is known by the time that `list` prints, which has milliseconds: that time has to find it again. */
-static bool read_is_later(struct archive *archive, uint64_t position, uint64_t time_ns, bool *ret_later,
-                          struct err *err)
-{
-    struct record record;
-
-    if (!archive_read(archive, position, &record, err))
-        return false;
-    *ret_later = record.header.time_ns / NS_PER_MS > time_ns / NS_PER_MS;
-    return true;
-}
-
-/* The last record up to the head that is not later; 0: not even the oldest that can be restored. */
-static bool search(struct store *store, const struct reader_head *head, uint64_t time_ns,
-                   uint64_t *ret_position, struct err *err)
-{
-    CLEANUP(archive_clear) struct archive archive = archive_of(store, &head->lineage);
-    uint64_t low = head->header.horizon - 1, high = head->header.position;
-
-    while (low < high) {
-        uint64_t middle = high - (high - low) / 2;
-        bool later = head->header.time_ns / NS_PER_MS > time_ns / NS_PER_MS;
-        if (middle < head->header.position && !read_is_later(&archive, middle, time_ns, &later, err))
-            return false;
-        if (later)
-            high = middle - 1;
-        else
-            low = middle;
-    }
-    *ret_position = low >= head->header.horizon ? low : 0;
-    return true;
-}
-
-bool reader_find_time(struct store *store, uint64_t time_ns, uint64_t *ret_record, struct err *err)
-{
-    for (int plan = 1;; plan++) {
-        struct reader_head head;
-        if (!reader_find_head(store, &head, err))
-            return false;
-        if (head.header.horizon == 0)
-            return err_set(err, ERR_CONFIG,
-                           "nothing can be restored yet: no base was announced in HOLDFAST_STORE");
-        if (search(store, &head, time_ns, ret_record, err))
-            return true;
-        if (err->code != ERR_NOT_FOUND || plan == READER_PLANS_MAX)
-            return err_wrap(err, "look for the record of that time");
-    }
 }
