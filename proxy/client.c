@@ -38,7 +38,6 @@ struct client *client_begin(struct clients *clients, int fd, const struct sockad
     address_format_ip(address, client->ip);
     list_add_last(&clients->all, &client->link);
     clients->count++;
-    clients->admin_count += !front;
     if (!loop_timer_is_set(&clients->sweep))
         loop_timer_set(&clients->core->loop, &clients->sweep, SWEEP_MS);
     return client;
@@ -57,7 +56,6 @@ void client_forget(struct client *client)
 
     assert(clients->count > 0);
     clients->count--;
-    clients->admin_count -= !client->front;
     list_remove(&client->link);
     if (clients->count == 0)
         loop_timer_clear(&clients->sweep);
@@ -143,8 +141,7 @@ void clients_close_idle(struct clients *clients)
 {
     for (struct list *link = clients->all.next; link != &clients->all; link = link->next) {
         const struct client *client = LIST_ENTRY(link, struct client, link);
-        if (client->front && !client->busy && !client->is_first && client->head_since_ms == 0 &&
-            !has_unread(client->fd))
+        if (!client->busy && !client->is_first && client->head_since_ms == 0 && !has_unread(client->fd))
             close_socket(client);
     }
 }

@@ -8,7 +8,7 @@
 struct clients {
     struct core *core;
     struct list all;
-    unsigned count, admin_count; /* of all; of those of the admin port */
+    unsigned count;
     struct loop_timer sweep;
 };
 

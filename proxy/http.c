@@ -89,12 +89,22 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
         http->callbacks.departed(*client);
 }
 
+/* What the library refuses, some of it before there is a request that it could tell of, is said to nobody but
+ * its log, as a message whose first argument is the code (0.9.75 and 1.0.10 alike). */
+static void on_log(void *context, const char *format, va_list arguments)
+{
+    const struct http *http = context;
+
+    if (strstr(format, "(HTTP response code is %u"))
+        http->callbacks.refused(http->callbacks.context, va_arg(arguments, unsigned));
+}
+
 bool http_open(const struct http_callbacks *callbacks, const struct http_limits *limits,
                struct http **ret_http, struct err *err)
 {
     /* TURBO: no shutdown() before close(), which would reach the duplicates of a socket too. */
     static const unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
-                                  MHD_ALLOW_UPGRADE | MHD_USE_TURBO
+                                  MHD_ALLOW_UPGRADE | MHD_USE_TURBO | MHD_USE_ERROR_LOG
 #if MHD_VERSION >= HEAD_ONLY_VERSION
                                   | MHD_USE_NO_THREAD_SAFETY
 #endif
@@ -102,9 +112,10 @@ bool http_open(const struct http_callbacks *callbacks, const struct http_limits 
     struct http *http = xcalloc(1, sizeof(*http));
 
     http->callbacks = *callbacks;
-    http->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_call, http, MHD_OPTION_CONNECTION_LIMIT,
-                                    limits->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                                    (size_t)POOL_SIZE, MHD_OPTION_CONNECTION_TIMEOUT, limits->silence_s,
+    http->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_call, http, MHD_OPTION_EXTERNAL_LOGGER, on_log,
+                                    http, MHD_OPTION_CONNECTION_LIMIT, limits->connections_max,
+                                    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_SIZE,
+                                    MHD_OPTION_CONNECTION_TIMEOUT, limits->silence_s,
                                     MHD_OPTION_URI_LOG_CALLBACK, on_target, http, MHD_OPTION_NOTIFY_COMPLETED,
                                     on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
 #if MHD_VERSION >= HEAD_ONLY_VERSION

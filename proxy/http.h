@@ -37,6 +37,9 @@ struct http_callbacks {
     void *(*arrived)(void *context);
     /* The connection is about to be closed. */
     void (*departed)(void *connection);
+    /* The library answers a request by itself, which it finds malformed, with this code, and closes. Such a
+     * request may have been begun; it isn't called any more. */
+    void (*refused)(void *context, unsigned code);
     /* Returns a new request. target as the client wrote it. */
     struct http_request *(*begun)(void *context, void *connection, const char *target);
     /* False closes the connection. Otherwise an answer was queued; or the request was suspended; or there is

@@ -26,7 +26,7 @@ enum order {
 
 struct proxy {
     struct core core;
-    struct server *server;
+    struct server *servers[SERVER_KINDS];
     struct health health;
     struct listener listeners[PROXY_FRONTS_MAX + 1]; /* the fronts, then admin */
     struct loop_source event;
@@ -103,7 +103,7 @@ static void begin_drain(struct proxy *proxy)
         return;
     core->gate.draining = true;
     gate_look(&core->gate);
-    server_close_idle(proxy->server);
+    server_close_idle(proxy->servers[SERVER_FRONTS]);
     tunnel_drain_all(core);
     core_check_drained(core);
 }
@@ -140,32 +140,42 @@ static void obey(struct loop_source *source, uint32_t events)
         proxy->stopping = true;
 }
 
+static uint64_t earlier(uint64_t left_ms, uint64_t right_ms)
+{
+    return left_ms < right_ms ? left_ms : right_ms;
+}
+
 static void *run(void *context)
 {
     struct proxy *proxy = context;
 
     gate_look(&proxy->core.gate);
     while (!proxy->stopping) {
-        server_run(proxy->server);
+        uint64_t timeout_ms = UINT64_MAX;
+        for (int kind = 0; kind < SERVER_KINDS; kind++)
+            server_run(proxy->servers[kind]);
+        for (int kind = 0; kind < SERVER_KINDS; kind++)
+            timeout_ms = earlier(timeout_ms, server_timeout_ms(proxy->servers[kind]));
         core_publish(&proxy->core);
-        loop_run(&proxy->core.loop, server_timeout_ms(proxy->server));
+        loop_run(&proxy->core.loop, timeout_ms);
     }
     return NULL;
 }
 
+static struct server *server_of(const struct proxy *proxy, const struct proxy_front *front)
+{
+    return proxy->servers[front ? SERVER_FRONTS : SERVER_ADMIN];
+}
+
 static bool has_room(void *context, const struct proxy_front *front)
 {
-    const struct proxy *proxy = context;
-
-    return server_has_room(proxy->server, front);
+    return server_has_room(server_of(context, front));
 }
 
 static void accepted(void *context, int fd, const struct sockaddr *address, socklen_t address_size,
                      const struct proxy_front *front)
 {
-    const struct proxy *proxy = context;
-
-    server_add(proxy->server, fd, address, address_size, front);
+    server_add(server_of(context, front), fd, address, address_size, front);
 }
 
 static bool open_listener(struct proxy *proxy, size_t at, struct err *err)
@@ -194,7 +204,10 @@ static bool open_all(struct proxy *proxy, struct err *err)
     proxy->event.ready = obey;
     if (!loop_add(&proxy->core.loop, &proxy->event, EPOLLIN))
         return err_errno(err, "watch an event");
-    return server_open(&proxy->core, &proxy->server, err);
+    for (int kind = 0; kind < SERVER_KINDS; kind++)
+        if (!server_open(&proxy->core, (enum server_kind)kind, &proxy->servers[kind], err))
+            return false;
+    return true;
 }
 
 bool proxy_open(const struct proxy_config *config, struct proxy **ret_proxy, struct err *err)
@@ -242,7 +255,8 @@ void proxy_free(struct proxy *proxy)
     for (size_t at = 0; at <= PROXY_FRONTS_MAX; at++)
         listener_close(&proxy->listeners[at]);
     exchange_cut(&proxy->core, EXCHANGES_ALL);
-    server_free(proxy->server);
+    for (int kind = 0; kind < SERVER_KINDS; kind++)
+        server_free(proxy->servers[kind]);
     tunnel_cut_all(&proxy->core);
     linger_end_all(&proxy->core);
     health_clear(&proxy->health);

@@ -8,10 +8,11 @@
 
 #include <assert.h>
 
-enum { ADMIN_ROOM = 32, PARKED_LOOK_MS = 25, ROUNDS_MAX = 8 };
+enum { ADMIN_PLACES = 32, PARKED_LOOK_MS = 25, ROUNDS_MAX = 8 };
 
 struct server {
     struct core *core;
+    enum server_kind kind;
     struct http *http;
     struct loop_source source; /* the library's descriptor */
     struct clients clients;
@@ -40,10 +41,23 @@ static struct http_request *begun(void *context, void *connection, const char *t
     return visit_begin(connection, &server->pace, target);
 }
 
+static void refused(void *context, unsigned code)
+{
+    const struct server *server = context;
+
+    if (server->kind == SERVER_FRONTS)
+        core_count(server->core, code);
+}
+
 static void library_ready(struct loop_source *source, uint32_t events)
 {
     (void)events;
     LIST_ENTRY(source, struct server, source)->pace.wanted = true;
+}
+
+static unsigned places(const struct server *server)
+{
+    return server->kind == SERVER_ADMIN ? ADMIN_PLACES : server->core->config.connections_max;
 }
 
 static bool open_library(struct server *server, struct err *err)
@@ -53,13 +67,14 @@ static bool open_library(struct server *server, struct err *err)
         .context = server,
         .arrived = arrived,
         .departed = departed,
+        .refused = refused,
         .begun = begun,
         .called = visit_call,
         .read = visit_read,
         .upgraded = visit_upgrade,
         .completed = visit_end,
     };
-    const struct http_limits limits = {.connections_max = config->connections_max + ADMIN_ROOM,
+    const struct http_limits limits = {.connections_max = places(server),
                                        .silence_s = (unsigned)((config->idle_timeout_ms + 999) / 1000)};
 
     if (!http_open(&callbacks, &limits, &server->http, err))
@@ -70,11 +85,12 @@ static bool open_library(struct server *server, struct err *err)
     return true;
 }
 
-bool server_open(struct core *core, struct server **ret_server, struct err *err)
+bool server_open(struct core *core, enum server_kind kind, struct server **ret_server, struct err *err)
 {
     struct server *server = xcalloc(1, sizeof(*server));
 
     server->core = core;
+    server->kind = kind;
     clients_init(&server->clients, core);
     if (!open_library(server, err)) {
         http_free(server->http);
@@ -95,19 +111,17 @@ void server_free(struct server *server)
     free(server);
 }
 
-bool server_has_room(const struct server *server, const struct proxy_front *front)
+bool server_has_room(const struct server *server)
 {
-    const struct clients *clients = &server->clients;
+    unsigned tunnels = server->kind == SERVER_FRONTS ? server->core->tunnels_count : 0;
 
-    if (!front)
-        return clients->admin_count < ADMIN_ROOM;
-    return clients->count - clients->admin_count + server->core->tunnels_count <
-           server->core->config.connections_max;
+    return server->clients.count + tunnels < places(server);
 }
 
 void server_add(struct server *server, int fd, const struct sockaddr *address, socklen_t address_size,
                 const struct proxy_front *front)
 {
+    assert((server->kind == SERVER_ADMIN) == !front);
     server->arriving = client_begin(&server->clients, fd, address, front);
     http_add(server->http, fd, address, address_size);
     if (server->arriving)

@@ -5,16 +5,20 @@
 #include "proxy/client.h"
 #include "proxy/core.h"
 
+/* Each has a library of its own: what that one refuses by itself can be told by whose it is, and clients of
+ * the fronts, however many, take no place from the admin port. */
+enum server_kind { SERVER_FRONTS, SERVER_ADMIN, SERVER_KINDS };
+
 struct server;
 
-bool server_open(struct core *core, struct server **ret_server, struct err *err) CHECKED;
+bool server_open(struct core *core, enum server_kind kind, struct server **ret_server,
+                 struct err *err) CHECKED;
 /* Breaks every client connection. All exchanges were cut before. NULL is fine. */
 void server_free(struct server *server);
 
-/* True if one more client may come to this front; NULL is the admin port, which has some places of its own.
- */
-bool server_has_room(const struct server *server, const struct proxy_front *front);
-/* Takes fd, connected and non-blocking. */
+/* True if one more client may come. */
+bool server_has_room(const struct server *server);
+/* Takes fd, connected and non-blocking. front: NULL for the admin port. */
 void server_add(struct server *server, int fd, const struct sockaddr *address, socklen_t address_size,
                 const struct proxy_front *front);
 

@@ -51,6 +51,24 @@ static const struct refused cases[] = {
     {"GET  / HTTP/1.1\r\n" H "\r\n", 400, true},
 };
 
+/* Everything that was answered, whatever it was. */
+static uint64_t answers_counted(const struct proxy_counters *counters)
+{
+    uint64_t sum = 0;
+
+    for (size_t code = 0; code < PROXY_CODES_MAX; code++)
+        sum += counters->requests[code];
+    return sum;
+}
+
+static bool is_counted_once(unsigned code)
+{
+    struct proxy_counters counters;
+
+    proxy_counters(stand.proxy, &counters);
+    return counters.requests[code] == 1 && answers_counted(&counters) == 1;
+}
+
 TEST(the_malformed_is_refused_and_the_connection_closed)
 {
     for (size_t at = 0; at < sizeof(cases) / sizeof(cases[0]); at++) {
@@ -67,6 +85,8 @@ TEST(the_malformed_is_refused_and_the_connection_closed)
         (void)snprintf(wanted, sizeof(wanted), "HTTP/1.1 %u ", cases[at].code);
         if (!EXPECT(strstr(head, wanted) == head))
             printf("#   \"%.40s\", not %u, for %s\n", head, cases[at].code, cases[at].request);
+        if (proxy_http_library_is_strict() && !EXPECT(is_counted_once(cases[at].code)))
+            printf("#   of %s\n", cases[at].request);
         head = peer_rest(client);
         /* An older libmicrohttpd says some of its own refusals twice, and then closes. */
         if (!EXPECT((!strstr(head, "HTTP/1.1 2") && !strstr(head, "HTTP/1.1 4")) ||
@@ -75,6 +95,19 @@ TEST(the_malformed_is_refused_and_the_connection_closed)
         EXPECT(peer_is_silent(stand.backend) || strstr(cases[at].request, "zz"));
         stand_stop(&stand);
     }
+}
+
+TEST(what_the_admin_port_refuses_is_not_counted)
+{
+    struct proxy_counters counters;
+    int client;
+
+    stand_start_plain(&stand);
+    client = peer_ask(stand.admin, "POST / HTTP/1.1\r\n" H "Content-Length: nine\r\n\r\n");
+    EXPECT(peer_has(peer_head(client), "HTTP/1.1 400 "));
+    proxy_counters(stand.proxy, &counters);
+    EXPECT_INT(answers_counted(&counters), 0);
+    stand_stop(&stand);
 }
 
 TEST(nothing_makes_two_requests_of_one)
