@@ -5,9 +5,11 @@
 #include "proxy/client.h"
 
 #include "base/cleanup.h"
+#include "proxy/answer.h"
 #include "proxy/linger.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/tcp.h>
 #include <string.h>
@@ -43,11 +45,56 @@ struct client *client_begin(struct clients *clients, int fd, const struct sockad
     return client;
 }
 
-static bool has_unread(int fd)
+/* Says why the connection is about to be closed, as far as the kernel takes it at once. */
+static void refuse(const struct client *client, unsigned code)
+{
+    CLEANUP(buf_clear) struct buf text = BUF_INIT(ANSWER_SIZE_MAX);
+    struct answer answer = {0};
+
+    answer_refusal(&answer, code);
+    answer_write_head(&answer, &text);
+    buf_add(&text, answer.body.bytes, answer.body.size);
+    answer_clear(&answer);
+    (void)send(client->fd, text.bytes, text.size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (client->front)
+        core_count(client->clients->core, code);
+}
+
+enum unread { UNREAD_NOTHING, UNREAD_BYTES, UNREAD_END };
+
+static enum unread what_is_unread(int fd)
 {
     char byte;
+    ssize_t got = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 
-    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    if (got > 0)
+        return UNREAD_BYTES;
+    return got < 0 && errno == EAGAIN ? UNREAD_NOTHING : UNREAD_END;
+}
+
+/* True if the client has sent something since its last request, if only a part of a head; and when. */
+static bool has_begun(const struct client *client, uint64_t *ret_last_ms)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof(info);
+
+    if (getsockopt(client->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+        return false;
+    *ret_last_ms = client->clients->core->loop.now_ms - info.tcpi_last_data_recv;
+    if (client->is_first)
+        return info.tcpi_bytes_received > 0;
+    return client->head_since_ms > 0 || *ret_last_ms > client->since_ms + TICKS_MS;
+}
+
+/* The library closes without a word what it takes for no HTTP at all (a NUL in the request line, an unknown
+ * method and one blank too many). Who was silent for too long is closed so too, and rightly. */
+static bool was_dropped(const struct client *client)
+{
+    const struct core *core = client->clients->core;
+    uint64_t last_ms = 0;
+
+    return !client->clients->hushed && !client->busy && has_begun(client, &last_ms) &&
+           core->loop.now_ms - last_ms < core->config.idle_timeout_ms;
 }
 
 void client_forget(struct client *client)
@@ -64,9 +111,13 @@ void client_forget(struct client *client)
 
 void client_end(struct client *client)
 {
+    enum unread unread = client->taken ? UNREAD_END : what_is_unread(client->fd);
+    bool dropped = unread != UNREAD_END && was_dropped(client);
     int fd = -1;
 
-    if (!client->taken && (client->busy || has_unread(client->fd)))
+    if (dropped)
+        refuse(client, 400);
+    if (!client->taken && (client->busy || dropped || unread == UNREAD_BYTES))
         fd = fcntl(client->fd, F_DUPFD_CLOEXEC, 0);
     if (fd >= 0)
         linger_begin(client->clients->core, fd);
@@ -90,38 +141,23 @@ static void close_socket(const struct client *client)
     (void)shutdown(client->fd, SHUT_RDWR); /* the library sees the end and closes it */
 }
 
-/* A client that has sent a part of a head is told why; one that has sent nothing wouldn't expect an answer.
- */
-static void refuse_slow_head(const struct client *client, bool has_sent)
-{
-    static const char text[] =
-        "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nX-Holdfast: 1\r\n"
-        "Connection: close\r\n\r\n";
-
-    if (has_sent) {
-        (void)send(client->fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (client->front)
-            core_count(client->clients->core, 408);
-    }
-    close_socket(client);
-}
-
 static void check_head(struct client *client, uint64_t now_ms)
 {
-    uint64_t limit_ms = client->clients->core->config.head_timeout_ms;
-    struct tcp_info info = {0};
-    socklen_t size = sizeof(info);
+    uint64_t limit_ms = client->clients->core->config.head_timeout_ms, last_ms = 0;
+    uint64_t since_ms = client->is_first ? client->since_ms : client->head_since_ms;
+    bool begun;
 
-    if (client->is_first && now_ms - client->since_ms < limit_ms)
+    if (since_ms > 0 && now_ms - since_ms < limit_ms)
         return;
-    if (getsockopt(client->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
-        return;
-    if (client->is_first)
-        refuse_slow_head(client, info.tcpi_bytes_received > 0);
-    else if (client->head_since_ms > 0 && now_ms - client->head_since_ms >= limit_ms)
-        refuse_slow_head(client, true);
-    else if (client->head_since_ms == 0 && now_ms - info.tcpi_last_data_recv > client->since_ms + TICKS_MS)
-        client->head_since_ms = now_ms - info.tcpi_last_data_recv;
+    begun = has_begun(client, &last_ms);
+    if (since_ms > 0) {
+        /* Who has sent a part of a head is told why; who has sent nothing expects no answer. */
+        if (begun)
+            refuse(client, 408);
+        close_socket(client);
+    } else if (begun) {
+        client->head_since_ms = last_ms;
+    }
 }
 
 static void sweep(struct loop_timer *timer)
@@ -141,7 +177,8 @@ void clients_close_idle(struct clients *clients)
 {
     for (struct list *link = clients->all.next; link != &clients->all; link = link->next) {
         const struct client *client = LIST_ENTRY(link, struct client, link);
-        if (!client->busy && !client->is_first && client->head_since_ms == 0 && !has_unread(client->fd))
+        if (!client->busy && !client->is_first && client->head_since_ms == 0 &&
+            what_is_unread(client->fd) != UNREAD_BYTES)
             close_socket(client);
     }
 }

@@ -10,6 +10,7 @@ struct clients {
     struct list all;
     unsigned count;
     struct loop_timer sweep;
+    bool hushed; /* no last words from here: the library has said some just now, or everything ends */
 };
 
 struct client {
@@ -30,7 +31,7 @@ void clients_init(struct clients *clients, struct core *core);
 struct client *client_begin(struct clients *clients, int fd, const struct sockaddr *address,
                             const struct proxy_front *front);
 /* Before the library closes fd. What the client still sends is read, so that it gets to see our last answer.
- */
+ * If the library drops what looks like no request at all without a word, it is answered 400. */
 void client_end(struct client *client);
 /* Its socket is closed already. */
 void client_forget(struct client *client);

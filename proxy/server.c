@@ -43,8 +43,9 @@ static struct http_request *begun(void *context, void *connection, const char *t
 
 static void refused(void *context, unsigned code)
 {
-    const struct server *server = context;
+    struct server *server = context;
 
+    server->clients.hushed = true;
     if (server->kind == SERVER_FRONTS)
         core_count(server->core, code);
 }
@@ -106,6 +107,7 @@ void server_free(struct server *server)
     if (!server)
         return;
     loop_remove(&server->core->loop, &server->source);
+    server->clients.hushed = true;
     http_free(server->http);
     assert(server->clients.count == 0 && server->pace.parked == 0);
     free(server);
@@ -147,6 +149,7 @@ void server_run(struct server *server)
     server->last_run_ms = server->core->loop.now_ms;
     for (round = 0; round < ROUNDS_MAX; round++) {
         server->pace.wanted = server->pace.progress = false;
+        server->clients.hushed = false;
         http_run(server->http);
         if (!server->pace.progress && !server->pace.wanted)
             break;

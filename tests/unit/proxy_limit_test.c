@@ -33,7 +33,7 @@ TEST(a_slow_head_is_refused_and_a_silent_connection_just_closed)
     slow = peer_ask(stand.front, "GET / HTTP/1.1\r\nHo");
     silent = peer_connect(stand.front);
     EXPECT(peer_has(peer_head(slow), "HTTP/1.1 408 Request Timeout\r\n"));
-    EXPECT(peer_ends(slow));
+    EXPECT_STR(peer_rest(slow), "{\"error\":\"Request Timeout\"}\n");
     EXPECT(peer_ends(silent));
     stand_stop(&stand);
 }

@@ -5,6 +5,9 @@
 
 #include "tests/tap.h"
 
+#include <sys/socket.h>
+#include <time.h>
+
 static struct stand stand;
 
 struct refused {
@@ -49,6 +52,9 @@ static const struct refused cases[] = {
      "Host: x\n\n",
      400, true},
     {"GET  / HTTP/1.1\r\n" H "\r\n", 400, true},
+    {"PATCH  / HTTP/1.1\r\n" H "\r\n", 400, true},
+    {" GET / HTTP/1.1\r\n" H "\r\n", 400, true},
+    {"\r\n\r\nGET / HTTP/1.1\r\n" H "\r\n", 400, true},
 };
 
 /* Everything that was answered, whatever it was. */
@@ -95,6 +101,66 @@ TEST(the_malformed_is_refused_and_the_connection_closed)
         EXPECT(peer_is_silent(stand.backend) || strstr(cases[at].request, "zz"));
         stand_stop(&stand);
     }
+}
+
+TEST(a_nul_in_the_request_line_is_refused)
+{
+    static const char request[] = "GET /a\0b HTTP/1.1\r\n" H "\r\n";
+    const char *head;
+    int client;
+
+    if (!proxy_http_library_is_strict())
+        return;
+    stand_start_plain(&stand);
+    client = peer_connect(stand.front);
+    peer_send(client, request, sizeof(request) - 1);
+    head = peer_head(client);
+    EXPECT(peer_has(head, "HTTP/1.1 400 Bad Request\r\n") && peer_has(head, "X-Holdfast: 1\r\n") &&
+           peer_has(head, "Connection: close\r\n"));
+    EXPECT_STR(peer_rest(client), "{\"error\":\"Bad Request\"}\n");
+    EXPECT(is_counted_once(400));
+    stand_stop(&stand);
+}
+
+TEST(what_looks_like_no_request_is_refused_on_a_kept_connection_too)
+{
+    static const struct timespec moment = {.tv_nsec = 50 * 1000 * 1000};
+    int client;
+
+    if (!proxy_http_library_is_strict())
+        return;
+    stand_start_plain(&stand);
+    client = peer_ask(stand.front, "GET / HTTP/1.1\r\nHost: ping\r\n\r\n");
+    EXPECT(peer_has(peer_head(client), "200 OK"));
+    (void)peer_bytes(client, 3);
+    (void)nanosleep(&moment, NULL); /* what comes together with a request isn't told from it */
+    peer_say(client, "PATCH  / HTTP/1.1\r\n" H "\r\n");
+    EXPECT(peer_has(peer_head(client), "HTTP/1.1 400 "));
+    stand_stop(&stand);
+}
+
+TEST(an_empty_line_before_a_request_is_passed_over)
+{
+    int client;
+
+    stand_start_plain(&stand);
+    client = peer_ask(stand.front, "\r\nGET / HTTP/1.1\r\nHost: ping\r\n\r\n");
+    EXPECT(peer_has(peer_head(client), "HTTP/1.1 200 OK\r\n"));
+    stand_stop(&stand);
+}
+
+TEST(who_leaves_before_the_head_is_whole_is_not_counted)
+{
+    struct proxy_counters counters;
+    int client;
+
+    stand_start_plain(&stand);
+    client = peer_ask(stand.front, "GET / HTTP/1.1\r\nHo");
+    (void)shutdown(client, SHUT_WR);
+    EXPECT_STR(peer_rest(client), "");
+    proxy_counters(stand.proxy, &counters);
+    EXPECT_INT(answers_counted(&counters), 0);
+    stand_stop(&stand);
 }
 
 TEST(what_the_admin_port_refuses_is_not_counted)
