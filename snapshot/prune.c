@@ -174,6 +174,21 @@ static bool prune_page(struct prune *prune, struct err *err)
     return true;
 }
 
+/* What may go is said by that very record and by nothing else that could be trusted with it. */
+static bool refuse(uint64_t horizon, const struct err *why, struct err *err)
+{
+    bool is_missing = why->code == ERR_NOT_FOUND;
+
+    if (is_missing || why->code == ERR_CORRUPT)
+        return err_set(
+            err, why->code,
+            "%s%s; this base record says what may be deleted, so nothing is until a newer base is the "
+            "oldest that HOLDFAST_RETENTION keeps",
+            is_missing ? key_log(horizon).text : why->text, is_missing ? ": it is missing" : "");
+    *err = *why;
+    return err_wrap(err, "the horizon");
+}
+
 /* The horizon has moved: the base there says what is below it. */
 static bool begin(struct prune *prune, uint64_t horizon, struct err *err)
 {
@@ -181,10 +196,11 @@ static bool begin(struct prune *prune, uint64_t horizon, struct err *err)
     CLEANUP(key_list_clear) struct key_list dropped = {0};
     struct record record;
     struct base_body body;
+    struct err why = {0};
     uint64_t lowest;
 
-    if (!archive_read_base(&archive, horizon, &record, &body, err))
-        return err_wrap(err, "the horizon");
+    if (!archive_read_base(&archive, horizon, &record, &body, &why))
+        return refuse(horizon, &why, err);
     for (size_t at = 0; at < body.dropped_count; at++)
         key_list_add(&dropped, key_blob(body.dropped[at].tag, &body.dropped[at].content).text);
     lowest = body.lowest_position;

@@ -1,6 +1,10 @@
 /* The walk goes from the newest base record back to the horizon. A base may be announced long after it was
  * begun, so it is known by its record; but only one is cut at a time, at or above the base record before it.
- * So bases are in one order, by record and by position. */
+ * So bases are in one order, by record and by position.
+ *
+ * A base record that can't be read must not end all retention for good. What it announced is not known, so
+ * whatever may be its stays, and the horizon never moves to it: what it doesn't say can't decide what is
+ * deleted. The horizon moves past it with the next base that can be read, and then it is as good as gone. */
 #include "snapshot/retain.h"
 
 #include "base/clock.h"
@@ -64,17 +68,49 @@ static bool read_base(const struct retain *retain, struct retain_base *base, uin
     return named || err_set(err, ERR_CORRUPT, "record %" PRIu64 " names no manifest", base->record);
 }
 
+/* Any record names the base before it, so the one right before a base record does. 0: it can't be read
+ * either, and what lies below can't be told from what the lost one announced. */
+static bool find_before(const struct retain *retain, uint64_t position, uint64_t *ret_before, struct err *err)
+{
+    CLEANUP(archive_clear) struct archive archive = archive_of(retain->store, &retain->lineage);
+    struct record record;
+    struct err why = {0};
+    bool found = archive_read(&archive, position - 1, &record, &why);
+
+    if (!found && why.code != ERR_CORRUPT && why.code != ERR_NOT_FOUND) {
+        *err = why;
+        return false;
+    }
+    *ret_before = found ? record.header.base.announced : 0;
+    return true;
+}
+
+/* From the horizon on nothing may be missing. */
+static bool step_over(struct retain *retain, struct retain_base *base, const struct err *why,
+                      uint64_t *ret_before, struct err *err)
+{
+    struct key key = key_log(base->record);
+
+    if (why->code != ERR_CORRUPT && why->code != ERR_NOT_FOUND) {
+        *err = *why;
+        return false;
+    }
+    base->is_lost = true;
+    if (retain->damage.code == ERR_NONE)
+        retain->damage = *why;
+    if (retain->damage.code == ERR_NOT_FOUND)
+        (void)err_set(&retain->damage, ERR_CORRUPT, "%s: it is missing", key.text);
+    return base->record <= retain->horizon || find_before(retain, base->record, ret_before, err);
+}
+
 static bool learn_one(struct retain *retain, struct err *err)
 {
     struct retain_base base = {.record = retain->before};
+    struct err why = {0};
     uint64_t before = 0;
 
-    if (!read_base(retain, &base, &before, err)) {
-        /* From the horizon on nothing may be missing. */
-        if (err->code == ERR_NOT_FOUND)
-            err->code = ERR_CORRUPT;
+    if (!read_base(retain, &base, &before, &why) && !step_over(retain, &base, &why, &before, err))
         return false;
-    }
     make_room(retain);
     retain->bases[--retain->first] = base;
     retain->count++;
@@ -102,7 +138,7 @@ uint64_t retain_horizon(const struct retain *retain, uint64_t position, uint64_t
     if (horizon == 0)
         horizon = retain->count > 0 ? base_at(retain, 0)->record : position;
     for (size_t at = retain->count; at > 0 && base_at(retain, at - 1)->record > horizon; at--)
-        if (base_at(retain, at - 1)->time_ns <= limit_ns)
+        if (!base_at(retain, at - 1)->is_lost && base_at(retain, at - 1)->time_ns <= limit_ns)
             horizon = base_at(retain, at - 1)->record;
     /* The new base is as old as now: with a retention of nothing it covers all before it. */
     if (retention_ms == 0)
@@ -143,6 +179,8 @@ bool retain_announces(const struct retain *retain, uint64_t position, const stru
     const struct retain_base *base = base_standing_at(retain, position);
 
     assert(retain->before == 0);
+    if (base && base->is_lost)
+        return true;
     return base && base->position == position && id_equal(&base->owner, owner) && (!n || base->n == *n);
 }
 

@@ -14,6 +14,7 @@ struct retain_base {
     uint64_t position;
     uint64_t n;
     struct id owner;
+    bool is_lost; /* its record can't be read: nothing but `record` is known */
 };
 
 struct retain {
@@ -25,18 +26,21 @@ struct retain {
     size_t first;
     size_t count;
     size_t capacity;
-    uint64_t before; /* the base record that still has to be read, going back; 0: all are known */
+    uint64_t before;   /* the base record that still has to be read, going back; 0: all are known */
+    struct err damage; /* of the first base record that can't be read, beginning with its key */
 };
 
 /* head: the newest record, which is this owner's. The rest is borrowed. */
 void retain_init(struct retain *retain, struct store *store, const struct record_header *head);
 void retain_clear(struct retain *retain);
 
-/* Reads up to 32 older base records, until all are known down to the horizon. ERR_CORRUPT: one is missing. */
+/* Reads up to 32 older base records, until all are known down to the horizon. One that is damaged or missing
+ * is noted in retain->damage and stepped over. */
 bool retain_learn(struct retain *retain, struct err *err) CHECKED;
 
 /* The horizon that a base record at `position` may state: the newest base older than retention_ms at now_ns,
- * the oldest one if none is, itself if there is no other. Never below the horizon before. */
+ * the oldest one if none is, itself if there is no other. Never below the horizon before, and never moved to
+ * one that is lost. */
 uint64_t retain_horizon(const struct retain *retain, uint64_t position, uint64_t now_ns,
                         uint64_t retention_ms);
 
@@ -44,7 +48,8 @@ uint64_t retain_horizon(const struct retain *retain, uint64_t position, uint64_t
 void retain_add(struct retain *retain, const struct retain_base *base, uint64_t horizon);
 
 /* Whether a base record from the horizon on announces a manifest at this position by this process; n: that
- * very one (NULL: any). For positions below this owner's open, once all bases are known (asserted). */
+ * very one (NULL: any). true too if one that is lost may announce it. For positions below this owner's open,
+ * once all bases are known (asserted). */
 bool retain_announces(const struct retain *retain, uint64_t position, const struct id *owner,
                       const uint64_t *n);
 

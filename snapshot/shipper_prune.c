@@ -20,6 +20,26 @@ void shipper_clear_pruning(struct shipper *shipper)
     retain_clear(&shipper->retain);
 }
 
+static void warn_once(struct shipper *shipper, const char *text)
+{
+    if (!shipper->warned_prune)
+        shipper->warn(shipper->warn_context, text);
+    shipper->warned_prune = true;
+}
+
+/* What is deleted all the same is right: retention moves past it. */
+static void tell_damage(struct shipper *shipper)
+{
+    struct err why = shipper->retain.damage;
+
+    if (why.code == ERR_NONE)
+        return;
+    err_prefix(&why,
+               "what retention would delete stays in HOLDFAST_STORE until a base newer than a damaged "
+               "one is old enough; `holdfast verify` names all damage");
+    warn_once(shipper, why.text);
+}
+
 /* First what came to nothing, then what is no longer kept: sweeping reads records that pruning deletes. */
 static bool prune_some(struct shipper *shipper, bool *ret_done, struct err *err)
 {
@@ -34,6 +54,7 @@ static bool prune_some(struct shipper *shipper, bool *ret_done, struct err *err)
         return false;
     if (shipper->retain.before != 0)
         return true;
+    tell_damage(shipper);
     if (!sweep_step(&shipper->sweep, &view, &swept, err))
         return false;
     return !swept || prune_step(&shipper->prune, shipper->retain.horizon, ret_done, err);
@@ -49,11 +70,10 @@ void shipper_prune(struct shipper *shipper, bool *ret_goes_on)
         *ret_goes_on = !done;
         return;
     }
-    if (why.code == ERR_TRANSIENT || why.code == ERR_CANCELED || shipper->warned_prune)
+    if (why.code == ERR_TRANSIENT || why.code == ERR_CANCELED)
         return;
-    shipper->warned_prune = true;
     err_prefix(&why, "what nobody needs any more can't be deleted from HOLDFAST_STORE");
-    shipper->warn(shipper->warn_context, why.text);
+    warn_once(shipper, why.text);
 }
 
 void shipper_pack(struct shipper *shipper)

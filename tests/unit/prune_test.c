@@ -181,6 +181,29 @@ TEST(a_horizon_that_is_no_base_is_damage_and_nothing_goes)
     tear_down(&bench);
 }
 
+TEST(a_horizon_that_can_not_be_read_is_named_with_what_comes_of_it_and_nothing_goes)
+{
+    for (int missing = 0; missing < 2; missing++) {
+        struct bench bench;
+        bool done = false;
+        uint64_t horizon;
+        struct err err = {0};
+        set_up(&bench);
+        (void)announce(&bench, 0, NULL);
+        horizon = announce(&bench, 0, NULL);
+        if (missing)
+            EXPECT_OK(store_delete(bench.ledger.mem, key_log(horizon).text, &err), &err);
+        else
+            ledger_put(&bench.ledger, key_log(horizon).text);
+        EXPECT(!prune_step(&bench.prune, horizon, &done, &err));
+        EXPECT_INT(err.code, missing ? ERR_NOT_FOUND : ERR_CORRUPT);
+        EXPECT(strstr(err.text, key_log(horizon).text) != NULL);
+        EXPECT(strstr(err.text, "until a newer base") != NULL);
+        EXPECT_INT(count(&bench, "base/"), 2);
+        tear_down(&bench);
+    }
+}
+
 TEST(data_records_go_with_the_blobs_that_they_dropped_and_with_their_bulk)
 {
     struct bench bench;
