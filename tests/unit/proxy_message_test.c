@@ -287,6 +287,26 @@ TEST(a_client_may_ask_for_the_end_of_its_connection)
     stand_stop(&stand);
 }
 
+TEST(a_query_may_have_many_arguments)
+{
+    enum { ARGUMENTS = 2000 };
+    static char query[4 * ARGUMENTS + 1], request[sizeof(query) + 100];
+    const char *head;
+    int client, backend;
+
+    for (int at = 0; at < ARGUMENTS; at++)
+        memcpy(query + 4 * at, "&a=b", 4);
+    (void)snprintf(request, sizeof(request), "GET /list?%s HTTP/1.1\r\nHost: x\r\n\r\n", query);
+    stand_start_plain(&stand);
+    client = peer_ask(stand.front, request);
+    backend = stand_backend_request(&stand, &head);
+    EXPECT(peer_has(head, query));
+    peer_say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    EXPECT(peer_has(peer_head(client), "HTTP/1.1 200 OK\r\n"));
+    EXPECT(stand_is_kept(client));
+    stand_stop(&stand);
+}
+
 TEST(large_heads_on_both_sides_pass)
 {
     enum { BIG = 11000 };
