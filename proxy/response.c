@@ -109,6 +109,19 @@ static void begin(struct response *response, size_t head_size)
     response->headers.count = 0;
 }
 
+/* What can't become a head any more isn't waited for: it might never end. */
+static bool may_become_head(const char *bytes, size_t size)
+{
+    static const char start[] = "HTTP/1.";
+
+    if (memcmp(bytes, start, size < strlen(start) ? size : strlen(start)) != 0)
+        return false;
+    for (const char *at = bytes; (at = memchr(at, '\n', (size_t)(bytes + size - at))); at++)
+        if (at == bytes || at[-1] != '\r')
+            return false;
+    return true;
+}
+
 enum response_progress response_parse(char *bytes, size_t size, bool to_head, struct response *ret_response)
 {
     size_t searched = size < RESPONSE_HEAD_MAX ? size : RESPONSE_HEAD_MAX;
@@ -117,7 +130,8 @@ enum response_progress response_parse(char *bytes, size_t size, bool to_head, st
     size_t first;
 
     if (!end)
-        return searched < RESPONSE_HEAD_MAX ? RESPONSE_INCOMPLETE : RESPONSE_MALFORMED;
+        return searched < RESPONSE_HEAD_MAX && may_become_head(bytes, searched) ? RESPONSE_INCOMPLETE
+                                                                                : RESPONSE_MALFORMED;
     begin(ret_response, (size_t)(end - bytes) + 4);
     first = line_size(bytes, 0, ret_response->head_size);
     if (!parse_status_line(bytes, first, ret_response, &is_http_1_0) ||

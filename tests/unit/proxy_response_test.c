@@ -71,6 +71,12 @@ TEST(every_beginning_of_a_head_is_incomplete)
 }
 
 static const char *const malformed[] = {
+    "SSH-2.0-server\r\n",
+    "H1",
+    "HTTP/2",
+    "\n",
+    "HTTP/1.1 200 OK\nContent-Length: 1\n\n",
+    "HTTP/1.1 200 OK\r\nX: y\n",
     "HTTP/2 200 OK\r\n\r\n",
     "HTTP/1.2 200 OK\r\n\r\n",
     "http/1.1 200 OK\r\n\r\n",
