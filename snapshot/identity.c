@@ -58,13 +58,13 @@ bool identity_parse(struct buf *json, struct id *ret_lineage, struct err *err)
     unsigned long version = 0;
 
     if (!read_version(value_of(text, "\"format\""), &version))
-        return err_set(err, ERR_CORRUPT, IDENTITY_KEY " is damaged: it names no format");
+        return err_set(err, ERR_CORRUPT, IDENTITY_KEY ": it is damaged: it names no format");
     if (version > FORMAT_VERSION)
         return err_set(err, ERR_CORRUPT,
-                       IDENTITY_KEY " says format %lu, this release knows %d; use a newer holdfast", version,
-                       FORMAT_VERSION);
+                       IDENTITY_KEY ": it says format %lu, this release knows %d; use a newer holdfast",
+                       version, FORMAT_VERSION);
     if (!read_lineage(value_of(text, "\"lineage\""), ret_lineage))
-        return err_set(err, ERR_CORRUPT, IDENTITY_KEY " is damaged: it names no lineage");
+        return err_set(err, ERR_CORRUPT, IDENTITY_KEY ": it is damaged: it names no lineage");
     return true;
 }
 

@@ -40,7 +40,15 @@ static bool read_newest(struct store *store, struct reader_head *head, struct er
     return true;
 }
 
-bool reader_find_head(struct store *store, struct reader_head *ret_head, struct err *err)
+bool reader_looks_again(struct err *before, const struct err *why)
+{
+    bool again = why->code == ERR_CORRUPT && strcmp(why->text, before->text) != 0;
+
+    *before = *why;
+    return again;
+}
+
+static bool find_head(struct store *store, struct reader_head *ret_head, struct err *err)
 {
     struct reader_head head = {0};
 
@@ -54,6 +62,21 @@ bool reader_find_head(struct store *store, struct reader_head *ret_head, struct 
         return false;
     *ret_head = head;
     return true;
+}
+
+bool reader_find_head(struct store *store, struct reader_head *ret_head, struct err *err)
+{
+    struct err before = {0};
+
+    for (int look = 1;; look++) {
+        struct err why = {0};
+        if (find_head(store, ret_head, &why))
+            return true;
+        if (!reader_looks_again(&before, &why) || look == READER_PLANS_MAX) {
+            *err = why;
+            return false;
+        }
+    }
 }
 
 static bool read_base(struct store *store, const struct id *lineage, uint64_t position,

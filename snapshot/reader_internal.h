@@ -23,6 +23,11 @@ struct reader_base {
 
 enum { READER_PLANS_MAX = 5, READER_REPORT_EVERY_MS = 100 };
 
+/* Whether a plan that failed like this deserves another: bytes may be damaged on their way, and what is
+ * missing may have been pruned, so damage counts when a later plan meets the same. before: zeroed at first.
+ */
+bool reader_looks_again(struct err *before, const struct err *why);
+
 /* ERR_CONFIG: the store holds nothing of holdfast. */
 bool reader_find_head(struct store *store, struct reader_head *ret_head, struct err *err) CHECKED;
 void reader_base_clear(struct reader_base *base);

@@ -189,18 +189,30 @@ static void mark_superseded(struct points *points)
     }
 }
 
-/* What was pruned between listing and reading is looked for again. */
+static bool collect_once(struct store *store, struct points *points, struct err *err)
+{
+    struct reader_head head;
+
+    points->count = 0;
+    points->damage = (struct err){0};
+    return reader_find_head(store, &head, err) && add_bases(store, &head, points, err) &&
+           add_records(store, &head, points, err);
+}
+
+/* What was pruned between listing and reading is looked for again, and what is damaged is looked at again. */
 static bool collect(struct store *store, struct points *points, struct err *err)
 {
+    struct err before = {0};
+
     for (int plan = 1;; plan++) {
-        struct reader_head head;
-        points->count = 0;
-        points->damage = (struct err){0};
-        if (reader_find_head(store, &head, err) && add_bases(store, &head, points, err) &&
-            add_records(store, &head, points, err))
-            return true;
-        if (err->code != ERR_NOT_FOUND || plan == READER_PLANS_MAX)
-            return false;
+        struct err why = {0};
+        bool collected = collect_once(store, points, &why), again;
+        again = reader_looks_again(&before, collected ? &points->damage : &why) || why.code == ERR_NOT_FOUND;
+        if (again && plan < READER_PLANS_MAX)
+            continue;
+        if (!collected)
+            *err = why;
+        return collected;
     }
 }
 

@@ -3,7 +3,7 @@
 #include "snapshot/prune.h"
 #include "snapshot/reader_internal.h"
 
-enum { WORKERS = 8, PLANS_MAX = 5 };
+enum { WORKERS = 8 };
 
 /* The record that was the horizon may go while we work: then there is a newer one, and all is well. */
 static bool prune_to(struct store *store, const struct removal *removal, uint64_t *horizon, struct err *err)
@@ -25,16 +25,17 @@ static bool prune_to(struct store *store, const struct removal *removal, uint64_
 static bool prune_plans(struct store *store, const struct removal *removal, uint64_t *horizon,
                         struct err *err)
 {
-    uint64_t before = 0;
+    struct err before = {0};
+    uint64_t last = 0;
 
-    for (int plan = 0; plan < PLANS_MAX; plan++) {
+    for (int plan = 0; plan < READER_PLANS_MAX; plan++) {
         struct err why = {0};
         if (prune_to(store, removal, horizon, &why))
             return true;
         *err = why;
-        if (why.code != ERR_NOT_FOUND || *horizon == before)
+        if (!reader_looks_again(&before, &why) && (why.code != ERR_NOT_FOUND || *horizon == last))
             break;
-        before = *horizon;
+        last = *horizon;
     }
     if (err->code == ERR_NOT_FOUND)
         err->code = ERR_CORRUPT;

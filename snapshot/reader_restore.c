@@ -222,12 +222,10 @@ bool reader_copy(struct store *store, int directory_fd, const struct reader_copy
             empty_again(directory_fd);
         if (why.code == ERR_NOT_FOUND)
             why.code = ERR_CORRUPT;
-        /* A fault counts when a later plan meets the same one. */
-        if (why.code != ERR_NONE && (why.code != ERR_CORRUPT || strcmp(why.text, before.text) == 0)) {
+        if (why.code != ERR_NONE && !reader_looks_again(&before, &why)) {
             *err = why;
             return false;
         }
-        before = why;
     }
     return err_set(
         err, ERR_TRANSIENT,

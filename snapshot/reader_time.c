@@ -150,12 +150,19 @@ static bool find_once(struct store *store, uint64_t time_ns, uint64_t *ret_recor
 
 bool reader_find_time(struct store *store, uint64_t time_ns, uint64_t *ret_record, struct err *err)
 {
-    bool holds = false;
+    struct err before = {0};
 
-    for (int plan = 0; plan < READER_PLANS_MAX && !holds; plan++)
-        if (!find_once(store, time_ns, ret_record, &holds, err))
+    for (int plan = 0; plan < READER_PLANS_MAX; plan++) {
+        struct err why = {0};
+        bool holds = false;
+        if (find_once(store, time_ns, ret_record, &holds, &why) && holds)
+            return true;
+        if (why.code != ERR_NONE && !reader_looks_again(&before, &why)) {
+            *err = why;
             return false;
-    return holds || err_set(err, ERR_TRANSIENT,
-                            "the owner prunes faster than a time can be looked up; try again, or raise "
-                            "HOLDFAST_RETENTION");
+        }
+    }
+    return err_set(err, ERR_TRANSIENT,
+                   "the owner prunes faster than a time can be looked up; try again, or raise "
+                   "HOLDFAST_RETENTION");
 }

@@ -7,6 +7,8 @@
  * once. */
 #include "snapshot/reader_verify.h"
 
+#include "snapshot/identity.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -211,7 +213,8 @@ static bool verify_once(struct verification *verification, struct err *err)
     struct err why = {0};
 
     if (!reader_find_head(verification->store, &head, &why)) {
-        if (why.code == ERR_CORRUPT && strncmp(why.text, "log/", 4) == 0)
+        if (why.code == ERR_CORRUPT &&
+            (strncmp(why.text, "log/", 4) == 0 || strncmp(why.text, IDENTITY_KEY, strlen(IDENTITY_KEY)) == 0))
             return note_error(verification, &why);
         *err = why;
         return false;
@@ -251,16 +254,20 @@ bool reader_verify(struct store *store, const struct reader_damage *damage,
 {
     struct verification verification = {.store = store, .progress = progress, .canceled = canceled};
     CLEANUP(findings_clear) struct findings now = {0}, before = {0};
+    struct err failed = {0};
     size_t damaged = 0;
     bool settled = false;
 
     for (int plan = 1; !settled && plan <= READER_PLANS_MAX; plan++) {
+        struct err why = {0};
         findings_clear(&before);
         before = now;
         now = (struct findings){0};
-        if (!run(&verification, &now, err))
+        settled = run(&verification, &now, &why) && all_known(&now, &before);
+        if (why.code != ERR_NONE && !reader_looks_again(&failed, &why)) {
+            *err = why;
             return false;
-        settled = all_known(&now, &before);
+        }
     }
     for (size_t at = 0; at < now.count; at++) {
         if (!has_finding(&before, now.list[at].key))
