@@ -10,8 +10,8 @@
  *     attach → BOOT → TAIL ⇄ HANDOFF → detach     checkpoints of ours happen in TAIL only
  *
  * Changes are noticed without SQL, from the mapped header of the wal-index (database_position). The whole
- * state of several databases at one moment is had by freezing them together, reading the files and thawing
- * them; from such a state on, every commit can be had page by page (database_collect).
+ * state of several databases at one moment is had by freezing them together, reading them and thawing them;
+ * from such a state on, every commit can be had page by page (database_collect).
  *
  * Errors, throughout: ERR_TRANSIENT, something was in the way, later may do. ERR_NOT_FOUND, the file is not
  * there, or not the one that was attached any more. ERR_CONFLICT, the application does not share this
@@ -100,31 +100,31 @@ struct database_mark {
 
 /* Valid from freeze to thaw. */
 struct database_frozen {
-    uint64_t position; /* of the state in the file: every smaller or equal position is contained */
+    uint64_t position; /* of the state: every smaller or equal position is contained */
     uint32_t page_size;
-    uint32_t page_count; /* the file has exactly so many pages */
+    uint32_t page_count; /* of the database */
 };
 
 enum { DATABASE_FREEZE_MAX = 64 };
 
-/* Freezes all of them at one and the same instant: from the return on, the database file of each holds
- * exactly what was committed then, and does not change until it is thawed, while the application goes on
- * writing into its log. Tries without any lock that a writer feels; if commits come too fast for that, holds
- * the write locks for some ms (at most 20 to get them). All or nothing. ERR_TRANSIENT at the deadline:
- * readers or writers of the application were in the way. */
+/* Freezes all of them at one and the same instant: from the return on, what was committed then can be read of
+ * each until it is thawed, while the application goes on writing into its log. Takes no lock that a writer or
+ * a reader feels. Where no pause of theirs lets the file be the whole state, the log is read once, up to that
+ * instant, before this returns. All or nothing. ERR_TRANSIENT at the deadline. */
 bool database_freeze(struct database *const *databases, size_t count, uint64_t deadline_ms,
                      const atomic_bool *canceled, struct err *err) CHECKED;
-/* Lets the file move on. Fine for one that is not frozen. */
+/* Lets it move on. Fine for one that is not frozen. */
 void database_thaw(struct database *database);
 
-/* By how many bytes the log of a frozen database has grown since: it can't be emptied while the file is
- * frozen. 0 for one that is not frozen. */
+/* By how many bytes the log of a frozen database has grown since: it can't be emptied while it is frozen. 0
+ * for one that is not. */
 uint64_t database_log_growth(const struct database *database);
 
 /* Of a frozen database. */
 const struct database_frozen *database_frozen(const struct database *database);
 
-/* Reads size bytes of a frozen database file. Any thread, many at once. ERR_CORRUPT beyond its end. */
+/* Reads whole pages of a frozen database: offset and size, in bytes, are multiples of its page size. Any
+ * thread, many at once. ERR_CORRUPT beyond its end. */
 bool database_read_frozen(struct database *database, uint64_t offset, void *bytes, size_t size,
                           struct err *err) CHECKED;
 

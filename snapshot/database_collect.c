@@ -319,10 +319,11 @@ void database_collect_begin(struct database *database, const struct database_sin
         .changes = header->changes,
         .position = database->frozen.position,
         .pages = database->frozen.page_count,
-        .may_restart = true,
+        .may_restart = database->has_file,
         .images = BUF_INIT(COLLECT_RUN_BYTES_MAX),
         .previous = BUF_INIT(COLLECT_RUN_BYTES_MAX),
     };
+    database_frozen_map(database, &collector->map);
     wal_reader_init(&collector->reader, -1, collector->page_size);
     database->collector = collector;
 }

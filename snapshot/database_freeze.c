@@ -1,31 +1,27 @@
 /* One moment of several databases.
  *
  * A database file is the whole state when its log is wholly in it (backfilled) and nothing has been committed
- * since; READ(0) taken then keeps it so. To have that for several databases at one and the same moment,
- * READ(0) is taken on each, and then all headers are looked at once more: if none has moved since its own
- * READ(0), then between the last lock and the first of these looks all files together were what was
- * committed. So where the application always commits to one before the other, no frozen pair shows the second
- * without the first.
+ * since; READ(0) taken then keeps it so. An application that never pauses, or whose readers overlap so that
+ * some old one always keeps the end of the log out of the file, never lets that happen. Then it is frozen at
+ * a mark: the state is the database file and, over it, the log up to a frame, and while the mark is held
+ * neither is overwritten (database_frozen.c). That costs a reading of the log, so the file is tried first.
+ * Waiting for a gap under the write lock instead would make the application wait for us, and die of it if we
+ * were stopped just then; and against readers it doesn't help.
  *
- * That works without a writer noticing as long as commits leave gaps longer than a checkpoint of the last few
- * frames, some milliseconds. If that fails again and again, the write locks are taken for the length of such
- * a checkpoint. A process that is stopped just then keeps the application waiting, and one that gives up
- * after 5 s dies of it: so this is the exception, and the wait for the locks is short. */
-#include "base/buf.h"
+ * To have one and the same moment of several, all of this is taken of each, and then all headers are looked
+ * at once more: if none has moved, then between the last of the first looks and the first of the second what
+ * is held of all together was what was committed. So where the application always commits to one before the
+ * other, no frozen pair shows the second without the first. */
 #include "base/clock.h"
-#include "base/fs.h"
 #include "snapshot/database_internal.h"
 
 #include <assert.h>
-#include <string.h>
 
 enum {
-    FREE_ATTEMPTS = 8,  /* at least, and at least for */
-    FREE_MS = 60,       /* so that a checkpoint of the application's own has time to end */
-    FREE_MAX_MS = 1000, /* however few attempts that were */
-    RETRY_MIN_US =
-        1000, /* doubled from attempt to attempt with the write lock, which is not to be held all the time */
-    RETRY_MAX_US = 200000,
+    FILE_ATTEMPTS = 8,  /* at least, and at least for */
+    FILE_MS = 60,       /* so that a checkpoint of the application's own has time to end */
+    FILE_MAX_MS = 1000, /* however few attempts that were */
+    RETRY_US = 1000,
 };
 
 struct freeze {
@@ -51,143 +47,120 @@ static bool approach(struct database *database, struct err *err)
            (database_hold_mark(database, err) && database_checkpoint(database, err));
 }
 
-/* With the write lock: nothing is committed, so the checkpoint is the last one needed. */
-static bool approach_locked(struct database *database, struct err *err)
+/* READ(0) on a file that is the whole state. */
+static bool hold_file(struct database *database, struct err *err)
 {
-    struct wal_index index;
-
-    assert(database->has_write);
-    if (!database_look(database, &index, err))
-        return false;
-    if (database->has_file && database_is_anchored(database, &index))
-        return true;
-    if (!database_collect_is_near(database, err) || !database_hold_mark(database, err))
-        return false;
-    database_drop_file(database);
-    return wal_index_is_backfilled(&index) || database_checkpoint(database, err);
+    return (approach(database, err) && (database->has_file || database_hold_file(database, err))) ||
+           err_wrap(err, "%s", database->path);
 }
 
-static bool lock_all_writes(const struct freeze *freeze, struct err *err)
+/* READ(0), or else the mark that is held then. */
+static bool hold_all(const struct freeze *freeze, bool with_marks, struct err *err)
 {
-    uint64_t give_up_ms = clock_monotonic_ms() + WRITE_LOCK_MAX_MS;
-
-    for (size_t at = 0; at < freeze->count; at++)
-        if (!database_hold_write(freeze->databases[at], give_up_ms, freeze->canceled, err))
+    for (size_t at = 0; at < freeze->count; at++) {
+        struct database *database = freeze->databases[at];
+        if (!hold_file(database, err) &&
+            !(with_marks && database->has_mark && !database->has_file && err->code == ERR_TRANSIENT))
             return false;
-    for (size_t at = 0; at < freeze->count; at++)
-        if (!approach_locked(freeze->databases[at], err))
-            return false;
+    }
     return true;
 }
 
-static bool hold_all_files(const struct freeze *freeze, struct err *err)
+/* The first look, at those that are held by a mark. What was asked for as a mark is READ(0) if the whole log
+ * was in the file just then, and READ(0) lets the log restart; but not while part of it is not in the file.
+ * So that is looked for now, under the lock. */
+static bool note_marked(const struct freeze *freeze, struct err *err)
 {
-    for (size_t at = 0; at < freeze->count; at++)
-        if (!freeze->databases[at]->has_file && !database_hold_file(freeze->databases[at], err))
-            return err_wrap(err, "%s", freeze->databases[at]->path);
+    for (size_t at = 0; at < freeze->count; at++) {
+        struct database *database = freeze->databases[at];
+        struct wal_index now;
+        if (database->has_file)
+            continue;
+        assert(database->has_mark);
+        if (!wal_index_read(database->index, TORN_US, &now, err))
+            return err_wrap(err, "%s", database->path);
+        if (wal_index_is_backfilled(&now))
+            return err_set(err, ERR_TRANSIENT, "%s: the application checkpointed meanwhile", database->path);
+        database->anchored = now.header;
+    }
     return true;
 }
 
-/* The second look: from the last READ(0) to the first of these, all stood still. */
+static bool stands_still(struct database *database, const struct wal_index *now)
+{
+    return database->has_file ? database_is_anchored(database, now)
+                              : wal_index_equal(&database->anchored, &now->header);
+}
+
+/* The second look. */
 static bool verify_all(const struct freeze *freeze, struct err *err)
 {
     for (size_t at = 0; at < freeze->count; at++) {
         struct database *database = freeze->databases[at];
         struct wal_index now = {0};
         if (!database_position_at(database, &now.header, &database->frozen.position) ||
-            !database_is_anchored(database, &now))
+            !stands_still(database, &now))
             return err_set(err, ERR_TRANSIENT, "%s: the application committed meanwhile", database->path);
     }
     return true;
 }
 
-/* How long the file is: an empty log does not say, and the file itself is right now that it is the whole
- * state. */
-static bool measure(struct database *database, struct err *err)
-{
-    struct stat status;
-    uint32_t page_size = 0;
-
-    if (!database_page_size(database->fd, &page_size, err))
-        return err_wrap(err, "%s", database->path);
-    if (fstat(database->fd, &status) != 0)
-        return err_errno(err, "look at %s", database->path);
-    if (page_size == 0 || status.st_size % page_size != 0 ||
-        (database->anchored.frames > 0 && status.st_size / page_size != database->anchored.pages))
-        return err_set(err, ERR_CORRUPT, "%s: %lld bytes are no whole number of its pages", database->path,
-                       (long long)status.st_size);
-    database->frozen.page_size = page_size;
-    database->frozen.page_count = (uint32_t)((uint64_t)status.st_size / page_size);
-    return true;
-}
-
-static bool approach_all(const struct freeze *freeze, bool with_writes, struct err *err)
+/* What is collected ends at the moment, too. READ(0) is held only when that is so; a mark is held since
+ * before. */
+static bool collect_all(const struct freeze *freeze, struct err *err)
 {
     for (size_t at = 0; at < freeze->count; at++) {
         struct database *database = freeze->databases[at];
-        if (!approach(database, err))
-            return err_wrap(err, "%s", database->path);
-        /* What would have to be synced and handed over under the write lock is so now. */
-        if (with_writes && fdatasync(database->fd) != 0)
-            return err_errno(err, "sync %s", database->path);
-        if (with_writes && !database_collect_ahead(database, err))
-            return err_wrap(err, "%s", database->path);
+        if (!database->has_file && database->collector &&
+            !database_collect(database, &database->anchored, err))
+            return false;
     }
     return true;
 }
 
-static void unlock_writes(const struct freeze *freeze)
+static bool attempt_freeze(const struct freeze *freeze, bool with_marks, struct err *err)
 {
-    for (size_t at = 0; at < freeze->count; at++)
-        if (freeze->databases[at]->has_write)
-            database_drop_write(freeze->databases[at]);
-}
+    bool frozen = hold_all(freeze, with_marks, err) && note_marked(freeze, err) && verify_all(freeze, err) &&
+                  collect_all(freeze, err);
 
-static bool attempt_freeze(const struct freeze *freeze, bool with_writes, struct err *err)
-{
-    bool frozen;
-
-    if (!approach_all(freeze, with_writes, err))
-        return false;
-    frozen = (!with_writes || lock_all_writes(freeze, err)) && hold_all_files(freeze, err) &&
-             verify_all(freeze, err);
-    unlock_writes(freeze);
     for (size_t at = 0; frozen && at < freeze->count; at++)
-        frozen = measure(freeze->databases[at], err);
+        frozen = database_frozen_begin(freeze->databases[at], err);
     return frozen;
 }
 
-/* Each ends with one lock: READ(0) if frozen, else what it has. */
+/* Each ends with one lock: READ(0) or a mark. */
 static void settle_all(const struct freeze *freeze, bool frozen)
 {
     for (size_t at = 0; at < freeze->count; at++) {
         struct database *database = freeze->databases[at];
-        if (frozen)
+        if (frozen && database->has_file)
             database_drop_mark(database);
         else if (database->has_mark)
             database_drop_file(database);
         database->is_frozen = frozen;
         if (frozen)
             database_mark_set(database);
+        else
+            database_frozen_end(database);
     }
 }
 
-/* Attempts until one succeeds. While nothing but commits is in the way they follow each other at once. */
+/* Attempts until one succeeds. */
 static bool freeze_all(const struct freeze *freeze, uint64_t deadline_ms, struct err *err)
 {
     uint64_t begun_ms = clock_monotonic_ms();
-    uint64_t pause_us = RETRY_MIN_US;
+    struct err why = {0};
 
     for (unsigned attempt = 0;; attempt++) {
         uint64_t tried_ms = clock_monotonic_ms() - begun_ms;
-        bool with_writes = tried_ms >= FREE_MAX_MS || (attempt >= FREE_ATTEMPTS && tried_ms >= FREE_MS);
-        if (attempt_freeze(freeze, with_writes, err))
+        bool with_marks = tried_ms >= FILE_MAX_MS || (attempt >= FILE_ATTEMPTS && tried_ms >= FILE_MS);
+        if (attempt_freeze(freeze, with_marks, &why))
             return true;
-        if (err->code != ERR_TRANSIENT || !database_pause(pause_us, deadline_ms, freeze->canceled, err))
-            return false;
-        if (with_writes && pause_us < RETRY_MAX_US)
-            pause_us *= 2;
+        if (why.code != ERR_TRANSIENT || !database_pause(RETRY_US, deadline_ms, freeze->canceled, &why))
+            break;
     }
+    *err = why;
+    return false;
 }
 
 bool database_freeze(struct database *const *databases, size_t count, uint64_t deadline_ms,
@@ -212,36 +185,10 @@ void database_thaw(struct database *database)
     if (!database->is_frozen)
         return;
     database->is_frozen = false;
-    if (!wal_index_read(database->index, TORN_US, &index, &ignored) || database_is_anchored(database, &index))
+    database_frozen_end(database);
+    if (!database->has_file || !wal_index_read(database->index, TORN_US, &index, &ignored) ||
+        database_is_anchored(database, &index))
         return;
     if (!database_leave_file(database, &ignored))
         return; /* the file stays as it is until database_tend() can do it */
-}
-
-const struct database_frozen *database_frozen(const struct database *database)
-{
-    assert(database->is_frozen);
-    return &database->frozen;
-}
-
-bool database_read_frozen(struct database *database, uint64_t offset, void *bytes, size_t size,
-                          struct err *err)
-{
-    assert(database->is_frozen);
-    return fs_read_at(database->fd, bytes, size, offset, err) || err_wrap(err, "%s", database->path);
-}
-
-uint64_t database_log_growth(const struct database *database)
-{
-    const struct wal_index_header *anchored = &database->anchored;
-    struct wal_index index;
-    struct err torn = {0};
-    uint64_t frames;
-
-    if (!database->is_frozen || !wal_index_read(database->index, TORN_US, &index, &torn))
-        return 0;
-    frames = index.header.frames;
-    if (memcmp(index.header.salt, anchored->salt, sizeof(anchored->salt)) == 0)
-        frames -= anchored->frames;
-    return frames * index.header.page_size;
 }

@@ -132,12 +132,11 @@ bool database_is_anchored(struct database *database, const struct wal_index *ind
 }
 
 /* In small steps: SQLite's own waiting would sleep past the gaps between the application's commits. */
-bool database_hold_write(struct database *database, uint64_t give_up_ms, const atomic_bool *canceled,
-                         struct err *err)
+bool database_hold_write(struct database *database, uint64_t give_up_ms, struct err *err)
 {
     assert(!database->has_write);
     while (!sqlite_begin_write(database->writer, err))
-        if (err->code != ERR_TRANSIENT || !database_pause(WRITE_LOCK_STEP_US, give_up_ms, canceled, err))
+        if (err->code != ERR_TRANSIENT || !database_pause(WRITE_LOCK_STEP_US, give_up_ms, NULL, err))
             return err_wrap(err, "take the write lock");
     database->has_write = true;
     return true;
@@ -221,5 +220,6 @@ void database_drop_all(struct database *database)
         sqlite_end(database->turns[database->holder]);
     if (database->has_file)
         sqlite_unlock(database->anchor, SQLITE_SLOT_READ0);
+    database_frozen_end(database);
     database->has_mark = database->has_file = database->is_frozen = false;
 }

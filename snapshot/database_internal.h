@@ -5,6 +5,7 @@
 #include "base/thread.h"
 #include "snapshot/database.h"
 #include "snapshot/guarded_file.h"
+#include "snapshot/page_map.h"
 #include "snapshot/sqlite.h"
 #include "snapshot/wal_index.h"
 
@@ -41,13 +42,15 @@ struct database {
     bool has_write;
     bool has_file;                    /* READ(0) */
     struct wal_index_header marked;   /* has_mark: as it was just before the mark was taken */
-    struct wal_index_header anchored; /* has_file: the header whose state the file holds */
+    struct wal_index_header anchored; /* has_file: the header whose state the file holds; frozen at a mark:
+                                         the one whose state is frozen */
 
     struct collector *collector; /* NULL: nothing is collected */
 
     uint64_t rushed_until_ms; /* so much was in the log that the next tending is due soon */
     bool is_frozen;
     struct database_frozen frozen;
+    struct frozen_log *frozen_log; /* frozen at a mark: what is in the log of it; NULL: the file is all */
     struct database_mark mark;
     unsigned contested_looks; /* in a row that found the application waiting for us to go */
     uint64_t contested_ms;    /* when the first of them was */
@@ -79,9 +82,8 @@ void database_drop_file(struct database *database);
  * restarted. */
 bool database_is_anchored(struct database *database, const struct wal_index *index);
 /* Takes the write lock, from when on nobody can commit: never for long. Tries until give_up_ms, and then it
- * is ERR_TRANSIENT. canceled may be NULL. */
-bool database_hold_write(struct database *database, uint64_t give_up_ms, const atomic_bool *canceled,
-                         struct err *err) CHECKED;
+ * is ERR_TRANSIENT. */
+bool database_hold_write(struct database *database, uint64_t give_up_ms, struct err *err) CHECKED;
 void database_drop_write(struct database *database);
 /* Copies all that is marked from the log into the file. ERR_TRANSIENT: the application reads an older state
  * or checkpoints itself; the write lock would not help. */
@@ -115,6 +117,14 @@ bool database_collect_ahead(struct database *database, struct err *err) CHECKED;
 bool database_collect_is_near(struct database *database, struct err *err) CHECKED;
 /* Whether all up to a header that was seen under a lock of ours has been handed over. */
 bool database_has_collected(const struct database *database, const struct wal_index_header *header);
+
+/* database_frozen.c, once `anchored` is what is to be frozen, and kept by READ(0) or else by a mark: makes it
+ * readable. ERR_CORRUPT: the log or the file isn't what it says. */
+bool database_frozen_begin(struct database *database, struct err *err) CHECKED;
+/* Fine without the former. */
+void database_frozen_end(struct database *database);
+/* What of the frozen state is in the log and may not be in the file; the caller clears it. */
+void database_frozen_map(const struct database *database, struct page_map *ret_map);
 
 /* database_mark.c: notes what has just been frozen. */
 void database_mark_set(struct database *database);

@@ -1,6 +1,6 @@
 /* What shows, after a crash, that the local database contains a state that was shipped.
  *
- * The marked state M was frozen: log generation S, wholly in the file up to frame F, whose checksum C covers
+ * The marked state M is what had been committed up to frame F of log generation S, whose checksum C covers
  * all frames before it and the salts. Both salts are compared; the second is random for each generation.
  *
  * PROVEN, first: the log is of generation S and still has frame F with checksum C. The state is M and what

@@ -88,7 +88,7 @@ static bool hand_over_locked(struct database *database, struct err *err)
     bool held;
 
     if (!database_collect_ahead(database, err) ||
-        !database_hold_write(database, clock_monotonic_ms() + WRITE_LOCK_MAX_MS, NULL, err))
+        !database_hold_write(database, clock_monotonic_ms() + WRITE_LOCK_MAX_MS, err))
         return false;
     held = database_collect_is_near(database, err) && database_hold_mark(database, err) &&
            database_checkpoint(database, err) && database_hold_file(database, err);

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { CAPACITY_MIN = 64 };
 
@@ -53,6 +54,16 @@ uint32_t page_map_get(const struct page_map *map, uint32_t page)
 {
     assert(page > 0);
     return map->count > 0 ? find(map, page)->frame : 0;
+}
+
+void page_map_copy(const struct page_map *map, struct page_map *ret_map)
+{
+    struct page_map copy = *map;
+
+    copy.entries = xcalloc(map->capacity, sizeof(*copy.entries));
+    if (map->capacity > 0)
+        memcpy(copy.entries, map->entries, map->capacity * sizeof(*copy.entries));
+    *ret_map = copy;
 }
 
 void page_map_clear(struct page_map *map)

@@ -21,6 +21,8 @@ struct page_map {
 void page_map_put(struct page_map *map, uint32_t page, uint32_t frame);
 /* 0: the page is not in the map. */
 uint32_t page_map_get(const struct page_map *map, uint32_t page);
+/* ret_map gets all of it, as a map of its own. */
+void page_map_copy(const struct page_map *map, struct page_map *ret_map);
 /* Empties it and frees its memory. */
 void page_map_clear(struct page_map *map);
 

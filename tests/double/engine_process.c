@@ -4,6 +4,7 @@
 #include "base/thread.h"
 #include "snapshot/store/config.h"
 
+#include <assert.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -155,6 +156,7 @@ bool engine_process_await(const struct engine_process *process, enum engine_phas
 
 void engine_process_kill(struct engine_process *process)
 {
+    assert(process->pid > 0); /* -1 would be everybody */
     (void)kill(process->pid, SIGKILL);
     engine_process_wait(process);
 }

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -58,6 +59,7 @@ void lock_watch_wait(const struct lock_watch *watch, uint64_t looks)
 
 void lock_watch_stop(struct lock_watch *watch)
 {
+    assert(watch->pid > 0); /* -1 would be everybody */
     (void)kill(watch->pid, SIGKILL);
     (void)waitpid(watch->pid, NULL, 0);
 }

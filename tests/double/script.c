@@ -2,6 +2,7 @@
 
 #include "base/cleanup.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -125,6 +126,7 @@ void script_stop(struct script *script)
 
 void script_kill(struct script *script)
 {
+    assert(script->pid > 0); /* -1 would be everybody */
     (void)kill(script->pid, SIGKILL);
     (void)close(script->channel);
     await_end(script);

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -274,12 +275,14 @@ bool writer_finish(struct writer *writer)
 bool writer_stop(struct writer *writer)
 {
     atomic_store(&writer->stats->must_stop, 1);
+    assert(writer->pid > 0);          /* -1 would be everybody */
     (void)kill(writer->pid, SIGTERM); /* it may be asleep */
     return ended_well(wait_for_end(writer));
 }
 
 void writer_kill(struct writer *writer)
 {
+    assert(writer->pid > 0); /* -1 would be everybody */
     (void)kill(writer->pid, SIGKILL);
     (void)wait_for_end(writer);
 }

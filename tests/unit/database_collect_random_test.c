@@ -62,12 +62,31 @@ static void random_transaction(uint64_t *seed, bool savepoints, char *sql, size_
     (void)snprintf(sql + at, size - at, kind < 5 ? "ROLLBACK" : "INSERT INTO log(what) VALUES('x'); COMMIT");
 }
 
-static bool follow_random_transactions(struct collecting *collecting, uint64_t *seed, bool savepoints)
+/* Now and then the other connection begins or ends a read, and collecting begins anew. */
+static bool disturb(struct collecting *collecting, struct script *reader, uint64_t *seed, bool *reads)
+{
+    if (next_random(seed, 6) == 0) {
+        *reads = !*reads;
+        return script_run(reader, *reads ? "BEGIN; SELECT count(*) FROM t" : "COMMIT");
+    }
+    if (next_random(seed, 10) > 0)
+        return true;
+    if (!oracle_agrees_now(&collecting->oracle) || !scene_freeze(collecting->database, &collecting->err))
+        return false;
+    oracle_end(&collecting->oracle);
+    return oracle_begin(&collecting->oracle, collecting->database);
+}
+
+static bool follow_random_transactions(struct collecting *collecting, struct script *reader, uint64_t *seed,
+                                       bool savepoints)
 {
     enum { TRANSACTIONS = 150 };
     char sql[TEXT_MAX];
+    bool reads = false;
 
     for (unsigned at = 0; at < TRANSACTIONS; at++) {
+        if (reader && !disturb(collecting, reader, seed, &reads))
+            return false;
         random_transaction(seed, savepoints, sql, sizeof(sql));
         if (next_random(seed, 3) == 0 ? !script_run(&collecting->script, sql)
                                       : !collecting_run(collecting, sql))
@@ -85,12 +104,18 @@ static bool follow_random_transactions(struct collecting *collecting, uint64_t *
     return true;
 }
 
-static void follow_at_random(uint64_t seed, const char *pragmas)
+static void follow_at_random(uint64_t seed, const char *pragmas, bool with_reader)
 {
     struct collecting collecting;
+    struct script reader;
 
     REQUIRE(collecting_begin(&collecting, pragmas));
-    EXPECT(follow_random_transactions(&collecting, &seed, strstr(pragmas, "cache_spill=0") != NULL));
+    if (with_reader)
+        script_start(&reader, sample_path("db"));
+    EXPECT(follow_random_transactions(&collecting, with_reader ? &reader : NULL, &seed,
+                                      strstr(pragmas, "cache_spill=0") != NULL));
+    if (with_reader)
+        script_stop(&reader);
     printf("# %u commits, %u smaller than before, in %u runs\n", collecting.oracle.commits,
            collecting.oracle.shrunk, collecting.oracle.runs);
     EXPECT(collecting_end(&collecting));
@@ -98,27 +123,42 @@ static void follow_at_random(uint64_t seed, const char *pragmas)
 
 TEST(random_transactions_on_pages_of_512_bytes_with_auto_vacuum)
 {
-    follow_at_random(1, "PRAGMA page_size=512; PRAGMA auto_vacuum=FULL; PRAGMA cache_spill=0");
+    follow_at_random(1, "PRAGMA page_size=512; PRAGMA auto_vacuum=FULL; PRAGMA cache_spill=0", false);
 }
 
 TEST(random_transactions_on_pages_of_1024_bytes_with_a_small_cache)
 {
-    follow_at_random(2, "PRAGMA page_size=1024; PRAGMA cache_size=8; PRAGMA cache_spill=8");
+    follow_at_random(2, "PRAGMA page_size=1024; PRAGMA cache_size=8; PRAGMA cache_spill=8", false);
 }
 
 TEST(random_transactions_on_pages_of_4096_bytes)
 {
-    follow_at_random(3, "PRAGMA page_size=4096; PRAGMA cache_spill=0");
+    follow_at_random(3, "PRAGMA page_size=4096; PRAGMA cache_spill=0", false);
 }
 
 TEST(random_transactions_on_pages_of_8192_bytes_with_incremental_vacuum)
 {
-    follow_at_random(4, "PRAGMA page_size=8192; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA cache_spill=0");
+    follow_at_random(4, "PRAGMA page_size=8192; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA cache_spill=0", false);
 }
 
 TEST(random_transactions_on_pages_of_65536_bytes)
 {
-    follow_at_random(5, "PRAGMA page_size=65536; PRAGMA cache_spill=0");
+    follow_at_random(5, "PRAGMA page_size=65536; PRAGMA cache_spill=0", false);
+}
+
+TEST(random_transactions_beside_a_reader_on_pages_of_512_bytes_with_auto_vacuum)
+{
+    follow_at_random(6, "PRAGMA page_size=512; PRAGMA auto_vacuum=FULL; PRAGMA cache_spill=0", true);
+}
+
+TEST(random_transactions_beside_a_reader_on_pages_of_4096_bytes)
+{
+    follow_at_random(7, "PRAGMA page_size=4096; PRAGMA cache_spill=0", true);
+}
+
+TEST(random_transactions_beside_a_reader_on_pages_of_65536_bytes)
+{
+    follow_at_random(8, "PRAGMA page_size=65536; PRAGMA cache_spill=0", true);
 }
 
 TAP_MAIN()

@@ -67,4 +67,22 @@ TEST(memory_is_in_proportion_to_the_pages_that_are_in_it)
     EXPECT_INT(page_map_get(&map, 100003), 0);
 }
 
+TEST(a_copy_is_a_map_of_its_own)
+{
+    struct page_map map = {0}, copy, empty;
+
+    page_map_copy(&map, &empty);
+    EXPECT_INT(page_map_get(&empty, 1), 0);
+    for (uint32_t page = 1; page <= 100; page++)
+        page_map_put(&map, page, page + 1000);
+    page_map_copy(&map, &copy);
+    page_map_put(&map, 7, 1);
+    page_map_clear(&map);
+    for (uint32_t page = 1; page <= 100; page++)
+        EXPECT_INT(page_map_get(&copy, page), page + 1000);
+    EXPECT_INT(page_map_get(&copy, 101), 0);
+    page_map_clear(&copy);
+    page_map_clear(&empty);
+}
+
 TAP_MAIN()
