@@ -55,9 +55,9 @@ static void refuse(const struct client *client, unsigned code)
     answer_write_head(&answer, &text);
     buf_add(&text, answer.body.bytes, answer.body.size);
     answer_clear(&answer);
-    (void)send(client->fd, text.bytes, text.size, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (client->front)
         core_count(client->clients->core, code);
+    (void)send(client->fd, text.bytes, text.size, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 enum unread { UNREAD_NOTHING, UNREAD_BYTES, UNREAD_END };
