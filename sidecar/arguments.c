@@ -12,19 +12,21 @@ static const struct option {
     const char *value; /* what its value is called; NULL: a switch */
     size_t field;
     const char *help;
+    bool is_required; /* by each command that takes it */
 } options[] = {
     {"to", "DIR", offsetof(struct arguments, to),
-     "where to restore to: a directory that is empty or not there yet"},
+     "where to restore to: a directory that is empty or not there yet", true},
     {"at", "TIME|RECORD", offsetof(struct arguments, at),
-     "the last point at or before that time (2026-11-21T10:00:00Z), or that record; the newest if not given"},
+     "the last point at or before that time (2026-11-21T10:00:00Z), or that record; the newest if not given",
+     false},
     {"follow", NULL, offsetof(struct arguments, follow),
-     "keep the copy up to date with the newest record; goes on in a directory that it has left"},
-    {"dry-run", NULL, offsetof(struct arguments, dry_run), "only say what would be deleted"},
+     "keep the copy up to date with the newest record; goes on in a directory that it has left", false},
+    {"dry-run", NULL, offsetof(struct arguments, dry_run), "only say what would be deleted", false},
     {"deep", NULL, offsetof(struct arguments, deep),
-     "also restore the newest and the oldest point below $TMPDIR (or /tmp) and check every database"},
-    {"json", NULL, offsetof(struct arguments, json), "print one JSON object"},
-    {"markdown", NULL, offsetof(struct arguments, markdown), "print the table of README.md"},
-    {"help", NULL, offsetof(struct arguments, help), "print this"},
+     "also restore the newest and the oldest point below $TMPDIR (or /tmp) and check every database", false},
+    {"json", NULL, offsetof(struct arguments, json), "print one JSON object", false},
+    {"markdown", NULL, offsetof(struct arguments, markdown), "print the table of README.md", false},
+    {"help", NULL, offsetof(struct arguments, help), "print this", false},
 };
 
 enum { OPTIONS_COUNT = sizeof(options) / sizeof(options[0]) };
@@ -168,7 +170,8 @@ void arguments_describe(const struct command *command, struct buf *text)
     buf_printf(text, "holdfast %s", command->name);
     for (size_t at = 0; at < OPTIONS_COUNT; at++)
         if (is_listed(command->options, options[at].name, strlen(options[at].name)))
-            add_option(text, " [", &options[at], "]");
+            add_option(text, options[at].is_required ? " " : " [", &options[at],
+                       options[at].is_required ? "" : "]");
     buf_printf(text, "%s%s\n\n  %s.\n", command->operand ? " " : "", command->operand ? command->operand : "",
                command->summary);
     if (*command->detail)

@@ -38,12 +38,13 @@ static const struct command commands[] = {
      NEEDS_STORE, command_restore},
     {"list", "what can be restored", "json", NULL, "", NEEDS_STORE, command_list},
     {"verify", "read back everything that a restore could need, and prove it", "deep json", NULL,
-     "  Reading back proves that the store holds what was shipped. With --deep the newest and the oldest "
-     "point "
-     "are restored\n"
-     "  too, one after the other, and SQLite's integrity_check judges every database; $TMPDIR needs room for "
-     "one "
-     "copy.",
+     "  Reading back proves that the store holds what was shipped, byte for byte, and that bases can be "
+     "read; "
+     "that every\n"
+     "  delta can be applied only restores prove. With --deep the newest and the oldest point are restored "
+     "too, "
+     "one after\n"
+     "  the other, and SQLite's integrity_check judges every database; $TMPDIR needs room for one copy.",
      NEEDS_STORE, command_verify},
     {"prune", "delete what retention allows", "dry-run json", NULL,
      "  `run` does it by itself; this does it now, also beside one that runs. Only what lies below the "

@@ -256,8 +256,9 @@ bool doctor_look_at_store(struct diagnosis *diagnosis, const struct config *conf
     look_at_clock(diagnosis, plain);
     if (look_at_writing(diagnosis, patient) && !race_for_keys(diagnosis, plain, config, canceled, err))
         return false;
-    diagnosis_add(diagnosis, VERDICT_NOTE, "lifecycle rules",
-                  "they can't be read from here: make sure that the bucket has none that deletes objects "
-                  "below the prefix");
+    if (config->store.kind == STORE_S3)
+        diagnosis_add(diagnosis, VERDICT_NOTE, "lifecycle rules",
+                      "they can't be read from here: make sure that the bucket has none that deletes objects "
+                      "below the prefix");
     return true;
 }

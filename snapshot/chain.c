@@ -259,7 +259,7 @@ static bool check_chain(struct chain *chain, const struct record *record, struct
     if (chain->has_previous && !digest_equal(&record->header.previous, &chain->previous))
         return err_set(
             err, ERR_CORRUPT,
-            "%s: it does not follow the record before it: two histories are mixed under one prefix",
+            "%s: it does not follow the record before it: two histories are mixed in HOLDFAST_STORE",
             key.text);
     if (known && !digest_equal(&record->hash, &known->hash))
         return err_set(err, ERR_CORRUPT, "%s: it is not the record that belongs there: its hash differs",

@@ -35,9 +35,9 @@ static bool decide_empty_store(const struct decide_facts *facts, enum decision *
     }
     return err_set(
         err, ERR_CONFIG,
-        "HOLDFAST_STORE is empty, but HOLDFAST_DATA_DIR was kept in a store before: it is the wrong bucket "
-        "or prefix, or it was wiped; "
-        "correct HOLDFAST_STORE, or set HOLDFAST_ADOPT=local to start a new history from this directory");
+        "HOLDFAST_STORE is empty, but HOLDFAST_DATA_DIR was kept in a store before: it is the wrong one, "
+        "or it was wiped; " STORE_REMEDY
+        ", or set HOLDFAST_ADOPT=local to start a new history from this directory");
 }
 
 static bool decide_stranger(const struct decide_facts *facts, enum decision *ret_decision, struct err *err)
@@ -87,7 +87,7 @@ static bool decide_roll_back(const struct decide_facts *facts, enum decision *de
     if (!facts->has_base)
         return err_set(err, ERR_CONFIG,
                        "HOLDFAST_RESTORE_AT names a point, but nothing can be restored from HOLDFAST_STORE "
-                       "yet; correct the bucket or the prefix, or remove HOLDFAST_RESTORE_AT");
+                       "yet; " STORE_REMEDY ", or remove HOLDFAST_RESTORE_AT");
     if (*decision == DECIDE_ADOPT)
         return err_set(err, ERR_CONFIG,
                        "HOLDFAST_ADOPT=local makes HOLDFAST_DATA_DIR the newest state, and "

@@ -176,7 +176,7 @@ bool log_parse(const struct id *lineage, uint64_t position, const void *bytes, s
     if (!id_equal(&record.header.lineage, lineage))
         return err_set(
             err, ERR_CORRUPT,
-            "%s: it belongs to another lineage than holdfast.json: two stores were mixed under one prefix",
+            "%s: it belongs to another lineage than holdfast.json: two stores were mixed in HOLDFAST_STORE",
             key.text);
     *ret_record = record;
     return true;

@@ -54,8 +54,7 @@ static bool find_head(struct store *store, struct reader_head *ret_head, struct 
 
     if (!identity_read(store, &head.lineage, err)) {
         if (err->code == ERR_NOT_FOUND)
-            return err_set(err, ERR_CONFIG,
-                           "HOLDFAST_STORE holds nothing of holdfast; correct the bucket or the prefix");
+            return err_set(err, ERR_CONFIG, "HOLDFAST_STORE holds nothing of holdfast; " STORE_REMEDY);
         return false;
     }
     if (!read_newest(store, &head, err))

@@ -191,8 +191,9 @@ static bool judge_record(struct log_walk *walk, const struct record *record, con
 
     walk->next = position;
     if (follows && !digest_equal(&walk->previous, &record->hash))
-        verification_note(verification, key,
-                          "the record after it names another hash: two histories are mixed under one prefix");
+        verification_note(
+            verification, key,
+            "the record after it names another hash: two histories are mixed in HOLDFAST_STORE");
     walk->has_previous = true;
     walk->previous = record->header.previous;
     return record->header.kind != RECORD_DATA || check_data(walk, record, err);

@@ -305,7 +305,7 @@ static bool follow_head(struct findings *findings, struct err *err)
     if (record.header.position != findings->newest || !id_equal(&record.header.lineage, &start->lineage))
         return err_set(
             err, ERR_CORRUPT,
-            "%s does not belong to the lineage of holdfast.json: two stores were mixed under one prefix",
+            "%s does not belong to the lineage of holdfast.json: two stores were mixed in HOLDFAST_STORE",
             key.text);
     log_follow(&start->log, &record.header, &record.hash);
     return true;
@@ -335,9 +335,9 @@ static bool survey_once(struct findings *findings, bool with_manifest,
     start->store_empty = findings->newest == 0 && findings->bases_count == 0 && !findings->has_packs &&
                          !findings->has_identity;
     if (!start->store_empty && !findings->has_identity)
-        return err_set(err, ERR_CORRUPT,
-                       "holdfast.json is missing although the store holds records; restore it or correct the "
-                       "prefix in HOLDFAST_STORE");
+        return err_set(
+            err, ERR_CORRUPT,
+            "holdfast.json is missing although the store holds records; restore it, or " STORE_REMEDY);
     if (findings->newest == 0 && (findings->bases_count > 0 || findings->has_packs))
         return err_set(err, ERR_CORRUPT,
                        "log/ is empty although base/ or pack/ is not; records were deleted from the store");

@@ -26,6 +26,9 @@
 
 enum { STORE_KEY_MAX = 512 };
 
+/* What an operator does about a store that is the wrong one, of whichever kind it is. */
+#define STORE_REMEDY "correct the bucket, prefix or directory in HOLDFAST_STORE"
+
 struct store;
 
 struct store_entry {

@@ -72,6 +72,18 @@ TEST(every_command_has_help)
     }
 }
 
+TEST(help_shows_what_must_be_given_without_brackets)
+{
+    CLEANUP(buf_clearp) struct buf text = BUF_INIT(65536);
+    const struct command *command = NULL;
+    struct err err = {0};
+
+    REQUIRE_OK(command_find("restore", &command, &err), &err);
+    arguments_describe(command, &text);
+    EXPECT(strncmp(buf_text(&text), "holdfast restore --to DIR [--at TIME|RECORD] [--follow] [--json]\n",
+                   64) == 0);
+}
+
 TEST(a_command_that_is_to_come_takes_any_words)
 {
     struct arguments arguments;
