@@ -177,7 +177,8 @@ void clients_close_idle(struct clients *clients)
 {
     for (struct list *link = clients->all.next; link != &clients->all; link = link->next) {
         const struct client *client = LIST_ENTRY(link, struct client, link);
-        if (!client->busy && !client->is_first && client->head_since_ms == 0 &&
+        uint64_t last_ms;
+        if (!client->busy && !client->is_first && !has_begun(client, &last_ms) &&
             what_is_unread(client->fd) != UNREAD_BYTES)
             close_socket(client);
     }

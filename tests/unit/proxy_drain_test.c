@@ -55,6 +55,26 @@ TEST(what_is_in_flight_finishes_and_new_work_is_refused)
     stand_stop(&stand);
 }
 
+TEST(a_request_whose_head_has_begun_is_answered)
+{
+    struct proxy_config config = stand_config(&stand);
+    int kept;
+
+    config.head_timeout_ms = 1500;
+    stand_start(&stand, &config);
+    kept = peer_ask(stand.front, "GET / HTTP/1.1\r\nHost: ping\r\n\r\n");
+    EXPECT(peer_has(peer_head(kept), "200 OK"));
+    (void)peer_bytes(kept, 3);
+    EXPECT(peer_ends(peer_connect(stand.front))); /* a while later */
+    peer_say(kept, "GET /x HTTP/1.1\r\nHo");
+    EXPECT(peer_has(peer_head(peer_ask(stand.front, "GET / HTTP/1.1\r\nHost: ping\r\n\r\n")), "200 OK"));
+    proxy_drain(stand.proxy, 60 * 1000);
+    EXPECT(is_drained());
+    peer_say(kept, "st: x\r\n\r\n");
+    EXPECT(peer_has(peer_head(kept), "HTTP/1.1 503 Service Unavailable\r\n"));
+    stand_stop(&stand);
+}
+
 TEST(readiness_ends_and_liveness_does_not)
 {
     int client;
