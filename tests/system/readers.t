@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""An application whose readers overlap without a pause: at every moment some transaction reads a state that is older
-than the newest commit, so its log never gets into its file as a whole. Bases are cut nevertheless, and hold all of it."""
+"""An application whose readers overlap without a pause. Its bases are cut nevertheless, and hold all of it."""
 
 import os
 import sqlite3
@@ -11,72 +10,49 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib.answers import printed
 from lib.harness import *
+from lib.overlapping import OverlappingReaders
 
-LEAP_S, WRITE_S = 0.05, 0.01
+WRITE_S = 0.01
 
 
 class Board:
-    """One database: a writer, and two readers of which one begins before the other ends."""
+    """One database, beside the backend's own, and who writes into it."""
 
     def __init__(self, path):
-        self.path, self.rows, self.worst_s, self.error = path, 0, 0, None
+        self.path, self.rows, self.worst_s, self.error = path, 300, 0, None
         self.writes, self.ended = threading.Event(), threading.Event()
         database = self.connect()
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("CREATE TABLE note(id INTEGER PRIMARY KEY, text)")
-        database.executemany("INSERT INTO note(text) VALUES(?)", [(os.urandom(1000).hex(),)] * 300)
-        self.rows = 300
-        self.threads = [threading.Thread(target=self.guarded, args=(job,)) for job in (self.leap, self.write)]
-        self.old = self.begin_read(self.connect())
-        database.execute("INSERT INTO note(text) VALUES('newer')")
-        self.rows += 1
-        database.close()
+        database.executemany("INSERT INTO note(text) VALUES(?)", [(os.urandom(1000).hex(),)] * self.rows)
         self.writes.set()
-        for thread in self.threads:
-            thread.start()
+        self.thread = threading.Thread(target=self.write, args=(database,))
 
     def connect(self):
         return sqlite3.connect(self.path, isolation_level=None, timeout=5, check_same_thread=False)
 
-    def begin_read(self, database):
-        database.execute("BEGIN")
-        database.execute("SELECT count(*) FROM note").fetchone()
-        return database
-
-    def guarded(self, job):
+    def write(self, database):
         try:
-            job()
+            while not self.ended.wait(WRITE_S):
+                if self.writes.is_set():
+                    self.add(database)
         except sqlite3.Error as error:
             self.error = error
-
-    def leap(self):
-        """The one that lets go is older, and the one that stays is older than a commit by then."""
-        spare, since = self.connect(), None
-        while not self.ended.wait(LEAP_S):
-            if since is None:
-                since = self.rows
-                self.begin_read(spare)
-            elif self.rows > since + 1:
-                self.old.execute("COMMIT")
-                self.old, spare, since = spare, self.old, None
-        self.old.close()
-        spare.close()
-
-    def write(self):
-        database = self.connect()
-        while not self.ended.wait(WRITE_S):
-            if not self.writes.is_set():
-                continue
-            begun = time.monotonic()
-            database.execute("INSERT INTO note(text) VALUES(?)", (os.urandom(300).hex(),))
-            self.worst_s = max(self.worst_s, time.monotonic() - begun)
-            self.rows += 1
         database.close()
 
-    def end(self):
+    def add(self, database):
+        begun = time.monotonic()
+        database.execute("INSERT INTO note(text) VALUES(?)", (os.urandom(300).hex(),))
+        self.worst_s = max(self.worst_s, time.monotonic() - begun)
+        self.rows += 1
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
         self.ended.set()
-        for thread in self.threads:
-            thread.join()
+        self.thread.join()
         assert self.error is None, self.error
 
 
@@ -88,30 +64,33 @@ def count(path):
     return rows
 
 
+def snapshots(deployment, board, rounds):
+    """{record: rows that were there before it was asked for}"""
+    points = {}
+    for _ in range(rounds):
+        before = board.rows
+        points[printed(deployment.command("snapshot", "--json"))["record"]] = before
+    return points
+
+
 @test
 def bases_are_cut_while_readers_overlap_and_hold_what_was_written(scene):
     deployment = scene.deployment()
     os.makedirs(deployment.data, exist_ok=True)
-    board = Board(os.path.join(deployment.data, "board.db"))
-    try:
+    path = os.path.join(deployment.data, "board.db")
+    with Board(path) as board, OverlappingReaders(path) as readers:
         holdfast = deployment.start()
-        points = {}
-        for _ in range(3):
-            before = board.rows
-            cut = printed(deployment.command("snapshot", "--json"))
-            points[cut["record"]] = before
-        assert holdfast.status()["degraded"] is False and holdfast.status()["warnings"] == []
+        points = snapshots(deployment, board, 3)
+        status = holdfast.status()
+        assert status["degraded"] is False and status["warnings"] == [], status
         board.writes.clear()
-        wait_until(lambda: holdfast.status()["lag_seconds"] == 0, 20, "the last rows")
         holdfast.wait_durable()
-        log_bytes = os.path.getsize(board.path + "-wal")
         holdfast.kill_tree()
-    finally:
-        board.end()
-    print("# the log has %d KB, the longest commit took %.0f ms" % (log_bytes >> 10, 1000 * board.worst_s), flush=True)
+        leaps, log_bytes = readers.end(), os.path.getsize(path + "-wal")
+    print("# %d readers, a log of %d KB, the longest commit took %.0f ms" % (leaps, log_bytes >> 10, 1000 * board.worst_s), flush=True)
     deployment.wipe()
     deployment.start().stop()
-    assert count(os.path.join(deployment.data, "board.db")) == board.rows
+    assert count(path) == board.rows
     for record, rows in points.items():
         target = os.path.join(scene.folder("points"), "point%d" % record)
         deployment.command("restore", "--at", str(record), "--to", target).expect_exit(0)

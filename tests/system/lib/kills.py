@@ -3,7 +3,7 @@ instants.
 
 In every round a writer keeps the backend busy; at a random moment the machine (holdfast and the backend), holdfast
 alone or the backend alone gets SIGKILL, or holdfast gets SIGTERM, or another container takes over, and the disk is
-kept or thrown away. What must be back depends on that: after a clean end, or with the disk kept, everything that was
+kept or thrown away. In some lives readers overlap without a pause, so that no base finds the database whole in its file. What must be back depends on that: after a clean end, or with the disk kept, everything that was
 acknowledged; on a new disk, what the status called durable. Some lives cut bases all the time, beside their records,
 and some of those keep little and prune. And every point that the store lists is restored and opened, not only the last: a later
 repair hides a bad one."""
@@ -17,6 +17,7 @@ import sqlite3
 import threading
 
 from .oracle import Oracle
+from .overlapping import OverlappingReaders
 from .process import is_alive, send_to
 from .waiting import wait_until
 from .web import fetch
@@ -63,6 +64,7 @@ class Kills:
         self.opened = set()
         self.kept_after_kill = False
         self.gave_way = 0
+        self.overlapping = 0  # lives with overlapping readers
         self.other = deployment.elsewhere()
 
     def _environment(self):
@@ -82,6 +84,7 @@ class Kills:
             self.oracle = self.durable.copy()
             self.gave_way += 1
         self.oracle.check(holdfast.port)
+        readers = self._read_on()
         writer = Writer(holdfast.port, self.oracle, self.rng)
         try:
             self._live(holdfast)
@@ -89,6 +92,8 @@ class Kills:
             shipped = self._end(holdfast, what)
         finally:
             writer.stop()
+            if readers:
+                readers.end()
         # What was fenced must not come back with what it had more.
         wipe = self.rng.random() < 0.6 or what == TAKEOVER
         self.kept_after_kill = not shipped and not wipe
@@ -99,6 +104,12 @@ class Kills:
             # On a new disk only what was shipped is promised; the rest is a crash's loss, not an error.
             self.oracle = (self.oracle if shipped else self.durable).copy()
         self.durable = self.oracle.copy() if shipped else self.durable
+
+    def _read_on(self):
+        if self.rng.random() > 0.3:
+            return None
+        self.overlapping += 1
+        return OverlappingReaders(os.path.join(self.deployment.data, "db.sqlite3"))
 
     def _live(self, holdfast):
         """Some time of work, and the last moment at which everything was known to be shipped."""
@@ -176,5 +187,5 @@ class Kills:
     def summary(self):
         rows = ", ".join("%s%s %d" % (what, " + wipe" if wipe else "", count)
                          for (what, wipe), count in sorted(self.counts.items()))
-        return "%d kills in %d rounds (%s); %d kept disks gave way to the store; %d points restored and opened; %d writes and %d files held" % (
-            self.kills, sum(self.counts.values()), rows, self.gave_way, self.points, len(self.oracle.writes), len(self.oracle.files))
+        return "%d kills in %d rounds (%s; %d with overlapping readers); %d kept disks gave way to the store; %d points restored and opened; %d writes and %d files held" % (
+            self.kills, sum(self.counts.values()), rows, self.overlapping, self.gave_way, self.points, len(self.oracle.writes), len(self.oracle.files))
