@@ -75,6 +75,25 @@ TEST(a_log_that_restarts_although_a_mark_is_held_is_noticed)
     end(&story);
 }
 
+TEST(a_log_that_restarts_under_what_was_frozen_at_a_mark_is_noticed)
+{
+    struct story story;
+    struct script reader;
+
+    REQUIRE(begin(&story));
+    database_thaw(story.database);
+    oracle_end(&story.oracle);
+    script_start(&reader, sample_path("db"));
+    REQUIRE(script_run(&reader, "BEGIN; SELECT count(*) FROM t") && script_run(&story.script, INSERT));
+    REQUIRE_OK(scene_freeze(story.database, &story.err), &story.err);
+    REQUIRE(oracle_begin(&story.oracle, story.database));
+    script_stop(&reader);
+    drop_locks();
+    REQUIRE(script_run(&story.script, "PRAGMA wal_checkpoint(RESTART)") && script_run(&story.script, INSERT));
+    expect_lost(&story, ERR_CONFLICT, "the log restarted although a lock of ours forbids it");
+    end(&story);
+}
+
 /* The salts alone would look like the one restart that READ(0) allows. */
 TEST(a_commit_that_vanished_in_a_second_restart_is_missed)
 {
