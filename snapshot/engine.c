@@ -118,10 +118,13 @@ void engine_note_durable(struct engine *engine)
     int fd = atomic_load(&engine->durable_watch_fd);
     uint64_t position = engine_position_now(engine);
 
+    engine_note_left_out(engine);
     mutex_locked(&engine->mutex);
     /* What moved while the last record was made is younger than its beginning; now is the closest that is
      * known. */
     engine->oldest_change_ms = position > atomic_load(&engine->shipper.durable) ? clock_monotonic_ms() : 0;
+    if (engine->shipper.lacks_ms > 0)
+        engine->oldest_change_ms = engine->shipper.lacks_ms;
     engine->status.published = engine->shipper.log.newest.base.announced != 0;
     engine->given = engine->shipper.given;
     pthread_mutex_unlock(&engine->mutex);
@@ -145,8 +148,8 @@ static void fill_positions(struct engine *engine, struct engine_status *status, 
         engine->oldest_change_ms = 0;
     else if (engine->oldest_change_ms == 0)
         engine->oldest_change_ms = now_ms;
-    status->has_changes = status->position != durable;
-    status->lag_ms = status->has_changes ? now_ms - engine->oldest_change_ms : 0;
+    status->has_changes = status->position > atomic_load(&engine->shipper.shipped);
+    status->lag_ms = status->position != durable ? now_ms - engine->oldest_change_ms : 0;
     if (status->record < status->durable_record)
         status->record = status->durable_record;
 }
@@ -333,5 +336,6 @@ void engine_free(struct engine *engine)
     close_fdp(&engine->event_fd);
     close_fdp(&engine->order_fd);
     pthread_mutex_destroy(&engine->mutex);
+    free(engine->left_out);
     free(engine);
 }

@@ -82,7 +82,8 @@ struct engine_status {
     char step[128];        /* what it is doing, for humans: "fetching 3 databases, 1.2 GB" */
     bool published;        /* a base is announced in this lineage */
     bool degraded;         /* the store refuses or can't be reached */
-    bool has_changes;      /* something is not shipped */
+    bool has_changes;      /* something of what is followed is not shipped */
+    size_t left_out_count; /* databases that are there and not followed: engine_left_out() names them */
     uint64_t unshipped_ms; /* FAILED or DONE: age of the oldest change that was not shipped */
     struct err err;        /* FAILED, FENCED, or why it is degraded */
     char warnings[ENGINE_WARNINGS_MAX][256];
@@ -106,11 +107,21 @@ DEFINE_CLEANUP(struct engine *, engine_free, engine_freep)
 int engine_event_fd(const struct engine *engine);
 /* A copy. Any thread. */
 void engine_status(struct engine *engine, struct engine_status *ret_status);
+/* A database that is there and isn't followed: no record holds it as it is. */
+struct engine_left_out {
+    char path[256]; /* cut off, if it is longer */
+    char why[256];
+    uint64_t since_ns; /* of the wall clock: since when that has been known */
+};
+
+/* The first `most` of them, in ascending order of path; how many were written. Any thread. */
+size_t engine_left_out(struct engine *engine, struct engine_left_out *ret_list, size_t most);
+
 /* context: the engine. The position of every change committed so far: moves with each commit and file event.
  * Any thread, no store request, no SQL. The seam of `sync`. */
 uint64_t engine_position_now(void *context);
-/* The same for what is in the store; monotone. Any thread. `watch_fd`, if not -1, is raised whenever it
- * moves. */
+/* The same for what is in the store; monotone. It stays where it is while a database is left out, whose
+ * commits are in no record. Any thread. `watch_fd`, if not -1, is raised whenever it moves. */
 uint64_t engine_durable_position(void *context);
 void engine_watch_durable(struct engine *engine, int watch_fd);
 

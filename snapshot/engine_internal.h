@@ -46,9 +46,11 @@ struct engine {
     struct follower *follower;  /* set once, when the databases are attached for good */
     struct restore *restore;    /* while one is under way, for its progress */
     uint64_t oldest_change_ms;  /* when the oldest change that isn't durable was first noticed; 0: none */
+    struct engine_left_out *left_out; /* status.left_out_count of them */
 
     /* The thread's own. */
     struct shipper shipper;
+    uint64_t left_out_changes; /* of the follower, that `left_out` tells of */
     bool owns_log;
 };
 
@@ -64,6 +66,8 @@ struct engine_orders engine_orders(struct engine *engine);
 bool engine_is_final(const struct engine *engine, const struct err *err);
 /* From now on, at the latest, there is a change that isn't durable, if there is one. */
 void engine_note_change(struct engine *engine);
+/* Takes over which databases are left out. */
+void engine_note_left_out(struct engine *engine);
 /* Takes over the position that is durable now, and the base that was asked for. */
 void engine_note_durable(struct engine *engine);
 

@@ -56,7 +56,7 @@ static void wait_for_work(struct engine *engine, const struct pace *pace, uint64
 
 static bool has_changes(struct engine *engine)
 {
-    return follower_position(engine->follower) != atomic_load(&engine->shipper.durable);
+    return follower_position(engine->follower) != atomic_load(&engine->shipper.shipped);
 }
 
 /* When the next snapshot may begin. While draining nothing waits for the interval. */
@@ -235,6 +235,7 @@ static bool serve_once(struct engine *engine, struct pace *pace, bool *ret_over,
     if (!check_head(engine, pace, err))
         return false;
     look(engine, pace);
+    engine_note_left_out(engine);
     engine_note_change(engine);
     shipper_want_base(&engine->shipper, orders.drain ? 0 : orders.bases_asked);
     wants_to_ship = orders.answered && (has_changes(engine) || shipper_has_base(&engine->shipper)) &&
@@ -277,14 +278,16 @@ static bool flush_once(struct engine *engine, bool *shipped, struct err *err)
  * what still isn't, the exit code must not say that it is in the store. */
 static bool has_left_nothing_out(const struct engine *engine, struct err *err)
 {
-    const char *path = follower_left_out(engine->follower);
+    size_t count = follower_left_out_count(engine->follower);
+    struct left_out first;
 
-    return !path ||
-           err_set(
-               err, ERR_CONFLICT,
-               "the database %s is not in the store as it is here, since it can't be followed; name it in "
-               "HOLDFAST_EXCLUDE if it isn't worth keeping",
-               path);
+    if (count == 0)
+        return true;
+    first = follower_left_out(engine->follower, 0);
+    return err_set(err, ERR_CONFLICT,
+                   "the database %s%s not in the store as it is here, since it can't be followed (%.300s); "
+                   "name it in HOLDFAST_EXCLUDE if it isn't worth keeping",
+                   first.path, count == 1 ? " is" : ", like others, is", first.why);
 }
 
 /* The store may be slow or away: try until the time is up. What can't succeed is tried as well, since an

@@ -206,8 +206,7 @@ void follower_free(struct follower *follower)
         return;
     while (follower->count > 0)
         follower_drop(follower, &follower->followed[follower->count - 1]);
-    while (follower->avoided_count > 0)
-        follower_forget_avoided(follower, &follower->avoided[0]);
+    follower_clear_avoided(follower);
     follower_clear_looks(follower);
     watch_free(follower->watch);
     pthread_mutex_destroy(&follower->mutex);

@@ -72,9 +72,23 @@ void follower_try_again(struct follower *follower);
 bool follower_is_complete(const struct follower *follower, const struct manifest *previous,
                           struct err *err) CHECKED;
 
-/* A database that is there and isn't followed, as of the last refresh: it can't be shared, or there are too
- * many. No record holds it as it is now. NULL: there is none. Valid until the next refresh. */
-const char *follower_left_out(const struct follower *follower);
+/* A database that is there and isn't followed: it can't be shared, or there are too many. No record holds it
+ * as it is now. Valid until the next refresh or tend. */
+struct left_out {
+    const char *path;
+    const char *why;   /* one line */
+    uint64_t since_ms; /* of clock_monotonic_ms(): since when that has been known */
+    uint64_t since_ns; /* the same, of the wall clock */
+};
+
+/* How many there are, as of the last refresh; each comes into the position, as a change of its own. */
+size_t follower_left_out_count(const struct follower *follower);
+/* In ascending order of path; at is below the count. */
+struct left_out follower_left_out(const struct follower *follower, size_t at);
+/* The earliest since_ms; 0: none is left out. */
+uint64_t follower_left_out_since_ms(const struct follower *follower);
+/* Grows whenever that list has changed. */
+uint64_t follower_left_out_changes(const struct follower *follower);
 
 /* What each attached database needs now and again; every 100 ms while there are commits. */
 void follower_tend(struct follower *follower);

@@ -16,7 +16,6 @@ enum {
     CONVERT_MS = 2000, /* for the first attempts of one look; between the tries the application has its way */
     AGAIN_MS = 20,     /* for each, at least, and for one that was let go: all others wait meanwhile */
     ATTACH_RETRY_MS = 500,
-    LET_GO_RETRY_MS = 5000,
 };
 
 void follower_warn(const struct follower *follower, const char *format, ...)
@@ -28,34 +27,6 @@ void follower_warn(const struct follower *follower, const char *format, ...)
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     follower->config.warn(follower->config.warn_context, text);
-}
-
-static struct avoided *find_avoided(struct follower *follower, const char *path)
-{
-    for (size_t at = 0; at < follower->avoided_count; at++)
-        if (strcmp(follower->avoided[at].path, path) == 0)
-            return &follower->avoided[at];
-    return NULL;
-}
-
-void follower_forget_avoided(struct follower *follower, struct avoided *avoided)
-{
-    free(avoided->path);
-    *avoided = follower->avoided[--follower->avoided_count];
-}
-
-void follower_avoid(struct follower *follower, const char *path, const struct err *why)
-{
-    struct avoided *avoided = find_avoided(follower, path);
-
-    if (!avoided && follower->avoided_count < DATABASES_MAX) {
-        avoided = &follower->avoided[follower->avoided_count++];
-        avoided->path = xstrdup(path);
-        follower_warn(follower, "%s is not protected, let the application share it in WAL mode: %s", path,
-                      why->text);
-    }
-    if (avoided)
-        avoided->retry_ms = clock_monotonic_ms() + LET_GO_RETRY_MS;
 }
 
 static void add_followed(struct follower *follower, const struct scan_database *found,
@@ -121,27 +92,6 @@ static bool attach(struct follower *follower, const struct scan_database *found,
     return true;
 }
 
-void follower_try_again(struct follower *follower)
-{
-    for (size_t at = 0; at < follower->avoided_count; at++)
-        follower->avoided[at].retry_ms = 0;
-}
-
-static bool was_found(const struct scan_result *scan, const char *path)
-{
-    for (size_t at = 0; at < scan->databases_count; at++)
-        if (strcmp(scan->databases[at].path, path) == 0)
-            return true;
-    return false;
-}
-
-static void forget_vanished(struct follower *follower, const struct scan_result *scan)
-{
-    for (size_t at = follower->avoided_count; at > 0; at--)
-        if (!was_found(scan, follower->avoided[at - 1].path))
-            follower_forget_avoided(follower, &follower->avoided[at - 1]);
-}
-
 /* Not one that follower_try_again() asks for. */
 static bool is_on_its_own(const struct avoided *avoided)
 {
@@ -155,38 +105,41 @@ static uint64_t attempt_deadline_ms(const struct avoided *avoided, uint64_t pati
     return (avoided && is_on_its_own(avoided)) || patient_ms < least_ms ? least_ms : patient_ms;
 }
 
+/* One that was found is attached, if that can be now. */
+static bool attach_one(struct follower *follower, const struct scan_database *found, uint64_t patient_ms,
+                       bool *ret_steady, struct err *err)
+{
+    struct avoided *avoided = follower_find_avoided(follower, found->path);
+    bool attached = false;
+
+    if (follower_find(follower, found->path) || (avoided && clock_monotonic_ms() < avoided->retry_ms))
+        return true;
+    if (follower->count == DATABASES_MAX) {
+        follower_avoid_excess(follower, found->path);
+        return true;
+    }
+    if (!attach(follower, found, attempt_deadline_ms(avoided, patient_ms), &attached, err))
+        return false;
+    *ret_steady = *ret_steady && !attached;
+    avoided = follower_find_avoided(follower, found->path);
+    if (attached && avoided) {
+        if (is_on_its_own(avoided))
+            follower_warn(follower, "%s can be followed now, and is protected from here on", found->path);
+        follower_forget_avoided(follower, avoided);
+    }
+    return true;
+}
+
 static bool attach_new(struct follower *follower, const struct scan_result *scan, bool *ret_steady,
                        struct err *err)
 {
     uint64_t patient_ms = clock_monotonic_ms() + CONVERT_MS;
 
     follower->waiting[0] = '\0';
-    follower->excess[0] = '\0';
-    forget_vanished(follower, scan);
-    for (size_t at = 0; at < scan->databases_count; at++) {
-        const struct scan_database *found = &scan->databases[at];
-        struct avoided *avoided = find_avoided(follower, found->path);
-        bool attached = false;
-        if (follower_find(follower, found->path) || (avoided && clock_monotonic_ms() < avoided->retry_ms))
-            continue;
-        if (follower->count == DATABASES_MAX) {
-            (void)snprintf(follower->excess, sizeof(follower->excess), "%s", found->path);
-            if (!follower->warned_full)
-                follower_warn(follower, "more than %d databases; %.150s and others are not protected",
-                              DATABASES_MAX, found->path);
-            follower->warned_full = true;
-            return true;
-        }
-        if (!attach(follower, found, attempt_deadline_ms(avoided, patient_ms), &attached, err))
+    follower_forget_vanished(follower, scan);
+    for (size_t at = 0; at < scan->databases_count; at++)
+        if (!attach_one(follower, &scan->databases[at], patient_ms, ret_steady, err))
             return false;
-        *ret_steady = *ret_steady && !attached;
-        avoided = find_avoided(follower, found->path);
-        if (attached && avoided) {
-            if (is_on_its_own(avoided))
-                follower_warn(follower, "%s can be followed now, and is protected from here on", found->path);
-            follower_forget_avoided(follower, avoided);
-        }
-    }
     return true;
 }
 
@@ -224,7 +177,7 @@ bool follower_wants_attempt(const struct follower *follower, uint64_t now_ms)
     if (follower->waiting[0] && now_ms - follower->part.ended_ms >= ATTACH_RETRY_MS)
         return true;
     for (size_t at = 0; at < follower->avoided_count; at++)
-        if (now_ms >= follower->avoided[at].retry_ms)
+        if (!follower->avoided[at].is_excess && now_ms >= follower->avoided[at].retry_ms)
             return true;
     return false;
 }
@@ -241,11 +194,4 @@ bool follower_is_complete(const struct follower *follower, const struct manifest
                            "HOLDFAST_EXCLUDE",
                            follower->avoided[at].path);
     return true;
-}
-
-const char *follower_left_out(const struct follower *follower)
-{
-    if (follower->avoided_count > 0)
-        return follower->avoided[0].path;
-    return follower->excess[0] ? follower->excess : NULL;
 }

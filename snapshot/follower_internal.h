@@ -14,10 +14,14 @@ struct followed {
     uint64_t inode;
 };
 
-/* One that can't be followed. */
+/* One that is there and isn't followed. */
 struct avoided {
     char *path;
-    uint64_t retry_ms;
+    char *why;
+    uint64_t since_ms; /* of clock_monotonic_ms() */
+    uint64_t since_ns; /* the same, of the wall clock */
+    uint64_t retry_ms; /* 0: by the next refresh */
+    bool is_excess;    /* there are too many; it is attached as soon as there is room */
 };
 
 /* When a scan ended, and how long it took. */
@@ -40,7 +44,6 @@ struct follower {
     char untold[256]; /* a change that no event has told of so far; "": none */
     bool warned_untold;
     char waiting[256]; /* a database that is there and couldn't be attached yet; empty: none */
-    char excess[256];  /* one that is there beside as many as can be attached; empty: none */
 
     pthread_mutex_t mutex; /* guards what follows, which follower_position() reads from any thread */
     struct followed followed[DATABASES_MAX];
@@ -51,8 +54,10 @@ struct follower {
     void (*leave)(void *context, const struct database *database); /* may be NULL */
     void *leave_context;
     struct base_database list[DATABASES_MAX]; /* what follower_databases() shows */
-    struct avoided avoided[DATABASES_MAX];
+    struct avoided *avoided;                  /* ascending path */
     size_t avoided_count;
+    size_t avoided_capacity;
+    uint64_t avoided_changes;
     bool warned_skipped;
     bool warned_orphan;
     bool warned_full;
@@ -81,8 +86,16 @@ void follower_warn_of_untold(struct follower *follower, unsigned minutes);
 /* follower_look.c. Forgets all that it remembers. */
 void follower_clear_looks(struct follower *follower);
 
-/* Remembers a database that can't be followed, warns of it once, and sets the time of the next attempt. */
+/* follower_avoid.c. Remembers a database that can't be followed, warns of it once, and sets the time of the
+ * next attempt. */
 void follower_avoid(struct follower *follower, const char *path, const struct err *why);
+/* The same for one that there is no room for. */
+void follower_avoid_excess(struct follower *follower, const char *path);
+/* NULL: none of that path. */
+struct avoided *follower_find_avoided(struct follower *follower, const char *path);
 void follower_forget_avoided(struct follower *follower, struct avoided *avoided);
+/* Forgets those that the scan hasn't found. */
+void follower_forget_vanished(struct follower *follower, const struct scan_result *scan);
+void follower_clear_avoided(struct follower *follower);
 
 #endif

@@ -361,6 +361,8 @@ bool opening_hand_over(struct opening *opening, bool exact, struct err *err)
         return false;
     /* The scan of the files belongs to what follows; so does whatever happens from here on. */
     shipper->file_changes = differs ? 0 : follower_file_changes(engine->follower);
-    atomic_store(&shipper->durable, differs ? 0 : follower_position(engine->follower));
+    if (!differs)
+        shipper_note_shipped(shipper, follower_position(engine->follower),
+                             follower_left_out_since_ms(engine->follower));
     return shipper_save_state(shipper, err);
 }

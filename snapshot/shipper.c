@@ -190,6 +190,16 @@ bool shipper_waits_for_files(struct shipper *shipper, bool moved)
     return shipper->moving > 0 && shipper->moving <= MOVING_MAX;
 }
 
+/* Nobody can tell what was committed in a database that is left out. So the position stops counting as
+ * durable, however much else is shipped, until a record holds all of them again. */
+void shipper_note_shipped(struct shipper *shipper, uint64_t position, uint64_t lacks_ms)
+{
+    atomic_store(&shipper->shipped, position);
+    shipper->lacks_ms = lacks_ms;
+    if (lacks_ms == 0)
+        atomic_store(&shipper->durable, position);
+}
+
 void shipper_settle(struct shipper *shipper)
 {
     struct shipment *shipment = &shipper->shipment;
@@ -203,7 +213,7 @@ void shipper_settle(struct shipper *shipper)
     if (is_new)
         pending_settle(shipper->pending, shipper->previous.tree);
     shipper->file_changes = shipment->file_changes;
-    atomic_store(&shipper->durable, shipment->position);
+    shipper_note_shipped(shipper, shipment->position, shipment->lacks_ms);
 }
 
 /* What the confirmed record holds is durable, and the newest state. */

@@ -33,7 +33,8 @@ enum shipment_kind {
 /* What the record in flight holds: what is known when it is confirmed. */
 struct shipment {
     enum shipment_kind kind;
-    uint64_t position;     /* the follower's, which is durable then */
+    uint64_t position;     /* the follower's, up to which everything followed is in the store then */
+    uint64_t lacks_ms;     /* since when the first of the databases that it lacks is known; 0: of none */
     uint64_t file_changes; /* of the follower: those that its tree contains */
     /* A base. */
     struct manifest manifest;
@@ -136,7 +137,9 @@ struct shipper {
     uint64_t delta_bytes;      /* in records since then, as far as this process knows */
     uint64_t delta_commits;
 
-    _Atomic uint64_t durable; /* the follower's position that is in the store */
+    _Atomic uint64_t shipped; /* the follower's position up to which all that is followed is in the store */
+    _Atomic uint64_t durable; /* the same of everything: it stays while a database is left out */
+    uint64_t lacks_ms;        /* as in the shipment, of what is shipped */
     _Atomic uint64_t sent_record;
     _Atomic uint64_t confirmed_record;
 };
@@ -154,6 +157,9 @@ void shipper_set_previous(struct shipper *shipper, struct manifest *manifest);
  * be named again. ERR_FENCED. After any other error what was sent may have landed. */
 bool shipper_roll_back(struct shipper *shipper, const struct roll_back *roll_back,
                        struct manifest *superseded, struct err *err) CHECKED;
+
+/* Everything that is followed is in the store, up to that position of the follower. */
+void shipper_note_shipped(struct shipper *shipper, uint64_t position, uint64_t lacks_ms);
 
 /* Ships everything committed so far. final: the application is gone, deletions travel too. ERR_FENCED: the
  * log is another's. After any other error nothing is lost: call again. */

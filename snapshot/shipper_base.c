@@ -84,6 +84,7 @@ static void freeze_base_record(struct shipper *shipper, struct base_result *resu
     shipper->state.sending.hash = shipper->log.flight_hash;
     tree_free(MOVE(shipper->shipment.tree));
     shipper->shipment.position = position;
+    shipper->shipment.lacks_ms = follower_left_out_since_ms(shipper->follower);
     shipper->shipment.kind = SHIPMENT_BASE;
 }
 
@@ -211,7 +212,7 @@ bool shipper_cut_base(struct shipper *shipper, bool final, struct err *err)
     warn_of_lost(shipper, &result);
     shipper->shipment.file_changes = file_changes;
     freeze_base_record(shipper, &result,
-                       shipper_waits_for_files(shipper, result.moved) ? atomic_load(&shipper->durable)
+                       shipper_waits_for_files(shipper, result.moved) ? atomic_load(&shipper->shipped)
                                                                       : frozen.position);
     follow_base(shipper);
     shipper->base_ended_ms = clock_monotonic_ms();

@@ -34,7 +34,7 @@ static bool collect(struct shipper *shipper, bool always, struct err *err)
 {
     struct follower_frozen moment;
     struct cut cut = {0};
-    uint64_t known = atomic_load(&shipper->durable);
+    uint64_t known = atomic_load(&shipper->shipped);
 
     if (!follower_collect(shipper->follower, &moment, err)) {
         shipper->lost_continuity = err->code == ERR_CONFLICT || err->code == ERR_CORRUPT;
@@ -156,7 +156,8 @@ static void account_files(struct shipper *shipper, const struct cut *cut, uint64
     struct shipment *shipment = &shipper->shipment;
     bool waits = shipper_waits_for_files(shipper, changes->left > 0) || changes->failed[0];
 
-    shipment->position = waits ? atomic_load(&shipper->durable) : cut->position;
+    shipment->position = waits ? atomic_load(&shipper->shipped) : cut->position;
+    shipment->lacks_ms = follower_left_out_since_ms(shipper->follower);
     shipment->file_changes = waits ? shipper->file_changes : file_changes;
     shipment->tree = MOVE(changes->after);
     touched_clear(&shipment->again);
@@ -174,6 +175,7 @@ static bool add_files(struct shipper *shipper, const struct cut *cut, bool final
     bool compared;
 
     shipper->shipment.position = cut->position;
+    shipper->shipment.lacks_ms = follower_left_out_since_ms(shipper->follower);
     shipper->shipment.file_changes = file_changes;
     if (!final && file_changes == shipper->file_changes && shipper->deletions.count == 0)
         return true;

@@ -2,7 +2,12 @@
 #include "base/clock.h"
 #include "tests/unit/databases_life.h"
 
-enum { KEPT = 5, ROUNDS = 5, ROUND_MAX_MS = 2500 };
+enum {
+    KEPT = 5,
+    ROUNDS = 5,
+    ROUND_MAX_MS = 2500,
+    QUIET_MS = 500, /* ten times the interval of shipping */
+};
 
 static bool is_told(const struct engine_status *status, const char *words)
 {
@@ -14,12 +19,12 @@ static bool is_told(const struct engine_status *status, const char *words)
 
 static bool is_given_up(const struct engine_status *status)
 {
-    return is_told(status, "own.db is not protected");
+    return is_told(status, "own.db is not protected") && status->left_out_count == 1;
 }
 
 static bool is_followed_again(const struct engine_status *status)
 {
-    return is_told(status, "own.db can be followed now");
+    return is_told(status, "own.db can be followed now") && status->left_out_count == 0;
 }
 
 static bool are_given_up(const struct engine_status *status)
@@ -120,6 +125,108 @@ TEST(what_is_still_kept_at_the_end_is_not_called_shipped)
     life_wipe(&life);
     REQUIRE(life_begin(&life));
     EXPECT_INT(life_value(life.disk.path), COMMITS);
+    end(&life);
+}
+
+static bool is_whole(const struct engine_status *status)
+{
+    return life_is_durable(status) && status->position == status->durable_position;
+}
+
+/* While it is left out nothing that comes counts as durable; the age is that of its loss. */
+TEST(what_is_left_out_keeps_the_position_from_being_durable_however_much_else_is_shipped)
+{
+    uint64_t begun_ms, known_ms, position;
+    struct writer writer = {0};
+    struct life life;
+
+    begin(&life);
+    REQUIRE(life_await(&life, is_whole));
+    begun_ms = clock_monotonic_ms();
+    keep_to_itself(&life, &writer);
+    known_ms = clock_monotonic_ms();
+    position = engine_position_now(life.engine);
+    for (int round = 0; round < ROUNDS; round++) {
+        REQUIRE(life_commit(&life, 1));
+        REQUIRE(life_settle(&life));
+        EXPECT(life.status.position > life.status.durable_position);
+        EXPECT(engine_durable_position(life.engine) < position);
+    }
+    EXPECT(life.status.lag_ms >= clock_monotonic_ms() - known_ms);
+    EXPECT(life.status.lag_ms <= clock_monotonic_ms() - begun_ms);
+    EXPECT_INT(life.status.left_out_count, 1);
+    EXPECT(writer_stop(&writer));
+    end(&life);
+}
+
+TEST(what_waits_for_it_is_durable_with_the_record_that_holds_it)
+{
+    struct writer writer = {0};
+    struct life life;
+    uint64_t position;
+
+    begin(&life);
+    keep_to_itself(&life, &writer);
+    position = engine_position_now(life.engine);
+    (void)let_go(&writer);
+    store_fault_add(life.faulty,
+                    &(struct store_fault){.operation = "create", .key = "log/", .kind = FAULT_HOLD});
+    REQUIRE(life_await(&life, is_followed_again));
+    EXPECT(engine_durable_position(life.engine) < position);
+    store_fault_clear(life.faulty);
+    REQUIRE(life_await(&life, is_whole));
+    EXPECT(engine_durable_position(life.engine) >= position);
+    EXPECT_INT(life.status.lag_ms, 0);
+    EXPECT_INT(life.status.left_out_count, 0);
+    end(&life);
+}
+
+TEST(with_one_that_has_gone_everything_is_durable_again)
+{
+    struct writer writer = {0};
+    struct life life;
+
+    begin(&life);
+    keep_to_itself(&life, &writer);
+    EXPECT(writer_stop(&writer));
+    delete (&life, "own.db");
+    REQUIRE(life_await(&life, is_whole));
+    EXPECT_INT(life.status.left_out_count, 0);
+    end(&life);
+}
+
+TEST(what_is_left_out_is_named_with_its_reason_and_since_when)
+{
+    uint64_t begun_ns = clock_unix_ns();
+    struct engine_left_out left_out;
+    struct writer writer = {0};
+    struct life life;
+
+    begin(&life);
+    EXPECT_INT(engine_left_out(life.engine, &left_out, 1), 0);
+    keep_to_itself(&life, &writer);
+    REQUIRE(engine_left_out(life.engine, &left_out, 1) == 1);
+    EXPECT_STR(left_out.path, "own.db");
+    EXPECT(strstr(left_out.why, "keeps it locked"));
+    EXPECT(left_out.since_ns > begun_ns && left_out.since_ns <= clock_unix_ns());
+    EXPECT(writer_stop(&writer));
+    end(&life);
+}
+
+/* There is nothing to ship, so nothing is tried. */
+TEST(one_that_is_left_out_makes_no_records)
+{
+    struct writer writer = {0};
+    struct life life;
+    size_t records;
+
+    begin(&life);
+    keep_to_itself(&life, &writer);
+    REQUIRE(life_settle(&life));
+    records = store_fault_count(life.faulty, "create", NULL);
+    EXPECT(clock_pause(QUIET_MS, NULL));
+    EXPECT_INT(store_fault_count(life.faulty, "create", NULL), records);
+    EXPECT(writer_stop(&writer));
     end(&life);
 }
 

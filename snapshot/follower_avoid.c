@@ -1,0 +1,155 @@
+/* Databases that are there and aren't followed.
+ *
+ * What is committed in them reaches no record, and nobody can tell how much that is. So each counts as one
+ * change, in the position, from when it was first known: as long as there is one, not everything is in the
+ * store. That one is followed after all, or has gone, is a change too. */
+#include "snapshot/follower_internal.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LET_GO_RETRY_MS = 5000 };
+
+static int compare_path(const void *path, const void *avoided)
+{
+    return strcmp(path, ((const struct avoided *)avoided)->path);
+}
+
+static int compare_found(const void *path, const void *found)
+{
+    return strcmp(path, ((const struct scan_database *)found)->path);
+}
+
+struct avoided *follower_find_avoided(struct follower *follower, const char *path)
+{
+    if (follower->avoided_count == 0)
+        return NULL;
+    return bsearch(path, follower->avoided, follower->avoided_count, sizeof(follower->avoided[0]),
+                   compare_path);
+}
+
+static struct avoided *add_avoided(struct follower *follower, const char *path)
+{
+    size_t at = follower->avoided_count;
+    struct avoided *added;
+
+    if (follower->avoided_count == follower->avoided_capacity) {
+        follower->avoided_capacity = follower->avoided_capacity ? follower->avoided_capacity * 2 : 8;
+        follower->avoided =
+            xrealloc(follower->avoided, follower->avoided_capacity * sizeof(follower->avoided[0]));
+    }
+    while (at > 0 && strcmp(path, follower->avoided[at - 1].path) < 0)
+        at--;
+    added = &follower->avoided[at];
+    memmove(added + 1, added, (follower->avoided_count - at) * sizeof(*added));
+    follower->avoided_count++;
+    *added = (struct avoided){
+        .path = xstrdup(path), .since_ms = clock_monotonic_ms(), .since_ns = clock_unix_ns()};
+    follower_note_change(follower);
+    return added;
+}
+
+static void explain(struct follower *follower, struct avoided *avoided, const char *why)
+{
+    if (avoided->why && strcmp(avoided->why, why) == 0)
+        return;
+    free(avoided->why);
+    avoided->why = xstrdup(why);
+    follower->avoided_changes++;
+}
+
+void follower_avoid(struct follower *follower, const char *path, const struct err *why)
+{
+    struct avoided *avoided = follower_find_avoided(follower, path);
+
+    if (!avoided || avoided->is_excess)
+        follower_warn(follower, "%s is not protected, let the application share it in WAL mode: %s", path,
+                      why->text);
+    if (!avoided)
+        avoided = add_avoided(follower, path);
+    explain(follower, avoided, why->text);
+    avoided->is_excess = false;
+    avoided->retry_ms = clock_monotonic_ms() + LET_GO_RETRY_MS;
+}
+
+void follower_avoid_excess(struct follower *follower, const char *path)
+{
+    struct avoided *avoided = follower_find_avoided(follower, path);
+
+    if (!avoided)
+        avoided = add_avoided(follower, path);
+    explain(follower, avoided, "there are more databases than can be followed");
+    avoided->is_excess = true;
+    avoided->retry_ms = 0;
+    if (!follower->warned_full)
+        follower_warn(follower, "more than %d databases; %.150s and others are not protected", DATABASES_MAX,
+                      path);
+    follower->warned_full = true;
+}
+
+void follower_forget_avoided(struct follower *follower, struct avoided *avoided)
+{
+    size_t at = (size_t)(avoided - follower->avoided);
+
+    assert(at < follower->avoided_count);
+    free(avoided->path);
+    free(avoided->why);
+    memmove(avoided, avoided + 1, (--follower->avoided_count - at) * sizeof(*avoided));
+    follower->avoided_changes++;
+    follower_note_change(follower);
+}
+
+void follower_forget_vanished(struct follower *follower, const struct scan_result *scan)
+{
+    for (size_t at = follower->avoided_count; at > 0; at--) {
+        struct avoided *avoided = &follower->avoided[at - 1];
+        if (scan->databases_count == 0 || !bsearch(avoided->path, scan->databases, scan->databases_count,
+                                                   sizeof(scan->databases[0]), compare_found))
+            follower_forget_avoided(follower, avoided);
+    }
+}
+
+void follower_clear_avoided(struct follower *follower)
+{
+    while (follower->avoided_count > 0)
+        follower_forget_avoided(follower, &follower->avoided[follower->avoided_count - 1]);
+    free(MOVE(follower->avoided));
+}
+
+void follower_try_again(struct follower *follower)
+{
+    for (size_t at = 0; at < follower->avoided_count; at++)
+        follower->avoided[at].retry_ms = 0;
+}
+
+size_t follower_left_out_count(const struct follower *follower)
+{
+    return follower->avoided_count;
+}
+
+struct left_out follower_left_out(const struct follower *follower, size_t at)
+{
+    const struct avoided *avoided = &follower->avoided[at];
+
+    assert(at < follower->avoided_count);
+    return (struct left_out){avoided->path, avoided->why, avoided->since_ms, avoided->since_ns};
+}
+
+uint64_t follower_left_out_since_ms(const struct follower *follower)
+{
+    uint64_t since_ms = 0;
+
+    for (size_t at = 0; at < follower->avoided_count; at++)
+        if (since_ms == 0 || follower->avoided[at].since_ms < since_ms)
+            since_ms = follower->avoided[at].since_ms;
+    return since_ms;
+}
+
+uint64_t follower_left_out_changes(const struct follower *follower)
+{
+    return follower->avoided_changes;
+}
