@@ -44,17 +44,23 @@ static unsigned order_base(struct run *run, const struct proxy_admin_request *re
     return 202;
 }
 
-static void describe_base(const struct engine_base *base, bool json, struct buf *body)
+/* A database that isn't followed is in no base either. */
+static void describe_base(struct run *run, const struct engine_base *base, bool json, struct buf *body)
 {
+    struct engine_status status;
     char time[CLOCK_TEXT_SIZE];
 
+    engine_status(run->engine, &status);
     clock_format(base->time_ns, time);
-    if (json)
-        buf_printf(body, "{\"record\":%" PRIu64 ",\"position\":%" PRIu64 ",\"time\":\"%s\"}\n", base->record,
-                   base->position, time);
-    else
-        buf_printf(body, "a base of everything was announced as record %" PRIu64 " of %s\n", base->record,
-                   time);
+    if (json) {
+        buf_printf(body,
+                   "{\"record\":%" PRIu64 ",\"position\":%" PRIu64 ",\"time\":\"%s\",\"unprotected\":%zu}\n",
+                   base->record, base->position, time, status.left_out_count);
+        return;
+    }
+    buf_printf(body, "a base of everything%s was announced as record %" PRIu64 " of %s\n",
+               status.left_out_count > 0 ? " but the databases that `holdfast status` names" : "",
+               base->record, time);
 }
 
 static void describe_wait(struct run *run, bool json, struct buf *body)
@@ -80,7 +86,7 @@ static unsigned tell_base(struct run *run, uint64_t request, bool json, struct b
 
     switch (engine_answer_base(run->engine, request, &base)) {
     case ENGINE_ANSWER_BASE:
-        describe_base(&base, json, body);
+        describe_base(run, &base, json, body);
         return 200;
     case ENGINE_ANSWER_WAITS:
         describe_wait(run, json, body);
@@ -154,6 +160,7 @@ static bool answer_page(struct run *run, const struct proxy_admin_request *reque
             return true;
         }
         engine_status(run->engine, &status.engine);
+        status.left_out_count = engine_left_out(run->engine, status.left_out, STATUS_LEFT_OUT_MAX);
         if (run->drill) {
             status.drills = true;
             drill_status(run->drill, &status.drill);

@@ -9,16 +9,56 @@ static double seconds(uint64_t ms)
     return (double)ms / 1000.0;
 }
 
+bool status_is_degraded(const struct status *status)
+{
+    return status->engine.degraded || status->engine.left_out_count > 0;
+}
+
+static const char *left_out_warning(const struct status *status, size_t at, char text[STATUS_WARNING_SIZE])
+{
+    const struct engine_left_out *left_out = &status->left_out[at];
+    char since[CLOCK_TEXT_SIZE];
+
+    if (at == status->left_out_count) {
+        (void)snprintf(text, STATUS_WARNING_SIZE, "%zu other databases are not protected either",
+                       status->engine.left_out_count - status->left_out_count);
+        return text;
+    }
+    clock_format(left_out->since_ns, since);
+    (void)snprintf(text, STATUS_WARNING_SIZE, "the database %s has not been protected since %s: %s",
+                   left_out->path, since, left_out->why);
+    return text;
+}
+
+static const char *wait_warning(const struct status *status, char text[STATUS_WARNING_SIZE])
+{
+    (void)snprintf(text, STATUS_WARNING_SIZE, "changes wait here and are not in the store: %s",
+                   status->engine.err.text);
+    return text;
+}
+
+static const char *drill_warning(const struct status *status, char text[STATUS_WARNING_SIZE])
+{
+    (void)snprintf(text, STATUS_WARNING_SIZE, "the last drill came to nothing: %s", status->drill.problem);
+    return text;
+}
+
 const char *status_warning(const struct status *status, size_t at, char text[STATUS_WARNING_SIZE])
 {
-    const struct drill_status *drill = &status->drill;
+    const struct engine_status *engine = &status->engine;
+    size_t left_out = status->left_out_count + (engine->left_out_count > status->left_out_count);
+    size_t waits = engine->degraded && engine->err.text[0];
 
-    if (at < status->engine.warnings_count)
-        return status->engine.warnings[at];
-    if (at > status->engine.warnings_count || !status->drills || !drill->problem[0])
-        return NULL;
-    (void)snprintf(text, STATUS_WARNING_SIZE, "the last drill came to nothing: %s", drill->problem);
-    return text;
+    if (at < left_out)
+        return left_out_warning(status, at, text);
+    at -= left_out;
+    if (at < waits)
+        return wait_warning(status, text);
+    at -= waits;
+    if (at < engine->warnings_count)
+        return engine->warnings[at];
+    at -= engine->warnings_count;
+    return at == 0 && status->drills && status->drill.problem[0] ? drill_warning(status, text) : NULL;
 }
 
 static void add_time(struct buf *text, const char *name, uint64_t time_ns)
@@ -58,7 +98,7 @@ void status_json(const struct status *status, struct buf *text)
     buf_add_text(text, ",\"owner\":");
     buf_add_json(text, engine->owner);
     buf_printf(text, ",\"epoch\":%" PRIu64 ",\"degraded\":%s,\"warnings\":[", engine->epoch,
-               engine->degraded ? "true" : "false");
+               status_is_degraded(status) ? "true" : "false");
     for (size_t at = 0; (warning = status_warning(status, at, room)); at++) {
         buf_add_text(text, at > 0 ? "," : "");
         buf_add_json(text, warning);
@@ -85,6 +125,8 @@ const char *status_verdict(const struct status *status)
         return sentences[status->state];
     if (status->engine.degraded)
         return "Serving, but changes don't reach the store now: they wait here.";
+    if (status->engine.left_out_count > 0)
+        return "Serving, but not every database is protected: the warnings say which.";
     if (status->engine.lag_ms > 0)
         return "Serving. Changes are on their way to the store.";
     return "Serving. Everything that was committed is in the store.";
@@ -178,7 +220,9 @@ void status_metrics(const struct status *status, struct buf *text)
     add_count(text, "durable_record", "Newest record that the store confirmed.", engine->durable_record);
     add_seconds(text, "lag_seconds", "Age of the oldest change that is not in the store.", engine->lag_ms);
     add_seconds(text, "restore_seconds", "How long the restore at start took.", engine->restore_ms);
-    add_count(text, "degraded", "1 while changes can't be brought to the store.", engine->degraded);
+    add_count(text, "degraded", "1 while changes can't be brought to the store.", status_is_degraded(status));
+    add_count(text, "unprotected_databases", "Databases whose changes can't be followed.",
+              engine->left_out_count);
     add_count(text, "held_requests", "Requests that wait for readiness or durability.", status->proxy.held);
     if (status->drills)
         add_drill_metrics(text, &status->drill);

@@ -34,7 +34,7 @@ static void add_row(struct buf *text, const char *label, const char *value)
 
 static void add_head(struct buf *text, const struct status *status)
 {
-    bool well = status->state == LIFE_SERVE && !status->engine.degraded;
+    bool well = status->state == LIFE_SERVE && !status_is_degraded(status);
 
     buf_printf(
         text,

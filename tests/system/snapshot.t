@@ -25,7 +25,8 @@ def a_snapshot_is_a_point_that_holds_what_was_written_before(scene):
     for _ in range(3):
         oracle.write(holdfast.port)
     cut = printed(deployment.command("snapshot", "--json"))
-    assert set(cut) == {"record", "position", "time"} and cut["position"] < cut["record"]
+    assert set(cut) == {"record", "position", "time", "unprotected"} and cut["position"] < cut["record"]
+    assert cut["unprotected"] == 0
     assert bases(deployment)[cut["record"]] == cut["time"]
     sentence = output(deployment.command("snapshot"))
     newest, time = max(bases(deployment).items())

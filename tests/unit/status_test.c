@@ -1,5 +1,6 @@
 #include "sidecar/status.h"
 
+#include "base/clock.h"
 #include "tests/tap.h"
 
 static struct counters counters;
@@ -184,6 +185,67 @@ TEST(the_verdict_never_calls_a_degraded_store_well)
         status.state = state;
         EXPECT(status_verdict(&status)[0] != '\0');
     }
+}
+
+static void leave_out(struct status *status, size_t named, size_t count)
+{
+    status->engine.left_out_count = count;
+    status->left_out_count = named;
+    for (size_t at = 0; at < named; at++) {
+        struct engine_left_out *left_out = &status->left_out[at];
+        left_out->since_ns = UINT64_C(1763719200) * NS_PER_SECOND;
+        (void)snprintf(left_out->path, sizeof(left_out->path), "tenant%zu.db", at);
+        (void)snprintf(left_out->why, sizeof(left_out->why), "the application keeps it locked");
+    }
+}
+
+TEST(each_database_that_is_not_protected_is_named_with_the_time_since_when)
+{
+    CLEANUP(buf_clearp) struct buf json = BUF_INIT(65536);
+    CLEANUP(buf_clearp) struct buf text = BUF_INIT(65536);
+    CLEANUP(buf_clearp) struct buf page = BUF_INIT(65536);
+    CLEANUP(buf_clearp) struct buf metrics = BUF_INIT(65536);
+    struct status status = sample();
+
+    leave_out(&status, 2, 2);
+    status_json(&status, &json);
+    status_text(&status, &text);
+    status_page(&status, &page);
+    status_metrics(&status, &metrics);
+    EXPECT(strstr(buf_text(&json),
+                  "\"degraded\":true,\"warnings\":[\"the database tenant0.db has not been protected since "
+                  "2025-11-21T10:00:00.000Z: the application keeps it locked\",\"the database tenant1.db"));
+    EXPECT(strstr(buf_text(&json), ",\"say \\\"hello\\\"\",\"<b>\"]"));
+    EXPECT(strstr(buf_text(&text), "serve: Serving, but not every database is protected"));
+    EXPECT(strstr(buf_text(&text), "warning                 the database tenant1.db has not"));
+    EXPECT(strstr(buf_text(&page), "the database tenant1.db has not been protected since"));
+    EXPECT(strstr(buf_text(&metrics), "\nholdfast_degraded 1\n"));
+    EXPECT(strstr(buf_text(&metrics), "\nholdfast_unprotected_databases 2\n"));
+}
+
+TEST(of_very_many_that_are_not_protected_the_rest_is_counted)
+{
+    CLEANUP(buf_clearp) struct buf text = BUF_INIT(65536);
+    struct status status = sample();
+
+    leave_out(&status, STATUS_LEFT_OUT_MAX, STATUS_LEFT_OUT_MAX + 3);
+    status_text(&status, &text);
+    EXPECT(strstr(buf_text(&text), "tenant63.db"));
+    EXPECT(strstr(buf_text(&text), "warning                 3 other databases are not protected either\n"));
+    EXPECT(strstr(buf_text(&text), "warning                 <b>\n"));
+}
+
+TEST(why_changes_wait_is_a_warning)
+{
+    CLEANUP(buf_clearp) struct buf text = BUF_INIT(65536);
+    struct status status = sample();
+
+    status.engine.degraded = true;
+    (void)err_set(&status.engine.err, ERR_TRANSIENT, "the bucket is away");
+    status_json(&status, &text);
+    EXPECT(strstr(buf_text(&text),
+                  "\"degraded\":true,\"warnings\":[\"changes wait here and are not in the "
+                  "store: the bucket is away\",\"say"));
 }
 
 TAP_MAIN()
