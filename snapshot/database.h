@@ -36,10 +36,15 @@
  * what a killed one left behind. Tries without ever waiting inside SQLite, so that the application is kept
  * from its lock for one short transaction only. ERR_NOT_FOUND: there is no file, or it is still empty; it is
  * never created. ERR_CONFLICT: until the deadline the application held the database for itself, or it stays
- * in another mode. A database that we converted and that is found in rollback mode later was set back by its
- * application on purpose: the caller leaves it alone. */
+ * in another mode. ERR_CORRUPT: SQLite takes the file for no database at all (its header is damaged or of a
+ * newer format, or promises more pages than there are), nothing is in a log or journal beside it, and nobody
+ * else has a lock on it. A database that we converted and that is found in rollback mode later was set back
+ * by its application on purpose: the caller leaves it alone. */
 bool database_convert(const char *path, uint64_t deadline_ms, const atomic_bool *canceled,
                       struct err *err) CHECKED;
+
+/* Whether another process has any of SQLite's locks on the database file. Fine for one that is attached. */
+bool database_file_is_locked(int fd);
 
 struct database;
 struct wal_index_header;

@@ -92,10 +92,10 @@ static bool claim_filled(const char *path, struct guarded_claim *ret_claim, stru
     return err_set(err, ERR_NOT_FOUND, "%s is still empty", path);
 }
 
-static bool convert_claimed(const char *path, uint64_t deadline_ms, const atomic_bool *canceled,
-                            struct err *err)
+static bool set_wal(const char *path, uint64_t deadline_ms, const atomic_bool *canceled, struct err *err)
 {
     CLEANUP(sqlite_closep) struct sqlite *sqlite = NULL;
+    struct err unreadable = {0};
     bool is_wal = false;
 
     if (!sqlite_open(path, &sqlite, err))
@@ -107,9 +107,42 @@ static bool convert_claimed(const char *path, uint64_t deadline_ms, const atomic
             continue;
         if (err->code == ERR_TRANSIENT)
             err_record(err, ERR_CONFLICT, "the application keeps it locked (%.300s)", err->text);
+        /* A schema that can't be read may be a newer SQLite's, or encrypted: the file is a database then. */
+        if (err->code == ERR_CORRUPT &&
+            (sqlite_begin_read(sqlite, &unreadable) || unreadable.code != ERR_CORRUPT))
+            err->code = ERR_SYSTEM;
+        sqlite_end(sqlite);
         return false;
     }
     return is_wal || err_set(err, ERR_CONFLICT, "SQLite keeps another journal mode");
+}
+
+static bool has_side(const char *path, const char *suffix)
+{
+    CLEANUP(freep) char *side = xasprintf("%s%s", path, suffix);
+    struct stat status;
+
+    return lstat(side, &status) == 0 && status.st_size > 0;
+}
+
+/* SQLite has refused the file, and has nothing open any more. */
+static bool is_in_use(const struct guarded_claim *claim, const char *path)
+{
+    CLEANUP(close_fdp) int fd = -1;
+    struct err ignored = {0};
+
+    return has_side(path, "-wal") || has_side(path, "-journal") ||
+           !guarded_file_reopen(claim->path_fd, &fd, &ignored) || database_file_is_locked(fd);
+}
+
+static bool convert_claimed(const struct guarded_claim *claim, const char *path, uint64_t deadline_ms,
+                            const atomic_bool *canceled, struct err *err)
+{
+    if (set_wal(path, deadline_ms, canceled, err))
+        return true;
+    if (err->code == ERR_CORRUPT && is_in_use(claim, path))
+        err->code = ERR_SYSTEM;
+    return false;
 }
 
 bool database_convert(const char *path, uint64_t deadline_ms, const atomic_bool *canceled, struct err *err)
@@ -120,7 +153,7 @@ bool database_convert(const char *path, uint64_t deadline_ms, const atomic_bool 
     assert(path[0] == '/');
     if (!claim_filled(path, &claim, err))
         return err_wrap(err, "set WAL mode");
-    converted = convert_claimed(path, deadline_ms, canceled, err);
+    converted = convert_claimed(&claim, path, deadline_ms, canceled, err);
     guarded_file_release(&claim);
     return converted || err_wrap(err, "set WAL mode of %s", path);
 }

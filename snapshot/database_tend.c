@@ -39,6 +39,11 @@ static bool is_locked(int fd, short type, off_t first, off_t bytes)
     return fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
+bool database_file_is_locked(int fd)
+{
+    return is_locked(fd, F_WRLCK, PENDING_BYTE, SHARED_FIRST + SHARED_BYTES - PENDING_BYTE);
+}
+
 /* Somebody wants the database file for himself: he is on his way to an exclusive lock (to leave WAL mode;
  * older versions stay there while they wait), or he reads it without the wal-index (locking_mode=EXCLUSIVE).
  * An application that gives up at once, or asks again without leaving a trace, can't be noticed. */

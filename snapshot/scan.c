@@ -222,6 +222,25 @@ static void note_orphan_wal(struct scan *scan, const char *name, const char *pat
         (void)snprintf(result->orphan_wal, sizeof(result->orphan_wal), "%s", path);
 }
 
+/* Or what is committed would be in there. */
+static bool has_filled_side(const struct scan *scan, const char *name, const char *suffix)
+{
+    char side[WALK_NAME_MAX + 16];
+    struct stat status;
+
+    (void)snprintf(side, sizeof(side), "%s%s", name, suffix);
+    return fstatat(scan->walk.fd, side, &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_size > 0;
+}
+
+static bool is_no_database(const struct scan *scan, const char *name, const char *path,
+                           const struct stat *status)
+{
+    const struct scan_options *options = scan->options;
+
+    return options->is_no_database && options->is_no_database(options->context, path, status) &&
+           !has_filled_side(scan, name, "-wal") && !has_filled_side(scan, name, "-journal");
+}
+
 static bool scan_file(struct scan *scan, size_t index, const char *path, struct stat *status, struct err *err)
 {
     const char *name = walk_name(&scan->walk, index);
@@ -240,7 +259,8 @@ static bool scan_file(struct scan *scan, size_t index, const char *path, struct 
         return true;
     if (look == LOOK_SQLITE)
         add_stem(scan, index);
-    if (look == LOOK_SQLITE && candidate && is_writable(scan, name)) {
+    if (look == LOOK_SQLITE && candidate && is_writable(scan, name) &&
+        !is_no_database(scan, name, path, status)) {
         add_database(scan, path, status);
         return true;
     }

@@ -13,6 +13,8 @@
 #include "snapshot/touched.h"
 #include "snapshot/tree.h"
 
+#include <sys/stat.h>
+
 /* A file that is a database by content and may be treated as one. */
 struct scan_database {
     char *path;
@@ -34,21 +36,26 @@ struct scan_result {
 /* Asked before a file is opened for reading: is it attached by this process? */
 typedef bool scan_is_attached(void *context, uint64_t device, uint64_t inode);
 
+/* Asked of a file that begins with SQLite's magic and has neither a log nor a journal with something in it:
+ * is it known, as it is, to be no database? */
+typedef bool scan_is_no_database(void *context, const char *path, const struct stat *status);
+
 /* What is scanned and how. All borrowed for the call. */
 struct scan_options {
     const struct globs *exclude;
     const struct globs *databases;
-    struct tree *before;           /* of the last scan; NULL: none */
-    scan_is_attached *is_attached; /* NULL: nothing is attached */
+    struct tree *before;                 /* of the last scan; NULL: none */
+    scan_is_attached *is_attached;       /* NULL: nothing is attached */
+    scan_is_no_database *is_no_database; /* NULL: nothing of that is known */
     void *context;
 };
 
 /* Walks everything below directory_fd but .holdfast and lost+found at the top, without following symlinks;
  * hard links become entries of their own. What vanishes meanwhile is simply absent. Files that match
  * `databases`, are writable by us and begin with SQLite's magic are databases (an attached one is one without
- * being opened). Content is read only for that, 16 bytes, and only of files that have a side file's name
- * beside them, or whose size is one that a database can have and whose inode, size or ctime differ from
- * `before`.
+ * being opened), but for those that are known to be none. Content is read only for that, 16 bytes, and only
+ * of files that have a side file's name beside them, or whose size is one that a database can have and whose
+ * inode, size or ctime differ from `before`.
  *
  * ERR_DENIED with the path for what may not be read: it can't be protected, and leaving it out silently would
  * promise too much. ERR_CONFIG for a path longer than TREE_PATH_MAX. The remedy of both is HOLDFAST_EXCLUDE.

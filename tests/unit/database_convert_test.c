@@ -9,7 +9,11 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { GENEROUS_MS = 10000 };
 
@@ -102,6 +106,66 @@ TEST(a_plain_file_is_corrupt)
     memset(text, 'x', sizeof(text));
     EXPECT(!convert(file_of("db", text, sizeof(text)), &err));
     EXPECT_INT(err.code, ERR_CORRUPT);
+}
+
+/* A sound database with one byte changed, of so many pages. */
+static const char *damaged(unsigned at, uint8_t value, size_t pages)
+{
+    CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(1 << 20);
+    struct err err = {0};
+
+    if (!writer_make(sample_path("sound"), 20, NULL) ||
+        !fs_read_file(AT_FDCWD, sample_path("sound"), &bytes, &err) || bytes.size <= pages * 4096)
+        abort();
+    bytes.bytes[at] = value;
+    return file_of("db", bytes.bytes, pages == 0 ? bytes.size : pages * 4096);
+}
+
+static void expect_refused(const char *path, enum err_code code)
+{
+    struct err err = {0};
+
+    EXPECT(!convert(path, &err));
+    EXPECT_INT(err.code, code);
+}
+
+TEST(what_sqlite_takes_for_no_database_is_corrupt)
+{
+    expect_refused(damaged(16, 0x11, 0), ERR_CORRUPT); /* its page size */
+    expect_refused(damaged(19, 3, 0), ERR_CORRUPT);    /* its format */
+    expect_refused(damaged(0, 'S', 2), ERR_CORRUPT);   /* cut off */
+}
+
+/* A newer SQLite, or one with a key, may be writing to it. */
+TEST(a_database_with_a_schema_that_can_not_be_read_is_one)
+{
+    expect_refused(damaged(100, 0xff, 0), ERR_SYSTEM); /* the type of its first page */
+}
+
+TEST(what_somebody_has_locked_or_has_a_log_beside_it_is_not_called_corrupt)
+{
+    const char *path = damaged(16, 0x11, 0);
+    int fd = open(path, O_RDWR | O_CLOEXEC), ready[2];
+    pid_t child;
+    char byte;
+
+    REQUIRE(fd >= 0 && pipe2(ready, O_CLOEXEC) == 0);
+    child = fork();
+    if (child == 0) {
+        struct flock lock = {
+            .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 0x40000000 + 2, .l_len = 510};
+        if (fcntl(fd, F_SETLK, &lock) == 0 && write(ready[1], "x", 1) == 1)
+            (void)pause();
+        _exit(1);
+    }
+    EXPECT_INT(read(ready[0], &byte, 1), 1);
+    (void)close(fd);
+    expect_refused(path, ERR_SYSTEM);
+    (void)kill(child, SIGKILL);
+    (void)waitpid(child, NULL, 0);
+    expect_refused(path, ERR_CORRUPT);
+    (void)file_of("db-wal", "frames", 6);
+    expect_refused(path, ERR_SYSTEM);
 }
 
 TEST(a_database_at_rest_is_converted_for_good)

@@ -126,7 +126,8 @@ TEST(an_attached_database_is_known_without_being_opened)
     CLEANUP(globs_freep) struct globs *all = globs("*");
     CLEANUP(scan_result_clearp) struct scan_result result = {0};
     struct attached attached = {0};
-    struct scan_options options = {none, all, NULL, is_attached, &attached};
+    struct scan_options options = {
+        .exclude = none, .databases = all, .is_attached = is_attached, .context = &attached};
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1}, seen = lock;
     CLEANUP(close_fdp) int fd = -1;
     struct err err;
@@ -174,7 +175,8 @@ TEST(files_known_from_before_are_not_opened_again)
     CLEANUP(globs_freep) struct globs *all = globs("*");
     CLEANUP(scan_result_clearp) struct scan_result first = {0}, second = {0}, third = {0};
     struct attached attached = {0};
-    struct scan_options options = {none, all, NULL, is_attached, &attached};
+    struct scan_options options = {
+        .exclude = none, .databases = all, .is_attached = is_attached, .context = &attached};
     struct err err;
 
     scratch_open(&scratch);

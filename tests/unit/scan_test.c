@@ -292,4 +292,33 @@ TEST(names_are_any_bytes)
     EXPECT(tree_find(result.tree, longest));
 }
 
+static bool is_known_as_none(void *context, const char *path, const struct stat *status)
+{
+    return strcmp(path, context) == 0 && status->st_size == sizeof(sqlite_bytes);
+}
+
+TEST(what_is_known_to_be_no_database_is_a_plain_file_unless_something_is_in_a_log_beside_it)
+{
+    static const char *const wanted[] = {"odd.db | other.db", "| odd.db other.db"};
+    CLEANUP(globs_freep) struct globs *none = globs("");
+    CLEANUP(globs_freep) struct globs *all = globs("*");
+    CLEANUP(scratch_closep) struct scratch scratch;
+    struct scan_options options = {
+        .exclude = none, .databases = all, .is_no_database = is_known_as_none, .context = (char[]){"odd.db"}};
+    struct err err;
+
+    scratch_open(&scratch);
+    write_database(scratch.fd, "odd.db");
+    write_database(scratch.fd, "other.db");
+    scratch_write(scratch.fd, "odd.db-wal", "");
+    for (size_t at = 0; at < 2; at++) {
+        CLEANUP(scan_result_clearp) struct scan_result result = {0};
+        CLEANUP(buf_clearp) struct buf text = BUF_INIT(4096);
+        REQUIRE_OK(scan_directory(scratch.fd, &options, &result, &err), &err);
+        list(&result, &text);
+        EXPECT_STR(buf_text(&text), wanted[at]);
+        scratch_write(scratch.fd, "odd.db-wal", "frames");
+    }
+}
+
 TAP_MAIN()
