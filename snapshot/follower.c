@@ -86,7 +86,7 @@ void follower_tend(struct follower *follower)
             continue;
         }
         if (why.code != ERR_NOT_FOUND)
-            follower_avoid(follower, followed->source.path, &why);
+            follower_avoid(follower, followed->source.path, NULL, &why);
         follower_drop(follower, followed);
     }
 }
@@ -207,6 +207,7 @@ void follower_free(struct follower *follower)
     while (follower->count > 0)
         follower_drop(follower, &follower->followed[follower->count - 1]);
     follower_clear_avoided(follower);
+    follower_clear_refused(follower);
     follower_clear_looks(follower);
     watch_free(follower->watch);
     pthread_mutex_destroy(&follower->mutex);

@@ -47,19 +47,35 @@ static void add_followed(struct follower *follower, const struct scan_database *
     follower->noted++;
 }
 
-/* Which file has the name: the number of one that is gone is given to the next, but not its birth. */
-static struct statx file_at(const struct follower *follower, const char *path)
+/* SQLite has refused what stood there before. */
+static bool refuse(struct follower *follower, const char *path, const struct statx *before)
 {
-    struct statx status = {0};
+    struct stat status;
+    struct statx after;
 
-    (void)statx(follower->config.directory_fd, path, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_BTIME, &status);
-    return status;
+    if (fstatat(follower->config.directory_fd, path, &status, AT_SYMLINK_NOFOLLOW) != 0)
+        return false;
+    after = follower_file_at(follower, path);
+    if (!follower_is_unchanged(before, &after) || after.stx_ino != status.st_ino ||
+        after.stx_size != (uint64_t)status.st_size || after.stx_ctime.tv_nsec != status.st_ctim.tv_nsec)
+        return false;
+    follower_refuse(follower, path, &status);
+    return true;
 }
 
-static bool is_same_file(const struct statx *one, const struct statx *other)
+static void leave_out(struct follower *follower, const char *path, const struct statx *before,
+                      const struct err *why)
 {
-    return one->stx_ino == other->stx_ino && one->stx_btime.tv_sec == other->stx_btime.tv_sec &&
-           one->stx_btime.tv_nsec == other->stx_btime.tv_nsec;
+    struct statx after = follower_file_at(follower, path);
+
+    if (why->code == ERR_NOT_FOUND && (after.stx_size == 0 || !follower_is_same_file(before, &after)))
+        return;
+    /* Of a file that has another's name by now nothing is known. */
+    if (why->code == ERR_TRANSIENT || !follower_is_same_file(before, &after)) {
+        (void)snprintf(follower->waiting, sizeof(follower->waiting), "%s", path);
+        return;
+    }
+    follower_avoid(follower, path, &after, why);
 }
 
 /* true and *ret_attached false: not now. */
@@ -67,28 +83,24 @@ static bool attach(struct follower *follower, const struct scan_database *found,
                    bool *ret_attached, struct err *err)
 {
     CLEANUP(freep) char *path = xasprintf("%s/%s", follower->config.directory_path, found->path);
-    struct statx before = file_at(follower, found->path), after;
+    struct statx before = follower_file_at(follower, found->path);
     struct database *database = NULL;
     struct err why = {0};
+    bool converted = database_convert(path, deadline_ms, follower->config.canceled, &why);
 
-    *ret_attached = false;
-    if (!database_convert(path, deadline_ms, follower->config.canceled, &why) ||
-        !database_attach(path, deadline_ms, follower->config.canceled, &database, &why)) {
-        if (why.code == ERR_CANCELED) {
-            *err = why;
-            return false;
-        }
-        after = file_at(follower, found->path);
-        /* Of a file that has another's name by now nothing is known. */
-        if (why.code == ERR_TRANSIENT || (why.code != ERR_NOT_FOUND && !is_same_file(&before, &after)))
-            (void)snprintf(follower->waiting, sizeof(follower->waiting), "%s", found->path);
-        else if (why.code != ERR_NOT_FOUND)
-            follower_avoid(follower, found->path, &why);
+    *ret_attached =
+        converted && database_attach(path, deadline_ms, follower->config.canceled, &database, &why);
+    if (*ret_attached) {
+        watch_ignore_database(follower->watch, found->path);
+        add_followed(follower, found, database);
         return true;
     }
-    watch_ignore_database(follower->watch, found->path);
-    add_followed(follower, found, database);
-    *ret_attached = true;
+    if (why.code == ERR_CANCELED) {
+        *err = why;
+        return false;
+    }
+    if (converted || why.code != ERR_CORRUPT || !refuse(follower, found->path, &before))
+        leave_out(follower, found->path, &before, &why);
     return true;
 }
 
@@ -105,6 +117,17 @@ static uint64_t attempt_deadline_ms(const struct avoided *avoided, uint64_t pati
     return (avoided && is_on_its_own(avoided)) || patient_ms < least_ms ? least_ms : patient_ms;
 }
 
+/* One that is followed now, and perhaps was not before. */
+static void welcome(struct follower *follower, const char *path)
+{
+    struct avoided *avoided = follower_find_avoided(follower, path);
+
+    if (follower_accept(follower, path) || (avoided && is_on_its_own(avoided)))
+        follower_warn(follower, "%s can be followed now, and is protected from here on", path);
+    if (avoided)
+        follower_forget_avoided(follower, avoided);
+}
+
 /* One that was found is attached, if that can be now. */
 static bool attach_one(struct follower *follower, const struct scan_database *found, uint64_t patient_ms,
                        bool *ret_steady, struct err *err)
@@ -112,7 +135,7 @@ static bool attach_one(struct follower *follower, const struct scan_database *fo
     struct avoided *avoided = follower_find_avoided(follower, found->path);
     bool attached = false;
 
-    if (follower_find(follower, found->path) || (avoided && clock_monotonic_ms() < avoided->retry_ms))
+    if (follower_find(follower, found->path) || (avoided && !follower_may_try(follower, avoided)))
         return true;
     if (follower->count == DATABASES_MAX) {
         follower_avoid_excess(follower, found->path);
@@ -121,12 +144,8 @@ static bool attach_one(struct follower *follower, const struct scan_database *fo
     if (!attach(follower, found, attempt_deadline_ms(avoided, patient_ms), &attached, err))
         return false;
     *ret_steady = *ret_steady && !attached;
-    avoided = follower_find_avoided(follower, found->path);
-    if (attached && avoided) {
-        if (is_on_its_own(avoided))
-            follower_warn(follower, "%s can be followed now, and is protected from here on", found->path);
-        follower_forget_avoided(follower, avoided);
-    }
+    if (attached)
+        welcome(follower, found->path);
     return true;
 }
 
@@ -172,12 +191,12 @@ bool follower_attach_found(struct follower *follower, const struct scan_result *
     return attach_new(follower, scan, ret_steady, err);
 }
 
-bool follower_wants_attempt(const struct follower *follower, uint64_t now_ms)
+bool follower_wants_attempt(struct follower *follower, uint64_t now_ms)
 {
     if (follower->waiting[0] && now_ms - follower->part.ended_ms >= ATTACH_RETRY_MS)
         return true;
     for (size_t at = 0; at < follower->avoided_count; at++)
-        if (!follower->avoided[at].is_excess && now_ms >= follower->avoided[at].retry_ms)
+        if (!follower->avoided[at].is_excess && follower_may_try(follower, &follower->avoided[at]))
             return true;
     return false;
 }

@@ -2,17 +2,26 @@
  *
  * What is committed in them reaches no record, and nobody can tell how much that is. So each counts as one
  * change, in the position, from when it was first known: as long as there is one, not everything is in the
- * store. That one is followed after all, or has gone, is a change too. */
+ * store. That one is followed after all, or has gone, is a change too.
+ *
+ * An attempt opens the file for writing, which is a file event like any other and wakes everything up. So it
+ * is made only where it may succeed: not while another process has the file locked, which costs next to
+ * nothing to find out. */
 #include "snapshot/follower_internal.h"
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "snapshot/guarded_file.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LET_GO_RETRY_MS = 5000 };
+enum {
+    RETRY_MS = 5000,
+    RETRY_MAX_MS = 60000, /* while nobody has written to it, and it isn't locked either */
+};
 
 static int compare_path(const void *path, const void *avoided)
 {
@@ -62,7 +71,65 @@ static void explain(struct follower *follower, struct avoided *avoided, const ch
     follower->avoided_changes++;
 }
 
-void follower_avoid(struct follower *follower, const char *path, const struct err *why)
+struct statx follower_file_at(const struct follower *follower, const char *path)
+{
+    struct statx status = {0};
+
+    (void)statx(follower->config.directory_fd, path, AT_SYMLINK_NOFOLLOW,
+                STATX_INO | STATX_BTIME | STATX_SIZE | STATX_CTIME, &status);
+    return status;
+}
+
+static bool is_same_time(const struct statx_timestamp *one, const struct statx_timestamp *other)
+{
+    return one->tv_sec == other->tv_sec && one->tv_nsec == other->tv_nsec;
+}
+
+bool follower_is_same_file(const struct statx *one, const struct statx *other)
+{
+    return one->stx_ino == other->stx_ino && is_same_time(&one->stx_btime, &other->stx_btime);
+}
+
+bool follower_is_unchanged(const struct statx *one, const struct statx *other)
+{
+    return follower_is_same_file(one, other) && one->stx_size == other->stx_size &&
+           is_same_time(&one->stx_ctime, &other->stx_ctime);
+}
+
+/* One that is attached under another name stays as it is, too. */
+static bool is_kept_locked(const struct follower *follower, const char *path)
+{
+    CLEANUP(guarded_file_closep) int fd = -1;
+    struct err why = {0};
+
+    if (!guarded_file_open(follower->config.directory_fd, path, &fd, &why))
+        return why.code == ERR_CONFLICT;
+    return database_file_is_locked(fd);
+}
+
+bool follower_may_try(struct follower *follower, struct avoided *avoided)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+
+    if (avoided->retry_ms == 0 || now_ms < avoided->retry_ms)
+        return avoided->retry_ms == 0;
+    if (!is_kept_locked(follower, avoided->path))
+        return true;
+    avoided->retry_ms = now_ms + RETRY_MS;
+    return false;
+}
+
+static uint64_t next_pause_ms(const struct avoided *avoided, const struct statx *seen)
+{
+    uint64_t pause_ms = 2 * avoided->pause_ms;
+
+    if (pause_ms == 0 || !seen || !follower_is_unchanged(&avoided->seen, seen))
+        return RETRY_MS;
+    return pause_ms < RETRY_MAX_MS ? pause_ms : RETRY_MAX_MS;
+}
+
+void follower_avoid(struct follower *follower, const char *path, const struct statx *seen,
+                    const struct err *why)
 {
     struct avoided *avoided = follower_find_avoided(follower, path);
 
@@ -73,7 +140,9 @@ void follower_avoid(struct follower *follower, const char *path, const struct er
         avoided = add_avoided(follower, path);
     explain(follower, avoided, why->text);
     avoided->is_excess = false;
-    avoided->retry_ms = clock_monotonic_ms() + LET_GO_RETRY_MS;
+    avoided->pause_ms = next_pause_ms(avoided, seen);
+    avoided->seen = seen ? *seen : (struct statx){0};
+    avoided->retry_ms = clock_monotonic_ms() + avoided->pause_ms;
 }
 
 void follower_avoid_excess(struct follower *follower, const char *path)

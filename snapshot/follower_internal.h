@@ -6,6 +6,8 @@
 #include "base/thread.h"
 #include "snapshot/follower.h"
 
+#include <sys/stat.h>
+
 enum { DATABASES_MAX = 64 };
 
 struct followed {
@@ -21,7 +23,18 @@ struct avoided {
     uint64_t since_ms; /* of clock_monotonic_ms() */
     uint64_t since_ns; /* the same, of the wall clock */
     uint64_t retry_ms; /* 0: by the next refresh */
+    uint64_t pause_ms; /* between the last attempt and the next */
+    struct statx seen; /* the file, when it was last tried in vain; zeroed: not known */
     bool is_excess;    /* there are too many; it is attached as soon as there is room */
+};
+
+/* One that begins like a database, and that SQLite refuses as none: as it was then. */
+struct refused {
+    char *path;
+    uint64_t device;
+    uint64_t inode;
+    uint64_t size;
+    int64_t mtime_ns;
 };
 
 /* When a scan ended, and how long it took. */
@@ -58,6 +71,9 @@ struct follower {
     size_t avoided_count;
     size_t avoided_capacity;
     uint64_t avoided_changes;
+    struct refused *refused; /* ascending path */
+    size_t refused_count;
+    uint64_t refusals; /* counts them */
     bool warned_skipped;
     bool warned_orphan;
     bool warned_full;
@@ -75,7 +91,7 @@ void follower_drop_stale(struct follower *follower, bool *ret_steady);
 bool follower_attach_found(struct follower *follower, const struct scan_result *scan, bool *ret_steady,
                            struct err *err) CHECKED;
 /* Whether an attempt to attach is due that no event will ask for. */
-bool follower_wants_attempt(const struct follower *follower, uint64_t now_ms);
+bool follower_wants_attempt(struct follower *follower, uint64_t now_ms);
 /* follower_untold.c. Notes, to be looked at and shipped, where `now` (of a scan of everything, just made)
  * differs from `before` though nothing that was touched accounts for it. */
 void follower_find_untold(struct follower *follower, struct tree *before, struct tree *now);
@@ -83,19 +99,41 @@ void follower_find_untold(struct follower *follower, struct tree *before, struct
 void follower_note_told(struct follower *follower, const struct touched *touched);
 /* Says what is still untold. */
 void follower_warn_of_untold(struct follower *follower, unsigned minutes);
-/* follower_look.c. Forgets all that it remembers. */
+/* follower_look.c. Something has happened to the path that no event tells of: it is looked at and shipped. */
+void follower_touch(struct follower *follower, const char *path);
+/* Forgets all that it remembers. */
 void follower_clear_looks(struct follower *follower);
 
 /* follower_avoid.c. Remembers a database that can't be followed, warns of it once, and sets the time of the
- * next attempt. */
-void follower_avoid(struct follower *follower, const char *path, const struct err *why);
+ * next attempt. seen: the file after that attempt; NULL: not known. */
+void follower_avoid(struct follower *follower, const char *path, const struct statx *seen,
+                    const struct err *why);
 /* The same for one that there is no room for. */
 void follower_avoid_excess(struct follower *follower, const char *path);
+/* Whether the time of the next attempt has come, and it may succeed; if not, sets the time anew. */
+bool follower_may_try(struct follower *follower, struct avoided *avoided);
 /* NULL: none of that path. */
 struct avoided *follower_find_avoided(struct follower *follower, const char *path);
 void follower_forget_avoided(struct follower *follower, struct avoided *avoided);
 /* Forgets those that the scan hasn't found. */
 void follower_forget_vanished(struct follower *follower, const struct scan_result *scan);
 void follower_clear_avoided(struct follower *follower);
+
+/* Which file has the name; zeroed: none. The number of one that is gone is given to the next, but not its
+ * birth. */
+struct statx follower_file_at(const struct follower *follower, const char *path);
+bool follower_is_same_file(const struct statx *one, const struct statx *other);
+/* The same, and nobody has written to it. */
+bool follower_is_unchanged(const struct statx *one, const struct statx *other);
+
+/* follower_refused.c. From here on, for as long as it stays as it is, the file is a plain one. */
+void follower_refuse(struct follower *follower, const char *path, const struct stat *status);
+/* For struct scan_options, with the follower as context. */
+bool follower_is_refused(void *context, const char *path, const struct stat *status);
+/* It is followed as a database. True: it was refused before. */
+bool follower_accept(struct follower *follower, const char *path);
+/* Forgets those that a scan of everything hasn't found. */
+void follower_forget_refused(struct follower *follower, const struct scan_result *scan);
+void follower_clear_refused(struct follower *follower);
 
 #endif

@@ -18,7 +18,8 @@ enum {
     NET_SHARE = 1000, /* or in so many, if only the safety net asks for it */
     NET_MIN_MS = 1000,
     NET_MAX_MS = 10 * 60 * 1000,
-    TAKES_MAX = 3, /* while directories move under a look */
+    TAKES_MAX = 3,         /* while directories move under a look */
+    REFUSED_LOOKS_MAX = 3, /* while files turn out to be no databases; the next refresh takes them as that */
 };
 
 static uint64_t take(struct follower *follower, uint64_t look)
@@ -33,7 +34,7 @@ static uint64_t take(struct follower *follower, uint64_t look)
 
 static bool is_attached(void *context, uint64_t device, uint64_t inode)
 {
-    (void)context;
+    (void)context; /* the follower */
     return database_is_attached((dev_t)device, (ino_t)inode);
 }
 
@@ -53,7 +54,7 @@ static bool knows_what_to_look_at(const struct follower *follower, const struct 
     return before && follower->scanned && !follower->touched.all;
 }
 
-static bool is_due(const struct follower *follower, bool whole, uint64_t events)
+static bool is_due(struct follower *follower, bool whole, uint64_t events)
 {
     const struct look_pace *pace = whole ? &follower->whole : &follower->part;
     uint64_t now_ms = clock_monotonic_ms();
@@ -66,12 +67,14 @@ static bool is_due(const struct follower *follower, bool whole, uint64_t events)
 
 /* --- looking ----------------------------------------------------------------------------------------- */
 
-static struct scan_options options_of(const struct follower *follower, struct tree *before)
+static struct scan_options options_of(struct follower *follower, struct tree *before)
 {
     return (struct scan_options){.exclude = follower->config.exclude,
                                  .databases = follower->config.databases,
                                  .before = before,
-                                 .is_attached = is_attached};
+                                 .is_attached = is_attached,
+                                 .is_no_database = follower_is_refused,
+                                 .context = follower};
 }
 
 /* *ret_done false: everything has to be looked at after all. */
@@ -108,6 +111,8 @@ static bool look_at_all(struct follower *follower, struct tree *before, struct s
 
     follower->whole.ended_ms = clock_monotonic_ms();
     follower->whole.duration_ms = follower->whole.ended_ms - begun_ms;
+    if (scanned)
+        follower_forget_refused(follower, ret_scan);
     if (!scanned || !knows)
         return scanned;
     (void)take(follower, follower->looks + 1); /* what came while the scan went on is for the next look */
@@ -149,6 +154,24 @@ static void remember_found(struct follower *follower, struct scan_result *scan)
     scan->databases_count = 0;
 }
 
+/* What turns out to be no database belongs to the tree: then the look is made once more. */
+static bool look_and_attach(struct follower *follower, struct tree *before, bool whole, uint64_t *events,
+                            struct scan_result *ret_scan, bool *ret_steady, struct err *err)
+{
+    for (int attempt = 1;; attempt++) {
+        uint64_t refusals = follower->refusals;
+        follower->scanned = look(follower, before, whole, events, ret_scan, err);
+        if (!follower->scanned)
+            return err_wrap(err, "look through HOLDFAST_DATA_DIR");
+        follower->scanned_events = *events;
+        if (!follower_attach_found(follower, ret_scan, ret_steady, err))
+            return false;
+        if (follower->refusals == refusals || attempt == REFUSED_LOOKS_MAX)
+            return true;
+        scan_result_clear(ret_scan);
+    }
+}
+
 bool follower_refresh(struct follower *follower, enum follower_look how, struct tree *before,
                       struct tree **ret_tree, bool *ret_steady, struct err *err)
 {
@@ -164,11 +187,9 @@ bool follower_refresh(struct follower *follower, enum follower_look how, struct 
             (how == FOLLOWER_IF_DUE && clock_monotonic_ms() - follower->whole.ended_ms >= net_ms(follower));
     if (how == FOLLOWER_IF_DUE && *ret_steady && !is_due(follower, whole, events))
         return true;
-    follower->scanned = look(follower, before, whole, &events, &scan, err);
+    attached = look_and_attach(follower, before, whole, &events, &scan, ret_steady, err);
     if (!follower->scanned)
-        return err_wrap(err, "look through HOLDFAST_DATA_DIR");
-    follower->scanned_events = events;
-    attached = follower_attach_found(follower, &scan, ret_steady, err);
+        return false;
     if (attached && ret_tree)
         *ret_tree = MOVE(scan.tree);
     remember_found(follower, &scan);
@@ -185,6 +206,17 @@ void follower_settle(struct follower *follower, uint64_t look, struct touched *a
     assert(look <= follower->looks);
     touched_settle(&follower->touched, look);
     touched_merge(&follower->touched, again, follower->looks + 1);
+}
+
+void follower_touch(struct follower *follower, const char *path)
+{
+    struct touched_path *added = touched_add(&follower->touched, path, 0, true);
+
+    if (added)
+        added->look = follower->looks;
+    else
+        follower->touched.all_look = follower->looks;
+    follower_note_change(follower);
 }
 
 void follower_unsettle(struct follower *follower)

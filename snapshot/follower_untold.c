@@ -107,17 +107,10 @@ static bool differ(const struct tree_entry *one, const struct tree_entry *other)
 
 static void note_untold(struct follower *follower, const char *path)
 {
-    struct touched_path *added;
-
     log_debug("no event has told of a change of %s", path);
     if (!follower->untold[0])
         (void)snprintf(follower->untold, sizeof(follower->untold), "%s", path);
-    added = touched_add(&follower->touched, path, 0, true);
-    if (added)
-        added->look = follower->looks;
-    else
-        follower->touched.all_look = follower->looks;
-    follower_note_change(follower);
+    follower_touch(follower, path);
 }
 
 /* Of one path: NULL is nothing. */

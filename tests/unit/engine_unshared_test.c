@@ -112,6 +112,22 @@ TEST(however_many_are_kept_the_others_are_shipped_as_ever)
     end(&life);
 }
 
+/* A folder that can't be written would do the same, but not to root. */
+TEST(one_whose_log_can_not_be_made_is_named)
+{
+    struct life life;
+
+    begin(&life);
+    scratch_mkdir(life.disk.fd, "own.db-wal");
+    REQUIRE(writer_make(sample_path("own.db"), 5, NULL));
+    EXPECT_INT(rename(sample_path("own.db"), path_of(&life, "own.db")), 0);
+    REQUIRE(life_await(&life, is_given_up));
+    EXPECT(life.status.position > life.status.durable_position);
+    EXPECT_INT(life_end(&life), ENGINE_FAILED);
+    EXPECT(strstr(life.status.err.text, "own.db") != NULL);
+    life_tear_down(&life);
+}
+
 TEST(what_is_still_kept_at_the_end_is_not_called_shipped)
 {
     struct writer writer = {0};
