@@ -210,6 +210,12 @@ const struct chain_range *chain_range(const struct chain *chain)
     return &chain->range;
 }
 
+void chain_add_sources(const struct chain *chain, struct chain_listing *listing)
+{
+    for (size_t at = 0; at < chain->slots_count; at++)
+        chain_listing_add_source(listing, &chain->slots[at].source);
+}
+
 void chain_expect(struct chain *chain, const struct chain_anchor *anchor)
 {
     size_t at = 0;

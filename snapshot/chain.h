@@ -34,6 +34,11 @@ struct chain_listing {
 void chain_listing_clear(struct chain_listing *listing);
 /* Adds what a LIST of log/ or of pack/ has shown; false if the key is neither's. */
 bool chain_listing_add(struct chain_listing *listing, const struct store_entry *entry) CHECKED;
+void chain_listing_add_source(struct chain_listing *listing, const struct chain_source *source);
+/* Whether a sorted listing has these records in one object. */
+bool chain_listing_has(const struct chain_listing *listing, const struct chain_source *source);
+/* Bytes of the objects from `first` up to but not including `end`. */
+uint64_t chain_listing_bytes(const struct chain_listing *listing, size_t first, size_t end);
 /* Newest first: by the last record, and a pack before what it holds. */
 void chain_listing_sort(struct chain_listing *listing);
 /* Moves what `from` has to `listing`. */
@@ -74,6 +79,9 @@ bool chain_open(struct store *store, const struct chain_range *range, const stru
 
 /* What it was opened for. */
 const struct chain_range *chain_range(const struct chain *chain);
+
+/* Adds the objects that it fetches. */
+void chain_add_sources(const struct chain *chain, struct chain_listing *listing);
 
 /* Adds an anchor that has become known, before the first record is taken: in place of one without position.
  */

@@ -38,7 +38,7 @@ void chain_listing_clear(struct chain_listing *listing)
     *listing = (struct chain_listing){0};
 }
 
-static void add_source(struct chain_listing *listing, const struct chain_source *source)
+void chain_listing_add_source(struct chain_listing *listing, const struct chain_source *source)
 {
     bool is_full = (listing->count & (listing->count - 1)) == 0;
 
@@ -51,8 +51,23 @@ static void add_source(struct chain_listing *listing, const struct chain_source 
 void chain_listing_take(struct chain_listing *listing, struct chain_listing *from)
 {
     for (size_t at = 0; at < from->count; at++)
-        add_source(listing, &from->sources[at]);
+        chain_listing_add_source(listing, &from->sources[at]);
     chain_listing_clear(from);
+}
+
+uint64_t chain_listing_bytes(const struct chain_listing *listing, size_t first, size_t end)
+{
+    uint64_t bytes = 0;
+
+    for (size_t at = first; at < end; at++)
+        bytes += listing->sources[at].bytes;
+    return bytes;
+}
+
+bool chain_listing_has(const struct chain_listing *listing, const struct chain_source *source)
+{
+    return listing->count > 0 && bsearch(source, listing->sources, listing->count,
+                                         sizeof(listing->sources[0]), newest_first) != NULL;
 }
 
 bool chain_listing_add(struct chain_listing *listing, const struct store_entry *entry)
@@ -63,7 +78,7 @@ bool chain_listing_add(struct chain_listing *listing, const struct store_entry *
         source.last = source.first;
     else if (!key_parse_pack(entry->key, &source.first, &source.last))
         return false;
-    add_source(listing, &source);
+    chain_listing_add_source(listing, &source);
     return true;
 }
 

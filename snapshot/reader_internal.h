@@ -6,6 +6,7 @@
 #include "snapshot/chain.h"
 #include "snapshot/manifest.h"
 #include "snapshot/reader.h"
+#include "snapshot/replay.h"
 #include "snapshot/restore.h"
 
 struct reader_head {
@@ -63,11 +64,25 @@ bool reader_plan_from(struct store *store, const struct reader_head *head, uint6
 bool reader_open_chain(struct store *store, const struct reader_plan *plan, const struct manifest *manifest,
                        struct chain **ret_chain, struct err *err) CHECKED;
 
+/* Who hears of the records of a chain, one after the other, when they have been applied. */
+struct reader_replaying {
+    const atomic_bool *canceled; /* may be NULL */
+    /* false with *err ends the work. */
+    bool (*applied)(void *context, const struct chain *chain, const struct record *record, struct err *err);
+    void *context;
+};
+
+/* Applies all records of the chain. ERR_CORRUPT and ERR_NOT_FOUND begin with the key of the object at
+ * fault. */
+bool reader_replay(struct chain *chain, struct replay *replay, const struct reader_replaying *how,
+                   struct err *err) CHECKED;
+
 /* What a restore of the plan would write, into databases, files and bytes of *result. Costs the manifest and
- * the records behind it, no parts and no blobs. ERR_CORRUPT and ERR_NOT_FOUND begin with the key of the
- * object at fault: what the records say doesn't fit together, or is gone. */
-bool reader_measure(struct store *store, const struct reader_plan *plan, const atomic_bool *canceled,
-                    struct reader_result *result, struct err *err) CHECKED;
+ * the records behind it, no parts and no blobs; what was read for the records is added to *read. ERR_CORRUPT
+ * and ERR_NOT_FOUND begin with the key of the object at fault: what the records say doesn't fit together, or
+ * is gone. */
+bool reader_measure(struct store *store, const struct reader_plan *plan, const struct reader_replaying *how,
+                    struct reader_result *result, struct chain_listing *read, struct err *err) CHECKED;
 /* The same three, of a manifest that is the state already. */
 void reader_count(const struct manifest *manifest, struct reader_result *result);
 

@@ -102,7 +102,7 @@ bool reader_open_chain(struct store *store, const struct reader_plan *plan, cons
     return opened;
 }
 
-/* --- what the state consists of ---------------------------------------------------------------------- */
+/* --- what they lead to ------------------------------------------------------------------------------- */
 
 void reader_count(const struct manifest *manifest, struct reader_result *result)
 {
@@ -114,8 +114,8 @@ void reader_count(const struct manifest *manifest, struct reader_result *result)
     result->bytes = manifest_state_bytes(manifest);
 }
 
-static bool apply_names(struct chain *chain, struct replay *replay, const atomic_bool *canceled,
-                        struct err *err)
+bool reader_replay(struct chain *chain, struct replay *replay, const struct reader_replaying *how,
+                   struct err *err)
 {
     struct record record;
     bool end = false;
@@ -125,43 +125,46 @@ static bool apply_names(struct chain *chain, struct replay *replay, const atomic
             return false;
         if (end)
             return true;
-        if (canceled && atomic_load(canceled))
+        if (how->canceled && atomic_load(how->canceled))
             return err_set(err, ERR_CANCELED, "it was stopped");
-        if (!replay_record(replay, &record, err))
+        replay_expect(replay, chain_ahead(chain));
+        if (!replay_record(replay, &record, err) || !how->applied(how->context, chain, &record, err))
             return false;
     }
 }
 
-static bool bring_forward(struct store *store, const struct reader_plan *plan, const atomic_bool *canceled,
-                          struct manifest *manifest, struct err *err)
+static bool bring_forward(struct store *store, const struct reader_plan *plan,
+                          const struct reader_replaying *how, struct manifest *manifest,
+                          struct chain_listing *read, struct err *err)
 {
     CLEANUP(chain_freep) struct chain *chain = NULL;
     CLEANUP(replay_freep) struct replay *replay = NULL;
     struct replay_config config = {.store = store,
                                    .manifest = manifest,
                                    .restarted = plan->restarts ? plan->base.header.position : 0,
-                                   .canceled = canceled};
+                                   .canceled = how->canceled};
 
     if (!reader_open_chain(store, plan, manifest, &chain, err))
         return false;
     if (!chain)
         return true;
     replay = replay_open(&config);
-    if (!apply_names(chain, replay, canceled, err) || !replay_finish(replay, err))
+    if (!reader_replay(chain, replay, how, err) || !replay_finish(replay, err))
         return false;
     replay_take(replay);
+    chain_add_sources(chain, read);
     return true;
 }
 
-bool reader_measure(struct store *store, const struct reader_plan *plan, const atomic_bool *canceled,
-                    struct reader_result *result, struct err *err)
+bool reader_measure(struct store *store, const struct reader_plan *plan, const struct reader_replaying *how,
+                    struct reader_result *result, struct chain_listing *read, struct err *err)
 {
     struct manifest manifest;
     bool measured;
 
     if (!reader_load_manifest(store, &plan->base, &manifest, err))
         return false;
-    measured = bring_forward(store, plan, canceled, &manifest, err);
+    measured = bring_forward(store, plan, how, &manifest, read, err);
     if (measured)
         reader_count(&manifest, result);
     manifest_clear(&manifest);

@@ -10,7 +10,6 @@
 #include "base/fs.h"
 #include "snapshot/chain.h"
 #include "snapshot/reader_internal.h"
-#include "snapshot/replay.h"
 #include "snapshot/room.h"
 
 #include <assert.h>
@@ -28,8 +27,9 @@ struct copy {
     const struct reader_copying *how;
     struct reader_plan plan;
     struct manifest manifest;
-    struct chain *chain; /* NULL: the base is all */
-    bool has_begun;      /* to write */
+    struct chain *chain;  /* NULL: the base is all */
+    bool has_begun;       /* to write */
+    uint64_t reported_ms; /* when progress was told last */
     struct reader_result result;
 };
 
@@ -56,37 +56,24 @@ bool reader_run(struct restore *restore, const struct reader_progress *progress,
     return restore_wait(restore, err);
 }
 
-static void note_record(struct copy *copy, const struct record_header *header)
+/* A record was applied. */
+static bool note_record(void *context, const struct chain *chain, const struct record *record,
+                        struct err *err)
 {
-    if (header->data_position != header->position)
-        return;
-    copy->result.record = header->position;
-    copy->result.time_ns = header->time_ns;
-}
+    struct copy *copy = context;
+    uint64_t done, total;
 
-static bool replay_chain(struct copy *copy, struct replay *replay, struct err *err)
-{
-    uint64_t reported_ms = clock_monotonic_ms(), done, total;
-    struct record record;
-    bool end = false;
-
-    for (;;) {
-        if (!chain_next(copy->chain, &record, &end, err))
-            return false;
-        if (end)
-            return true;
-        if (copy->how->canceled && atomic_load(copy->how->canceled))
-            return err_set(err, ERR_CANCELED, "the restore was stopped");
-        replay_expect(replay, chain_ahead(copy->chain));
-        if (!replay_record(replay, &record, err))
-            return false;
-        note_record(copy, &record.header);
-        if (clock_monotonic_ms() - reported_ms < READER_REPORT_EVERY_MS)
-            continue;
-        reported_ms = clock_monotonic_ms();
-        chain_progress(copy->chain, &done, &total);
-        report(copy, copy->result.bytes + done, copy->result.bytes + total);
+    (void)err;
+    if (record->header.data_position == record->header.position) {
+        copy->result.record = record->header.position;
+        copy->result.time_ns = record->header.time_ns;
     }
+    if (clock_monotonic_ms() - copy->reported_ms < READER_REPORT_EVERY_MS)
+        return true;
+    copy->reported_ms = clock_monotonic_ms();
+    chain_progress(chain, &done, &total);
+    report(copy, copy->result.bytes + done, copy->result.bytes + total);
+    return true;
 }
 
 /* The base, and nothing behind it. */
@@ -117,6 +104,7 @@ static bool write_state(struct copy *copy, struct place *place, struct err *err)
                                    .restarted = copy->plan.restarts ? copy->plan.base.header.position : 0,
                                    .place = place,
                                    .canceled = copy->how->canceled};
+    struct reader_replaying how = {copy->how->canceled, note_record, copy};
 
     if (!write_base(copy, place, &restore, err))
         return false;
@@ -125,7 +113,7 @@ static bool write_state(struct copy *copy, struct place *place, struct err *err)
     config.restore = restore;
     replay = replay_open(&config);
     restore_free(MOVE(restore));
-    if (!replay_chain(copy, replay, err) || !replay_finish(replay, err))
+    if (!reader_replay(copy->chain, replay, &how, err) || !replay_finish(replay, err))
         return false;
     replay_take(replay);
     copy->result.objects += replay_objects(replay);

@@ -7,6 +7,7 @@
  * once. */
 #include "snapshot/reader_verify.h"
 
+#include "base/clock.h"
 #include "snapshot/identity.h"
 
 #include <inttypes.h>
@@ -61,6 +62,17 @@ static bool note_error(struct verification *verification, const struct err *why)
 
     verification_note(verification, key, colon ? colon + 2 : why->text);
     return true;
+}
+
+void verification_report(struct verification *verification, uint64_t done, uint64_t total)
+{
+    const struct reader_progress *progress = verification->progress;
+    uint64_t before = verification->bytes_read, now_ms = clock_monotonic_ms();
+
+    if (!progress || now_ms - verification->reported_ms < READER_REPORT_EVERY_MS)
+        return;
+    verification->reported_ms = now_ms;
+    progress->report(progress->context, before + done, before + total + verification->bytes_ahead);
 }
 
 static bool all_proved(const struct verification *verification, struct tree *tree,
@@ -160,9 +172,49 @@ static void forget_dead(struct findings *findings, const struct blob_names *dead
     findings->count = kept;
 }
 
+static void replayed_clear(struct replayed *replayed)
+{
+    chain_listing_clear(&replayed->sources);
+    *replayed = (struct replayed){.first = 0};
+}
+
+/* A record follows from the one before it, and fits the state there. */
+static bool note_replayed(void *context, const struct chain *chain, const struct record *record,
+                          struct err *err)
+{
+    struct verification *verification = context;
+    uint64_t done, total;
+
+    if (verification->replayed.first == 0) {
+        verification->replayed.first = record->header.position;
+        verification->replayed.previous = record->header.previous;
+    }
+    chain_progress(chain, &done, &total);
+    verification_report(verification, done, total);
+    return verification_claim(verification, record, err);
+}
+
+static bool measure_once(struct verification *verification, const struct reader_head *head, struct err *err)
+{
+    struct reader_plan plan = {0};
+    struct reader_replaying how = {verification->canceled, note_replayed, verification};
+    struct replayed *replayed = &verification->replayed;
+
+    if (reader_plan_from(verification->store, head, head->header.position, &plan, err) &&
+        reader_measure(verification->store, &plan, &how, &verification->result, &replayed->sources, err)) {
+        chain_listing_sort(&replayed->sources);
+        verification->bytes_read = chain_listing_bytes(&replayed->sources, 0, replayed->sources.count);
+        return true;
+    }
+    replayed_clear(replayed);
+    claims_clear(&verification->claims);
+    return false;
+}
+
 /* What the state at the head is. That also shows whether the records behind the newest base make sense
  * together, which no hash says of them: *ret_why, for now, since an object that can't be read is named more
- * plainly by whoever reads it for its own sake. Done first, as long as nothing is pruned. */
+ * plainly by whoever reads it for its own sake. Done first, as long as nothing is pruned. If all is well
+ * these records are proved by it, from the head down, and not read again. */
 static bool measure(struct verification *verification, const struct reader_head *head, struct err *ret_why,
                     struct err *err)
 {
@@ -171,10 +223,8 @@ static bool measure(struct verification *verification, const struct reader_head 
     result->record = head->header.position;
     result->time_ns = head->header.time_ns;
     for (int attempt = 1; head->header.base.announced != 0; attempt++) {
-        struct reader_plan plan = {0};
         struct err why = {0};
-        if (reader_plan_from(verification->store, head, head->header.position, &plan, &why) &&
-            reader_measure(verification->store, &plan, verification->canceled, result, &why))
+        if (measure_once(verification, head, &why))
             return true;
         if (why.code == ERR_NOT_FOUND && attempt == 1) /* packed since it was listed */
             continue;
@@ -192,8 +242,6 @@ static bool read_all(struct verification *verification, const struct reader_head
     struct err why = {0};
     size_t found;
 
-    verification->lineage = head->lineage;
-    verification->horizon = head->header.horizon;
     verification->lowest = head->header.position; /* of a walk that ends at once nothing is known */
     if (!verify_bases(verification, head, &why, err))
         return false;
@@ -219,6 +267,8 @@ static bool verify_once(struct verification *verification, struct err *err)
         *err = why;
         return false;
     }
+    verification->lineage = head.lineage;
+    verification->horizon = head.header.horizon;
     if (!measure(verification, &head, &why, err) || !read_all(verification, &head, err))
         return false;
     return why.code == ERR_NONE || verification->findings.count > 0 || note_error(verification, &why);
@@ -238,8 +288,10 @@ static bool run(struct verification *verification, struct findings *findings, st
     bool verified;
 
     verification->result = (struct reader_result){0};
-    verification->bytes_read = 0;
+    verification->bytes_read = verification->bytes_ahead = 0;
     verified = verify_once(verification, err);
+    claims_clear(&verification->claims);
+    replayed_clear(&verification->replayed);
     blob_names_clear(&verification->proved);
     blob_names_clear(&verification->dead);
     findings_clear(findings);
