@@ -112,16 +112,15 @@ static bool conclude(const struct search *search, uint64_t *ret_record, struct e
     }
     clock_format(search->time_ns, time);
     if (has_one)
-        return err_set(
-            err, ERR_CORRUPT,
-            "%s; the last point at %s may lie there, so a time can't name it: ask for record %" PRIu64
-            ", the last one before the damage",
-            search->damage.text, time, search->low);
-    return err_set(
-        err, ERR_CORRUPT,
-        "%s; the last point at %s may lie there, and none before it can be restored: `holdfast list` "
-        "shows what can",
-        search->damage.text, time);
+        return err_set(err, ERR_CORRUPT,
+                       "%s; the last point at or before %s may lie there, so a time can't name it: ask for "
+                       "record %" PRIu64 ", the last one before the damage",
+                       search->damage.text, time, search->low);
+    return err_set(err, ERR_CORRUPT,
+                   "%s; the last point at or before %s may lie there, and none before it can be restored: "
+                   "`holdfast list` "
+                   "shows what can",
+                   search->damage.text, time);
 }
 
 /* One plan. *ret_holds false: the owner has pruned meanwhile, and what was missing may be no damage. */

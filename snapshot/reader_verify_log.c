@@ -93,6 +93,20 @@ static void judge_pack(struct log_walk *walk, const struct reading *reading, uin
     }
 }
 
+/* What nothing needs may never go: pruning leaves what can't be read, since it may be an open. */
+static bool note_unread(struct log_walk *walk, const struct reading *reading, const char *key,
+                        struct err *err)
+{
+    struct err why = reading->why;
+
+    if (reading->source.last <= walk->verification->lowest)
+        err_record(&why, why.code, "%.900s; no point that can be restored needs it", why.text);
+    if (verification_finds(walk->verification, key, &why))
+        return true;
+    *err = reading->why;
+    return false;
+}
+
 /* A loose record that a pack holds too is read and means nothing more: an open that stays for ever, what its
  * owner had no time to delete, or an open that came too late. */
 static bool judge(struct log_walk *walk, const struct reading *reading, struct err *err)
@@ -110,10 +124,7 @@ static bool judge(struct log_walk *walk, const struct reading *reading, struct e
             walk->next = source->first;
             walk->has_previous = false;
         }
-        if (verification_finds(verification, key.text, &reading->why))
-            return true;
-        *err = reading->why;
-        return false;
+        return note_unread(walk, reading, key.text, err);
     }
     verification->result.objects++;
     if (is_known)

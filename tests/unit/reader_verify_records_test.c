@@ -137,6 +137,32 @@ TEST(a_body_that_no_restore_could_read_is_named)
     story_end(&story);
 }
 
+static void note_reason(void *context, const char *key, const char *reason)
+{
+    (void)key;
+    buf_add_text(context, reason);
+}
+
+/* Pruning leaves what can't be read for good, so verification names it for good, too. */
+TEST(a_damaged_record_that_nothing_needs_is_said_to_be_so)
+{
+    for (uint64_t position = 1; position <= 3; position += 2) { /* below S of the only base, and above */
+        struct story story;
+        CLEANUP(buf_clearp) struct buf reasons = BUF_INIT(4096);
+        struct reader_damage damage = {note_reason, &reasons};
+        struct reader_result result;
+        struct err err = {0};
+
+        tell(&story, 90);
+        do_harm(story.history.mem, key_log(position).text, HARM_CUT);
+        EXPECT(!reader_verify(story.history.mem, &damage, NULL, NULL, &result, &err));
+        EXPECT_INT(err.code, ERR_CORRUPT);
+        EXPECT((strstr(buf_text(&reasons), "no point that can be restored needs it") != NULL) ==
+               (position == 1));
+        story_end(&story);
+    }
+}
+
 TEST(a_record_of_another_branch_is_named)
 {
     struct story story;
