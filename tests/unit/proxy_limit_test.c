@@ -23,6 +23,61 @@ TEST(silence_ends_an_idle_connection)
     stand_stop(&stand);
 }
 
+/* Long enough for a silent connection to be closed. */
+static void let_silence_end(void)
+{
+    int idle = peer_ask(stand.front, "GET / HTTP/1.1\r\nHost: ping\r\n\r\n");
+
+    EXPECT(peer_has(peer_head(idle), "200 OK"));
+    (void)peer_bytes(idle, 3);
+    EXPECT(peer_ends(idle));
+    (void)close(idle);
+}
+
+TEST(who_waits_for_the_backend_is_not_silent)
+{
+    struct proxy_config config = stand_config(&stand);
+    const char *head;
+    int client, backend;
+
+    config.idle_timeout_ms = 1000;
+    stand_start(&stand, &config);
+    client = peer_ask(stand.front, get);
+    backend = stand_backend_request(&stand, &head);
+    let_silence_end();
+    let_silence_end();
+    peer_say(backend, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n");
+    EXPECT(peer_has(peer_head(client), "200 OK"));
+    EXPECT_STR(peer_bytes(client, 10), "5\r\nfirst\r\n");
+    let_silence_end();
+    let_silence_end();
+    peer_say(backend, "4\r\nlast\r\n0\r\n\r\n");
+    EXPECT_STR(peer_bytes(client, 14), "4\r\nlast\r\n0\r\n\r\n");
+    EXPECT(stand_is_kept(client));
+    stand_stop(&stand);
+}
+
+TEST(a_websocket_may_be_silent)
+{
+    struct proxy_config config = stand_config(&stand);
+    const char *head;
+    int client, backend;
+
+    config.idle_timeout_ms = 1000;
+    stand_start(&stand, &config);
+    client = peer_ask(stand.front,
+                      "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    backend = stand_backend_request(&stand, &head);
+    peer_say(backend,
+             "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+    EXPECT(peer_has(peer_head(client), "HTTP/1.1 101 "));
+    let_silence_end();
+    let_silence_end();
+    peer_say(backend, "\x81\x02hi");
+    EXPECT_STR(peer_bytes(client, 4), "\x81\x02hi");
+    stand_stop(&stand);
+}
+
 TEST(a_slow_head_is_refused_and_a_silent_connection_just_closed)
 {
     struct proxy_config config = stand_config(&stand);
