@@ -232,19 +232,27 @@ static int dead_socket(void)
     return ends[0];
 }
 
-bool http_take_socket(const struct http_request *request, int *ret_fd)
+static int socket_of(const struct http_request *request)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+    assert(info);
+    return info->connect_fd;
+}
+
+bool http_take_socket(const struct http_request *request, int *ret_fd)
+{
+    int fd = socket_of(request);
     CLEANUP(close_fdp) int dead_fd = dead_socket();
-    CLEANUP(close_fdp) int taken_fd = fcntl(info->connect_fd, F_DUPFD_CLOEXEC, 0);
+    CLEANUP(close_fdp) int taken_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
     if (dead_fd < 0 || taken_fd < 0)
         return false;
     /* A mere duplicate would still be read by the library, which would answer what it can't make sense of.
      * While suspended, the descriptor is in no epoll set of its: it can be replaced behind its back. */
     MHD_suspend_connection(request->connection);
-    if (dup3(dead_fd, info->connect_fd, O_CLOEXEC) < 0) {
+    if (dup3(dead_fd, fd, O_CLOEXEC) < 0) {
         MHD_resume_connection(request->connection);
         return false;
     }
@@ -261,7 +269,12 @@ static ssize_t on_read(void *context, uint64_t position, char *bytes, size_t siz
     (void)position;
     if (got == HTTP_END)
         return MHD_CONTENT_READER_END_OF_STREAM;
-    return got >= 0 ? got : MHD_CONTENT_READER_END_WITH_ERROR;
+    if (got >= 0)
+        return got;
+    /* While it only waited, the library notes the failure and forgets the connection, until something happens
+     * on its socket or it was silent for too long. So something happens. */
+    (void)shutdown(socket_of(request), SHUT_RDWR);
+    return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
 static void on_upgrade(void *context, struct MHD_Connection *connection, void *request_context,

@@ -73,6 +73,8 @@ TEST(an_answer_cut_off_in_its_body_is_cut_off_for_the_client_too)
         const char *head;
         int client, backend;
         stand_start_plain(&stand);
+        (void)peer_head(
+            peer_ask(stand.front, "GET / HTTP/1.1\r\nHost: ping\r\n\r\n")); /* an older connection */
         client = peer_ask(stand.front, get);
         backend = stand_backend_request(&stand, &head);
         if (at < 2) {
@@ -85,6 +87,7 @@ TEST(an_answer_cut_off_in_its_body_is_cut_off_for_the_client_too)
         }
         (void)close(backend);
         EXPECT(!strstr(peer_rest(client), "\r\n0\r\n"));
+        EXPECT(peer_ends(client));
         stand_stop(&stand);
     }
 }
