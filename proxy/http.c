@@ -267,14 +267,13 @@ static ssize_t on_read(void *context, uint64_t position, char *bytes, size_t siz
     ssize_t got = request->http->callbacks.read(request, bytes, size);
 
     (void)position;
-    if (got == HTTP_END)
-        return MHD_CONTENT_READER_END_OF_STREAM;
     if (got >= 0)
         return got;
-    /* While it only waited, the library notes the failure and forgets the connection, until something happens
-     * on its socket or it was silent for too long. So something happens. */
-    (void)shutdown(socket_of(request), SHUT_RDWR);
-    return MHD_CONTENT_READER_END_WITH_ERROR;
+    /* While it only waited, the library notes that the connection is to be closed and forgets it, until
+     * something happens on its socket or it was silent for too long. So something happens. */
+    if (got != HTTP_END || request->ends_with_connection)
+        (void)shutdown(socket_of(request), SHUT_RDWR);
+    return got == HTTP_END ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
 static void on_upgrade(void *context, struct MHD_Connection *connection, void *request_context,
@@ -361,6 +360,8 @@ bool http_respond(struct http_request *request, const struct http_response *resp
     if (!created)
         return false;
     add_headers(created, response);
+    request->ends_with_connection =
+        response->body == HTTP_STREAM && !response->has_length && response->is_http_1_0;
     result = MHD_queue_response(request->connection, response->code, created);
     MHD_destroy_response(created); /* the library keeps its own reference */
     return result == MHD_YES;

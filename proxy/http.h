@@ -19,8 +19,9 @@ struct http;
 /* One request on its connection: a member of the caller's own struct for it, filled in by this module. */
 struct http_request {
     struct http *http;
-    void *connection; /* the library's */
-    size_t pool_used; /* of the connection's memory, about */
+    void *connection;          /* the library's */
+    size_t pool_used;          /* of the connection's memory, about */
+    bool ends_with_connection; /* the response's body does */
 };
 
 struct http_call {
@@ -100,6 +101,7 @@ struct http_response {
     size_t size;
     bool has_length;
     uint64_t length;
+    bool is_http_1_0;              /* the request: a body of unknown length ends with the connection */
     bool closes;                   /* Connection: close */
     const struct headers *headers; /* names and values terminated; those of the hop are left out */
 };

@@ -61,6 +61,7 @@ static bool send_response(struct visit *visit)
         .size = buffer->end - buffer->at,
         .has_length = head->has_length,
         .length = head->length,
+        .is_http_1_0 = visit->exchange->is_http_1_0,
         .closes = visit->core->gate.draining,
         .headers = &head->headers,
     };

@@ -180,6 +180,23 @@ TEST(an_old_client_is_served_without_chunks)
     stand_stop(&stand);
 }
 
+TEST(a_slow_answer_to_an_old_client_ends_when_it_ends)
+{
+    const char *head;
+    int client, backend;
+
+    stand_start_plain(&stand);
+    (void)peer_head(peer_ask(stand.front, "GET / HTTP/1.1\r\nHost: ping\r\n\r\n")); /* an older connection */
+    client = peer_ask(stand.front, "GET / HTTP/1.0\r\n\r\n");
+    backend = stand_backend_request(&stand, &head);
+    peer_say(backend, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+    EXPECT(peer_has(peer_head(client), "200 OK"));
+    EXPECT_STR(peer_bytes(client, 3), "abc");
+    peer_say(backend, "0\r\n\r\n");
+    EXPECT(peer_ends(client));
+    stand_stop(&stand);
+}
+
 TEST(a_body_that_ends_with_the_connection_becomes_chunked)
 {
     const char *head;
