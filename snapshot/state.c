@@ -1,6 +1,5 @@
-/* The state file: what it says is in state.h. Its form is private to this file and to this disk, so it may
- * change with any release: an unknown one counts as none, and then the start table asks the store or the
- * operator. */
+/* The state file and the folder that it lies in: what it says is in state.h, its bytes are in state_form.c.
+ */
 #include "snapshot/state.h"
 
 #include "base/fs.h"
@@ -14,9 +13,8 @@
 
 static const char state_path[] = ".holdfast/state";
 static const char lock_path[] = ".holdfast/lock";
-static const char state_magic[] = "HFSTATE1";
 
-enum { STATE_SIZE_MAX = 4 << 20, STATE_DATABASES_MAX = 64, STATE_PATH_MAX = 4096, LOCK_ATTEMPTS = 5 };
+enum { LOCK_ATTEMPTS = 5 };
 
 void state_init(struct state *state)
 {
@@ -43,154 +41,26 @@ void state_clear(struct state *state)
 {
     state_point_clear(&state->shipped);
     state_point_clear(&state->sending);
-}
-
-static void add_point(struct buf *bytes, const struct state_point *point)
-{
-    wire_add_u64(bytes, point->position);
-    buf_add(bytes, point->hash.bytes, HASH_SIZE);
-    wire_add_u32(bytes, (uint32_t)point->databases_count);
-    for (size_t at = 0; at < point->databases_count; at++) {
-        const struct state_database *database = &point->databases[at];
-        wire_add_str(bytes, database->path, strlen(database->path));
-        wire_add_u32(bytes, sizeof(database->mark));
-        buf_add(bytes, &database->mark, sizeof(database->mark));
-    }
-}
-
-static void add_record(struct buf *bytes, const struct record_header *header)
-{
-    CLEANUP(buf_clearp) struct buf record = BUF_INIT(RECORD_SIZE_MAX), body = BUF_INIT(sizeof(uint64_t));
-    struct digest unused;
-
-    if (header->position == 0) {
-        wire_add_u32(bytes, 0);
-        return;
-    }
-    if (header->kind == RECORD_DRAIN) /* the one kind whose body its header implies */
-        drain_body_encode(header->draining_until_ns, &body);
-    record_encode(header, body.bytes, body.size, &record, &unused);
-    wire_add_u32(bytes, (uint32_t)record.size);
-    buf_add(bytes, record.bytes, record.size);
+    gone_clear(&state->gone);
 }
 
 bool state_save(int directory_fd, const struct state *state, struct err *err)
 {
     CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(STATE_SIZE_MAX);
-    struct digest hash;
 
-    buf_add_text(&bytes, state_magic);
-    buf_add(&bytes, state->lineage.bytes, ID_SIZE);
-    add_record(&bytes, &state->confirmed);
-    buf_add(&bytes, state->confirmed_hash.bytes, HASH_SIZE);
-    wire_add_u8(&bytes, state->answered);
-    wire_add_u8(&bytes, (uint8_t)state->restoring);
-    wire_add_str(&bytes, state->aside, strlen(state->aside));
-    add_point(&bytes, &state->shipped);
-    add_point(&bytes, &state->sending);
-    hash = digest_of(bytes.bytes, bytes.size);
-    buf_add(&bytes, hash.bytes, HASH_SIZE);
+    state_encode(state, &bytes);
     if (!buf_check(&bytes, state_path, err) ||
         !fs_replace_file(directory_fd, state_path, bytes.bytes, bytes.size, 0600, err))
         return err_wrap(err, "remember the position in HOLDFAST_DATA_DIR");
     return true;
 }
 
-static void read_digest(struct wire_reader *reader, struct digest *ret_digest)
-{
-    const uint8_t *bytes = wire_bytes(reader, HASH_SIZE);
-
-    if (bytes)
-        memcpy(ret_digest->bytes, bytes, HASH_SIZE);
-}
-
-static bool read_database(struct wire_reader *reader, struct state_database *database)
-{
-    size_t size = 0;
-    const char *path = wire_str(reader, &size);
-    bool fits = wire_u32(reader) == sizeof(database->mark);
-    const uint8_t *mark = fits ? wire_bytes(reader, sizeof(database->mark)) : NULL;
-
-    if (reader->failed || !mark || size >= STATE_PATH_MAX)
-        return false;
-    database->path = xasprintf("%.*s", (int)size, path);
-    memcpy(&database->mark, mark, sizeof(database->mark));
-    return true;
-}
-
-static bool read_point(struct wire_reader *reader, struct state_point *point)
-{
-    uint32_t count;
-
-    point->position = wire_u64(reader);
-    read_digest(reader, &point->hash);
-    count = wire_u32(reader);
-    if (reader->failed || count > STATE_DATABASES_MAX)
-        return false;
-    point->databases = xcalloc(count, sizeof(point->databases[0]));
-    for (; point->databases_count < count; point->databases_count++)
-        if (!read_database(reader, &point->databases[point->databases_count]))
-            return false;
-    return true;
-}
-
-static bool read_record(struct wire_reader *reader, struct record_header *header)
-{
-    uint32_t size = wire_u32(reader);
-    const uint8_t *bytes = wire_bytes(reader, size);
-    struct record record;
-    struct err ignored = {0};
-
-    if (size == 0)
-        return !reader->failed;
-    if (!bytes || !record_decode(bytes, size, &record, &ignored))
-        return false;
-    *header = record.header;
-    return true;
-}
-
-static bool read_state(struct wire_reader *reader, struct state *state)
-{
-    const uint8_t *lineage = wire_bytes(reader, ID_SIZE);
-    const char *aside;
-    size_t aside_size = 0;
-
-    if (!lineage || !read_record(reader, &state->confirmed))
-        return false;
-    memcpy(state->lineage.bytes, lineage, ID_SIZE);
-    read_digest(reader, &state->confirmed_hash);
-    state->answered = wire_u8(reader) != 0;
-    state->restoring = (enum state_restoring)wire_u8(reader);
-    aside = wire_str(reader, &aside_size);
-    if (reader->failed || state->restoring > RESTORING_ASIDE || aside_size >= sizeof(state->aside))
-        return false;
-    memcpy(state->aside, aside, aside_size);
-    return read_point(reader, &state->shipped) && read_point(reader, &state->sending) && wire_done(reader);
-}
-
 bool state_load(int directory_fd, struct state *ret_state, struct err *err)
 {
     CLEANUP(buf_clearp) struct buf bytes = BUF_INIT(STATE_SIZE_MAX);
-    size_t magic_size = sizeof(state_magic) - 1;
-    struct wire_reader reader;
-    struct digest hash;
-    struct state state;
 
-    if (!fs_read_file(directory_fd, state_path, &bytes, err))
-        return false;
-    if (bytes.size < magic_size + HASH_SIZE || memcmp(bytes.bytes, state_magic, magic_size) != 0)
-        return err_set(err, ERR_CORRUPT, "%s is not a state file of this release", state_path);
-    hash = digest_of(bytes.bytes, bytes.size - HASH_SIZE);
-    if (memcmp(hash.bytes, bytes.bytes + bytes.size - HASH_SIZE, HASH_SIZE) != 0)
-        return err_set(err, ERR_CORRUPT, "%s is damaged", state_path);
-    reader = wire_reader_of(bytes.bytes + magic_size, bytes.size - magic_size - HASH_SIZE);
-    state_init(&state);
-    if (!read_state(&reader, &state)) {
-        state_clear(&state);
-        return err_set(err, ERR_CORRUPT, "%s can't be read", state_path);
-    }
-    *ret_state = state;
-    return true;
+    return fs_read_file(directory_fd, state_path, &bytes, err) &&
+           (state_decode(bytes.bytes, bytes.size, ret_state, err) || err_wrap(err, "%s", state_path));
 }
 
 static bool make_folder(int directory_fd, bool *ret_made, struct err *err)

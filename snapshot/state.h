@@ -7,6 +7,7 @@
 #define SNAPSHOT_STATE_H
 
 #include "snapshot/database.h"
+#include "snapshot/gone.h"
 #include "snapshot/record.h"
 
 /* How far a restore onto this disk had come when the process ended. */
@@ -39,7 +40,10 @@ struct state {
     char aside[64];
     struct state_point shipped; /* the newest confirmed record that changed data */
     struct state_point sending; /* the one that may have been sent */
+    struct gone_list gone;      /* what either of them names and has left this disk since */
 };
+
+enum { STATE_SIZE_MAX = 4 << 20 };
 
 void state_init(struct state *state);
 void state_clear(struct state *state);
@@ -52,6 +56,11 @@ struct database_mark *state_mark_of(const struct state_point *point, const char 
 bool state_load(int directory_fd, struct state *ret_state, struct err *err) CHECKED;
 /* Replaces it durably. */
 bool state_save(int directory_fd, const struct state *state, struct err *err) CHECKED;
+
+/* The bytes of that file. */
+void state_encode(const struct state *state, struct buf *bytes);
+/* ERR_CORRUPT. */
+bool state_decode(const uint8_t *bytes, size_t size, struct state *ret_state, struct err *err) CHECKED;
 
 /* Makes .holdfast/, unless it is there (*ret_made), and takes its lock for the life of the descriptor.
  * ERR_CONFIG if another process holds it or the directory can't be written. */
