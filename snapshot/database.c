@@ -48,6 +48,14 @@ bool database_is_attached(dev_t device, ino_t inode)
     return guarded_file_is_claimed(device, inode);
 }
 
+struct file_id database_file(const struct database *database)
+{
+    struct file_id id = {.inode = database->claim.status.st_ino};
+
+    (void)!file_id_of(database->fd, &id); /* the number alone, then */
+    return id;
+}
+
 bool database_is_stale(const struct database *database)
 {
     return !is_at(database->path, &database->claim.status) ||

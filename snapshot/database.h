@@ -26,6 +26,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "snapshot/file_id.h"
 
 #include <stdatomic.h>
 #include <stddef.h>
@@ -87,6 +88,9 @@ bool database_tend(struct database *database, struct err *err) CHECKED;
 /* Whether the last tending found that commits come much faster than it is usually called: then it should be
  * called again soon. */
 bool database_is_rushed(const struct database *database);
+
+/* The file that was attached, whatever has its name now. */
+struct file_id database_file(const struct database *database);
 
 /* Whether path, -wal and -shm are no longer the files that were attached: only detaching is left. */
 bool database_is_stale(const struct database *database);

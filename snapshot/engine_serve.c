@@ -169,6 +169,7 @@ static void look(struct engine *engine, struct pace *pace)
     shipper_tend_beside(&engine->shipper);
     follower_tend(engine->follower);
     shipper_follow_logs(&engine->shipper);
+    shipper_follow_gone(&engine->shipper);
     position = follower_position(engine->follower);
     if (position != pace->last_position)
         pace->moved_ms = clock_monotonic_ms();

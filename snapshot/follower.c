@@ -91,12 +91,16 @@ void follower_tend(struct follower *follower)
     }
 }
 
-void follower_keep_logs_short(struct follower *follower)
+bool follower_keep_logs_short(struct follower *follower)
 {
+    bool are_there = true;
+
     for (size_t at = 0; at < follower->count; at++) {
-        struct err ignored = {0};
-        (void)!database_tend(follower->followed[at].source.database, &ignored);
+        struct err why = {0};
+        if (!database_tend(follower->followed[at].source.database, &why))
+            are_there = are_there && why.code != ERR_NOT_FOUND;
     }
+    return are_there;
 }
 
 bool follower_is_rushed(const struct follower *follower)

@@ -94,8 +94,9 @@ uint64_t follower_left_out_changes(const struct follower *follower);
 void follower_tend(struct follower *follower);
 
 /* The same for their logs alone, while something else keeps the engine's thread waiting: the list of
- * databases stays as it is. What can't be done now is found again by the next follower_tend(). */
-void follower_keep_logs_short(struct follower *follower);
+ * databases stays as it is. What can't be done now is found again by the next follower_tend(). False: one of
+ * them was deleted or replaced. */
+bool follower_keep_logs_short(struct follower *follower);
 /* Whether the logs grow so fast that tending every 100 ms would let them become long. */
 bool follower_is_rushed(const struct follower *follower);
 

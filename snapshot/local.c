@@ -104,22 +104,38 @@ static bool contains(const struct base_database *attached, bool matched, enum da
     return attached && (matched || proof == DATABASE_PROVEN || proof == DATABASE_PROVEN_SAME);
 }
 
-bool local_prove(struct follower *follower, int directory_fd, const struct manifest *manifest,
-                 const struct state_point *point, struct local_match *match, bool *ret_proven,
+static bool prove_one(const struct local_question *question, size_t at, const struct local_match *match,
+                      enum database_proof *ret_proof, bool *ret_proven, struct err *err)
+{
+    const char *path = question->manifest->databases[at].path;
+    const struct base_database *attached = follower_database(question->follower, path);
+    const struct database_mark *mark = state_mark_of(question->point, path);
+
+    *ret_proof = DATABASE_UNPROVEN;
+    if (attached && mark && !database_prove(attached->database, mark, ret_proof, err))
+        return false;
+    *ret_proven = contains(attached, match->matched[at], *ret_proof);
+    return true;
+}
+
+bool local_prove(const struct local_question *question, struct local_match *match, bool *ret_proven,
                  struct err *err)
 {
-    bool same = true;
+    const struct manifest *manifest = question->manifest;
+    bool same = true, proven = true;
+    size_t here = 0;
 
-    *ret_proven = manifest->databases_count > 0 || files_are_there(directory_fd, manifest);
-    for (size_t at = 0; *ret_proven && at < manifest->databases_count; at++) {
-        const struct base_database *attached = follower_database(follower, manifest->databases[at].path);
-        const struct database_mark *mark = state_mark_of(point, manifest->databases[at].path);
-        enum database_proof proof = DATABASE_UNPROVEN;
-        if (attached && mark && !database_prove(attached->database, mark, &proof, err))
+    for (size_t at = 0; proven && at < manifest->databases_count; at++) {
+        enum database_proof proof;
+        match->gone[at] = gone_proves(question->gone, question->directory_fd, &manifest->databases[at]);
+        if (match->gone[at])
+            continue;
+        here++;
+        if (!prove_one(question, at, match, &proof, &proven, err))
             return false;
-        *ret_proven = contains(attached, match->matched[at], proof);
         same = same && proof == DATABASE_PROVEN_SAME;
     }
+    *ret_proven = proven && (here > 0 || files_are_there(question->directory_fd, manifest));
     match->exact = match->exact || (*ret_proven && same);
     return true;
 }

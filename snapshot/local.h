@@ -9,7 +9,16 @@
 struct local_match {
     bool matched[DATABASE_FREEZE_MAX]; /* by index in the manifest: the database file has exactly the base's
                                           pages; a log may hold more */
-    bool exact;                        /* all of them, and there is no log beside them */
+    bool gone[DATABASE_FREEZE_MAX];    /* it was seen to leave this disk, and no record says so yet */
+    bool exact;                        /* all but those are matched, and there is no log beside them */
+};
+
+struct local_question {
+    struct follower *follower; /* to which everything is attached */
+    int directory_fd;
+    const struct manifest *manifest;
+    const struct state_point *point;
+    const struct gone_list *gone;
 };
 
 /* Reads every database that the manifest names and compares its pages' hash. Only while none of them is
@@ -17,12 +26,11 @@ struct local_match {
 bool local_compare(int directory_fd, const struct manifest *manifest, struct local_match *ret_match,
                    struct err *err) CHECKED;
 
-/* Whether what is attached contains the base: by match, or by the marks that were remembered for it (WAL
- * frame and salts). A base without databases is contained when every file of it is there with its size and
- * mtime. Conservative: unsure is false. match->exact becomes true
- * where the logs show that nothing was committed since. */
-bool local_prove(struct follower *follower, int directory_fd, const struct manifest *manifest,
-                 const struct state_point *point, struct local_match *match, bool *ret_proven,
+/* Whether this disk contains the base, or what followed it: each database is attached and contained, by match
+ * or by the marks that were remembered for it (WAL frame and salts), or it is gone (gone.h). Without a
+ * database that is there, all depends on the files: each has its size and mtime. Conservative: unsure is
+ * false. match->exact becomes true where the logs show that nothing was committed since. */
+bool local_prove(const struct local_question *question, struct local_match *match, bool *ret_proven,
                  struct err *err) CHECKED;
 
 /* Gives the files of manifest->tree the identity (inode, ctime) that they have on this disk, where size and

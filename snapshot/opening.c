@@ -76,6 +76,7 @@ static bool mark_restoring(struct opening *opening, enum state_restoring how, st
         name_aside(state->aside, sizeof(state->aside));
     state->lineage = opening->start.lineage;
     state->answered = true;
+    gone_clear(&state->gone); /* what comes back is here again */
     return state_save(opening->engine->directory_fd, state, err);
 }
 
@@ -215,17 +216,22 @@ static bool keep_if_proved(struct opening *opening, bool *ret_exact, struct err 
                                     ? &state->shipped
                                     : &state->sending;
     struct manifest *manifest = &opening->start.manifest;
+    struct local_question question = {
+        .directory_fd = engine->directory_fd, .manifest = manifest, .point = point, .gone = &state->gone};
     struct local_match match;
     bool proven = false;
 
     if (!start_load_manifest(&opening->start, err) || !opening_begin_records(opening, err) ||
         !opening_apply_records(opening, NULL, err) ||
-        !local_compare(engine->directory_fd, manifest, &match, err) || !open_follower(opening, err) ||
-        !local_prove(opening->follower, engine->directory_fd, manifest, point, &match, &proven, err))
+        !local_compare(engine->directory_fd, manifest, &match, err) || !open_follower(opening, err))
+        return false;
+    question.follower = opening->follower;
+    if (!local_prove(&question, &match, &proven, err))
         return false;
     if (proven) {
         *ret_exact = match.exact;
-        note_proven(&opening->state, point);
+        gone_keep(&state->gone, manifest, match.gone);
+        note_proven(state, point);
         return true;
     }
     engine_warn(
@@ -294,8 +300,7 @@ static bool begin_marks(struct shipper *shipper, bool *exact, struct err *err)
         log_debug("a new base is needed: %s", no_difference.text);
     if (*exact) {
         shipper_make_tables(shipper);
-        shipper_remember_marks(shipper, &shipper->state.shipped);
-        shipper->state.shipped.position = shipper->log.newest.data_position;
+        shipper_remember_shipped(shipper);
         if (shipper_same_databases(shipper))
             shipper_begin_collecting(shipper);
     }
@@ -337,6 +342,7 @@ bool opening_hand_over(struct opening *opening, bool exact, struct err *err)
     if (!keeps) {
         state_point_clear(&opening->state.shipped);
         state_point_clear(&opening->state.sending);
+        gone_clear(&opening->state.gone);
     }
     if (restored && !opening->rolls_back &&
         !local_identify(engine->directory_fd, engine->exclude, engine->databases, &opening->start.manifest,

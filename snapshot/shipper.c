@@ -20,6 +20,7 @@ static void forget_database(void *context, const struct database *database)
 {
     struct shipper *shipper = context;
 
+    shipper_note_gone(shipper, database);
     outbox_forget(shipper->outbox, database);
     shipper_leave_beside(shipper, database);
 }
@@ -30,7 +31,7 @@ static void keep_logs_short(void *context)
 {
     struct shipper *shipper = context;
 
-    follower_keep_logs_short(shipper->follower);
+    shipper_follow_gone_meanwhile(shipper, follower_keep_logs_short(shipper->follower));
 }
 
 static bool open_parts(struct shipper *shipper, struct err *err)
@@ -77,7 +78,7 @@ void shipper_clear(struct shipper *shipper)
     outbox_clear(shipper->outbox);
     free_parts(shipper);
     cuts_clear(&shipper->cuts);
-    shipper_end_departed(shipper);
+    shipper_clear_departed(shipper);
     page_tables_clear(&shipper->tables);
     tree_free(shipper->shipment.tree);
     touched_clear(&shipper->shipment.again);
@@ -102,9 +103,12 @@ void shipper_set_previous(struct shipper *shipper, struct manifest *manifest)
 {
     shipper_replace_previous(shipper, manifest);
     shipper->base_time_ns = shipper->previous.time_ns;
-    for (size_t at = 0; at < shipper->previous.databases_count; at++)
-        follower_set_incarnation(shipper->follower, shipper->previous.databases[at].path,
-                                 shipper->previous.databases[at].incarnation);
+    for (size_t at = 0; at < shipper->previous.databases_count; at++) {
+        const struct manifest_database *database = &shipper->previous.databases[at];
+        /* What stands where one is gone is another, which has yet to begin. */
+        if (!gone_has(&shipper->state.gone, database->path, database->incarnation))
+            follower_set_incarnation(shipper->follower, database->path, database->incarnation);
+    }
 }
 
 static bool send_flight(void *context, struct err *err)
@@ -234,6 +238,7 @@ static void commit_shipment(struct shipper *shipper)
         commit_base(shipper);
     else
         commit_data(shipper);
+    gone_keep(&shipper->state.gone, &shipper->previous, NULL);
     shipper_settle(shipper);
     shipment->kind = SHIPMENT_NONE;
 }

@@ -121,6 +121,9 @@ struct shipper {
     struct deletions deletions;
     struct pending *pending; /* new files, until they are shipped */
     unsigned moving;         /* records in a row that met a file while it was rewritten */
+    bool is_saving;          /* the sender reads `state` */
+    bool gone_is_unsaved;    /* the state file lacks some of what `state` says is gone */
+    uint64_t gone_saved_ms;
     bool warned_state;
     bool warned_prune;
     bool warned_pack;
@@ -222,6 +225,11 @@ void shipper_clear_pruning(struct shipper *shipper);
 /* Replaces *point by the marks of all attached databases, as they are frozen; or where collected, as they
  * have been collected. Position and hash stay 0. */
 void shipper_remember_marks(struct shipper *shipper, struct state_point *point);
+/* Makes them those of what was shipped, as far as the newest record names what is attached. */
+void shipper_remember_shipped(struct shipper *shipper);
+/* Remembers what has the names of databases of the log that were let go of: a start after a crash must be
+ * able to tell a deletion that was not shipped from a database that is missing. Cheap unless that changes. */
+void shipper_follow_gone(struct shipper *shipper);
 /* Remembers the logs that continue what was shipped: a log that restarts has a new name, and an unknown one
  * proves nothing. Cheap unless one did. */
 void shipper_follow_logs(struct shipper *shipper);

@@ -232,15 +232,20 @@ bool shipper_move_databases(struct shipper *shipper, struct err *err)
     return true;
 }
 
-void shipper_end_departed(struct shipper *shipper)
+void shipper_clear_departed(struct shipper *shipper)
 {
-    for (size_t at = 0; at < shipper->departed_count; at++) {
-        page_tables_remove(&shipper->tables, shipper->departed[at].path, shipper->departed[at].incarnation);
+    for (size_t at = 0; at < shipper->departed_count; at++)
         free(shipper->departed[at].path);
-    }
     free(MOVE(shipper->departed));
     shipper->departed_count = 0;
     shipper->databases_move = false;
+}
+
+void shipper_end_departed(struct shipper *shipper)
+{
+    for (size_t at = 0; at < shipper->departed_count; at++)
+        page_tables_remove(&shipper->tables, shipper->departed[at].path, shipper->departed[at].incarnation);
+    shipper_clear_departed(shipper);
 }
 
 /* --- attributes -------------------------------------------------------------------------------------- */

@@ -24,6 +24,12 @@ bool shipper_ship_moment(struct shipper *shipper, const struct follower_frozen *
 /* Freezes the record that announces the base; its manifest is moved into the shipment. */
 void shipper_freeze_base(struct shipper *shipper, struct base_result *result, bool restarts);
 
+/* shipper_gone.c. The database is about to be let go of. */
+void shipper_note_gone(struct shipper *shipper, const struct database *database);
+/* shipper_follow_gone() while something else is waited for, and no list may change but that. are_there: no
+ * attached database was deleted or replaced. */
+void shipper_follow_gone_meanwhile(struct shipper *shipper, bool are_there);
+
 /* shipper_databases.c. Whether databases are attached that `previous` and the outbox don't follow, or the
  * other way round; and whether a record may hold what has become of them, or a base is better. */
 bool shipper_moves_databases(struct shipper *shipper);
@@ -33,6 +39,7 @@ bool shipper_can_move_databases(struct shipper *shipper);
 bool shipper_move_databases(struct shipper *shipper, struct err *err) CHECKED;
 /* A confirmed record, or base, says what has become of them. */
 void shipper_end_departed(struct shipper *shipper);
+void shipper_clear_departed(struct shipper *shipper);
 /* Which of the databases have other attributes than `previous` says, with its paths; how many. No event tells
  * of them: they go with the next record. */
 size_t shipper_list_attributes(const struct shipper *shipper,

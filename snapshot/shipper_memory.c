@@ -17,11 +17,18 @@ static bool save(void *context, struct err *err)
 
 bool shipper_save_state(struct shipper *shipper, struct err *err)
 {
+    bool saved;
+
     shipper->state.lineage = shipper->log.newest.lineage;
     shipper->state.confirmed = shipper->log.newest;
     shipper->state.confirmed_hash = shipper->log.newest_hash;
+    (void)gone_look(&shipper->state.gone, shipper->directory_fd);
+    shipper->gone_is_unsaved = false;
+    shipper->is_saving = true;
     /* A disk that is busy takes its time to sync. */
-    return pool_run(shipper->sender, &shipper->meanwhile, save, shipper, err);
+    saved = pool_run(shipper->sender, &shipper->meanwhile, save, shipper, err);
+    shipper->is_saving = false;
+    return saved;
 }
 
 /* While serving, a state file that can't be written (a full disk) must not keep anything from the store: what
@@ -84,6 +91,23 @@ static bool is_in_previous(const struct shipper *shipper, const struct base_data
     const struct manifest_database *before = manifest_find_database(&shipper->previous, source->path);
 
     return before && before->incarnation == source->incarnation;
+}
+
+void shipper_remember_shipped(struct shipper *shipper)
+{
+    struct state_point *point = &shipper->state.shipped;
+    size_t kept = 0;
+
+    shipper_remember_marks(shipper, point);
+    for (size_t at = 0; at < point->databases_count; at++) {
+        const struct base_database *source = follower_database(shipper->follower, point->databases[at].path);
+        if (source && is_in_previous(shipper, source))
+            point->databases[kept++] = point->databases[at];
+        else
+            free(point->databases[at].path);
+    }
+    point->databases_count = kept;
+    point->position = shipper->log.newest.data_position;
 }
 
 void shipper_follow_logs(struct shipper *shipper)

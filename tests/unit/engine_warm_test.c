@@ -1,8 +1,6 @@
 /* A disk that holds more than was shipped: what differs is shipped, page by page, and nothing else. */
 #include "tests/unit/warm_life.h"
 
-#include "base/clock.h"
-
 /* What comes after the difference goes on from it, delta by delta, also across another crash. */
 TEST(commits_go_on_behind_the_difference)
 {
@@ -37,20 +35,6 @@ TEST(commits_before_the_difference_is_shipped_travel_with_it_or_behind_it)
     EXPECT_INT(store_mem_count(life.mem, "base/"), bases);
     expect_same(&life, "db.sqlite3");
     life_tear_down(&life);
-}
-
-/* Waits until the state file is written another time. */
-static bool remembers(const struct life *life, struct stat before)
-{
-    uint64_t limit_ms = clock_monotonic_ms() + LIFE_LIMIT_MS;
-    struct stat now;
-
-    do {
-        now = scratch_stat(life->disk.fd, ".holdfast/state");
-        if (now.st_ino != before.st_ino || now.st_mtim.tv_nsec != before.st_mtim.tv_nsec)
-            return true;
-    } while (clock_pause(1, NULL) && clock_monotonic_ms() < limit_ms);
-    return false;
 }
 
 /* The application begins a new log, and a crash comes when that is known, but before anything is shipped: the

@@ -5,6 +5,7 @@
 
 #include "snapshot/reader.h"
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "tests/double/life_story.h"
 #include "tests/double/sample.h"
@@ -101,6 +102,20 @@ static inline bool crash_with(struct life *life, uint64_t commits)
     committed = life_commit(life, commits);
     crash(life);
     return committed;
+}
+
+/* Waits until the state file is written another time. */
+static inline bool remembers(const struct life *life, struct stat before)
+{
+    uint64_t limit_ms = clock_monotonic_ms() + LIFE_LIMIT_MS;
+    struct stat now;
+
+    do {
+        now = scratch_stat(life->disk.fd, ".holdfast/state");
+        if (now.st_ino != before.st_ino || now.st_mtim.tv_nsec != before.st_mtim.tv_nsec)
+            return true;
+    } while (clock_pause(1, NULL) && clock_monotonic_ms() < limit_ms);
+    return false;
 }
 
 /* Starts again, and ships what there is: without a new base, and nothing of a base comes back. */
