@@ -10,6 +10,7 @@
 #include "snapshot/page_tables.h"
 
 #include "base/fs.h"
+#include "base/walk.h"
 
 #include <assert.h>
 #include <string.h>
@@ -129,6 +130,29 @@ static bool is_right(const struct page_tables *tables, const struct manifest_dat
            page_table_rolling(fd, database->pages, &rolling, err) && rolling == database->rolling_hash;
 }
 
+static bool is_kept(void *context, const char *path)
+{
+    const struct manifest *state = context;
+    char table[PAGE_TABLE_PATH_SIZE];
+
+    for (size_t at = 0; at < state->databases_count; at++) {
+        page_table_path(state->databases[at].path, state->databases[at].incarnation, table);
+        if (strcmp(table + sizeof(PAGE_TABLES_FOLDER), path) == 0)
+            return true;
+    }
+    return strcmp(PAGE_JOURNAL_PATH + sizeof(PAGE_TABLES_FOLDER), path) == 0;
+}
+
+/* Tables of databases that came and went, or whose record never landed, before the process ended. */
+static void remove_strays(const struct page_tables *tables, const struct manifest *state)
+{
+    CLEANUP(close_fdp) int fd = -1;
+    struct err ignored = {0}; /* what is left is nobody's */
+
+    if (fs_open_directory_beneath(tables->directory_fd, PAGE_TABLES_FOLDER, &fd, &ignored))
+        (void)!walk_remove(fd, is_kept, (void *)(uintptr_t)state, &ignored);
+}
+
 void page_tables_load(struct page_tables *tables, const struct manifest *state, uint64_t data_position)
 {
     struct err ignored = {0};
@@ -137,9 +161,10 @@ void page_tables_load(struct page_tables *tables, const struct manifest *state, 
     for (size_t at = 0; right && at < state->databases_count; at++)
         right = is_right(tables, &state->databases[at], &ignored);
     if (right)
-        tables->work = true;
+        remove_strays(tables, state);
     else
         page_tables_drop(tables);
+    tables->work = right;
 }
 
 bool page_tables_open(const struct page_tables *tables, const struct manifest_database *database, int *ret_fd,

@@ -32,7 +32,7 @@ void page_tables_expect(struct manifest *manifest);
 /* There are none from here on. */
 void page_tables_drop(struct page_tables *tables);
 /* Takes what lies there, if it is `state`, to which the record at data_position was the newest to change
- * anything; else drops it. */
+ * anything, and nothing else; else drops it. */
 void page_tables_load(struct page_tables *tables, const struct manifest *state, uint64_t data_position);
 /* Replaces them by the hashes that `state` has, which are taken from it and freed; drops them if it has not
  * all of them, or others than its rolling hashes tell. */

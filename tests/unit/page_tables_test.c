@@ -39,6 +39,24 @@ TEST(tables_follow_record_after_record)
     tear_down(&bench);
 }
 
+/* Of databases that are gone, and of others that no record ever held. */
+TEST(at_a_start_strays_go)
+{
+    struct bench bench;
+    char path[PAGE_TABLE_PATH_SIZE];
+
+    set_up(&bench, 100);
+    build(&bench, 3);
+    page_tables_commit(&bench.tables);
+    page_tables_add(&bench.tables, "another.db", 9);
+    page_table_path("another.db", 9, path);
+    EXPECT(scratch_exists(bench.disk.fd, path) && scratch_exists(bench.disk.fd, PAGE_JOURNAL_PATH));
+    restart(&bench);
+    expect_tables(&bench);
+    EXPECT(!scratch_exists(bench.disk.fd, path) && scratch_exists(bench.disk.fd, PAGE_JOURNAL_PATH));
+    tear_down(&bench);
+}
+
 /* What a killed process leaves of the step from one record to the next, and what the log says then. */
 TEST(a_process_may_end_at_any_instant)
 {
