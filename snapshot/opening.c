@@ -301,7 +301,8 @@ static bool begin_marks(struct shipper *shipper, bool *exact, struct err *err)
     if (*exact) {
         shipper_make_tables(shipper);
         shipper_remember_shipped(shipper);
-        if (shipper_same_databases(shipper))
+        /* Without tables a base does more for the next start than a record. */
+        if (shipper_same_databases(shipper) || shipper->tables.work)
             shipper_begin_collecting(shipper);
     }
     follower_thaw(shipper->follower);

@@ -174,8 +174,8 @@ bool shipper_look(struct shipper *shipper, struct err *err) CHECKED;
  * moment as one at which a record may end. Cheap when nothing was committed. ERR_TRANSIENT: the outbox is
  * full, or commits come too fast; what is there can be shipped. */
 bool shipper_collect(struct shipper *shipper, struct err *err) CHECKED;
-/* At the start, while the databases are frozen and hold exactly what `previous` says: from here on their
- * commits are collected. */
+/* At the start, while the databases are frozen and those of `previous` that are here hold exactly what it
+ * says: from here on their commits are collected. */
 void shipper_begin_collecting(struct shipper *shipper);
 /* At the start, while the databases are frozen and hold more than `previous` says: what they hold more comes
  * into the outbox as pages, and their commits from here on behind it. *ret_same: nothing differs, and nothing

@@ -160,13 +160,6 @@ static void follow_all(struct shipper *shipper, const struct manifest *state)
     }
 }
 
-void shipper_begin_collecting(struct shipper *shipper)
-{
-    outbox_clear(shipper->outbox);
-    cuts_clear(&shipper->cuts);
-    follow_all(shipper, &shipper->previous);
-}
-
 /* The base holds all that waits, so from here on the outbox takes what comes after it. */
 static void follow_base(struct shipper *shipper)
 {

@@ -3,23 +3,32 @@
  * The commits themselves are gone from the databases' logs, or nobody can tell any more where the shipped
  * ones end. But the databases are frozen, the application isn't started, and the tables say what each page
  * was when it was shipped. So all pages are hashed, and those that differ are one commit of each database,
- * without previous images, which nobody has any more. Everything after that follows as ever. */
+ * without previous images, which nobody has any more. Everything after that follows as ever, and so do
+ * databases that have come, gone or taken another's place (shipper_databases.c). */
 #include "snapshot/shipper_internal.h"
 
 #include "snapshot/difference.h"
 #include "snapshot/pagehash.h"
 
-#include <assert.h>
+/* What goes on from a database of the newest record; NULL: it is gone. */
+static const struct base_database *find_source(const struct shipper *shipper,
+                                               const struct manifest_database *before)
+{
+    const struct base_database *source = follower_database(shipper->follower, before->path);
+
+    return source && source->incarnation == before->incarnation ? source : NULL;
+}
 
 static bool add_database(struct shipper *shipper, size_t at, uint64_t *ret_rolling_hash, struct err *err)
 {
-    size_t count = 0;
-    const struct base_database *source = &follower_databases(shipper->follower, &count)[at];
     const struct manifest_database *before = &shipper->previous.databases[at];
+    const struct base_database *source = find_source(shipper, before);
     struct difference difference;
     int table_fd = -1;
     bool added;
 
+    if (!source) /* a record that follows says so */
+        return true;
     if (!page_tables_open(&shipper->tables, before, &table_fd, err))
         return false;
     added = difference_begin(&difference, source, before, table_fd, err) &&
@@ -30,17 +39,20 @@ static bool add_database(struct shipper *shipper, size_t at, uint64_t *ret_rolli
     return added;
 }
 
-static void follow(struct shipper *shipper, const uint64_t *rolling_hashes,
-                   const struct follower_frozen *frozen)
+static void follow(struct shipper *shipper, const uint64_t *rolling_hashes)
 {
-    size_t count = 0;
-    const struct base_database *databases = follower_databases(shipper->follower, &count);
+    for (size_t at = 0; at < shipper->previous.databases_count; at++) {
+        const struct base_database *source = find_source(shipper, &shipper->previous.databases[at]);
+        if (source)
+            outbox_follow(shipper->outbox, source, rolling_hashes[at]);
+    }
+}
+
+static void cut_here(struct shipper *shipper, const struct follower_frozen *frozen)
+{
     struct cut cut = {
         .end = outbox_end(shipper->outbox), .position = frozen->position, .commits = frozen->commits};
 
-    assert(count == shipper->previous.databases_count);
-    for (size_t at = 0; at < count; at++)
-        outbox_follow(shipper->outbox, &databases[at], rolling_hashes[at]);
     shipper_remember_marks(shipper, &cut.point);
     cuts_add(&shipper->cuts, &cut);
 }
@@ -52,7 +64,7 @@ bool shipper_add_difference(struct shipper *shipper, const struct follower_froze
     bool added = true;
 
     *ret_same = false;
-    if (!shipper->tables.work || !shipper_same_databases(shipper))
+    if (!shipper->tables.work)
         return err_set(err, ERR_NOT_FOUND, "nothing tells what differs from what was shipped");
     outbox_clear(shipper->outbox);
     cuts_clear(&shipper->cuts);
@@ -64,9 +76,22 @@ bool shipper_add_difference(struct shipper *shipper, const struct follower_froze
         return false;
     }
     *ret_same = outbox_begin(shipper->outbox) == outbox_end(shipper->outbox);
-    if (!*ret_same)
-        follow(shipper, rolling_hashes, frozen);
+    if (*ret_same)
+        return true;
+    follow(shipper, rolling_hashes);
+    cut_here(shipper, frozen);
     return true;
+}
+
+void shipper_begin_collecting(struct shipper *shipper)
+{
+    uint64_t rolling_hashes[DATABASE_FREEZE_MAX] = {0};
+
+    outbox_clear(shipper->outbox);
+    cuts_clear(&shipper->cuts);
+    for (size_t at = 0; at < shipper->previous.databases_count; at++)
+        rolling_hashes[at] = shipper->previous.databases[at].rolling_hash;
+    follow(shipper, rolling_hashes);
 }
 
 static bool hash_database(const struct base_database *source, struct manifest_database *state,

@@ -123,4 +123,23 @@ TEST(one_that_appeared_since_the_base_may_differ)
     life_tear_down(&life);
 }
 
+/* While nobody watched; beside others that hold more than was shipped, or nothing more. */
+TEST(one_that_came_meanwhile_comes_with_the_difference)
+{
+    for (uint64_t commits = 0; commits <= 5; commits += 5) {
+        struct life life;
+        REQUIRE(begin_with(&life, LARGE));
+        if (commits > 0)
+            REQUIRE(crash_with(&life, commits));
+        else
+            crash(&life);
+        REQUIRE(fill_database(&life, "sub.sqlite3", 20));
+        expect_difference(&life, FEW_BYTES);
+        EXPECT_INT(life_value(life.disk.path), 1 + (int64_t)commits);
+        expect_same(&life, "sub.sqlite3");
+        expect_copy(life.mem, &life.disk, "db.sqlite3");
+        life_tear_down(&life);
+    }
+}
+
 TAP_MAIN()
