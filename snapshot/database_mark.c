@@ -9,15 +9,18 @@
  * PROVEN, second: the log is of generation T, which we have seen to follow M while we held a lock all the
  * time. A log restarts only when everything before it is in the file, so the file contains M.
  *
+ * PROVEN, third: the log is a later one, and nobody knows how it came about (the application went on alone and
+ * was killed too), but behind what it has overwritten so far its file still has frame F of S with checksum C.
+ * So this very file was the log S up to F, and each restart since has put all before it into the database.
+ *
  * PROVABLE_BY_HASH: any other log, or none. If the database file itself hashes to M's value it is M, and
- * whatever the log holds was committed on top. That also covers a crash after the restart and before T was
- * saved.
+ * whatever the log holds was committed on top.
  *
  * UNPROVEN: the file has another length or page size than M.
  *
  * What does not prove anything: salts whose first half has counted on from S. A database that was set back to
  * before M (a disk snapshot, a copy put back by hand) and went on from there counts the same way. And a log
- * proves nothing for another database file: the inode must be the same for the first two. An old copy written
+ * proves nothing for another database file: the inode must be the same for those three. An old copy written
  * into the very same inode beside the newest log is not noticed here, just as it is not noticed by SQLite. */
 #include "base/fs.h"
 #include "snapshot/database_internal.h"
@@ -61,27 +64,26 @@ static bool salts_match(const uint32_t one[2], const uint32_t other[2])
     return one[0] == other[0] && one[1] == other[1] && (one[0] != 0 || one[1] != 0);
 }
 
-/* Whether the log still has the marked frame. A lock of ours keeps it from being overwritten while we look; a
- * log that restarts under READ(0) shows in the salts. */
+static bool is_later(const uint32_t salt[2], const uint32_t before[2])
+{
+    uint32_t restarts = salt[0] - before[0];
+
+    return restarts > 0 && restarts <= INT32_MAX;
+}
+
+/* Whether the marked frame is in the log's file, as part of the log or as a remnant. A lock of ours keeps it
+ * from being overwritten while we look; a log that restarts under READ(0) shows in the salts. */
 static bool has_frame(const struct database *database, const struct database_mark *mark)
 {
     CLEANUP(close_fdp) int fd = open(database->log_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    uint8_t header_bytes[WAL_FILE_HEADER_SIZE], frame_bytes[WAL_FRAME_HEADER_SIZE];
-    struct wal_file_header header;
+    uint8_t bytes[WAL_FRAME_HEADER_SIZE];
     struct wal_frame_header frame;
     struct err err = {0}; /* unreadable is unproven */
 
-    if (fd < 0)
+    if (mark->frame == 0 || fd < 0 ||
+        !fs_read_at(fd, bytes, sizeof(bytes), wal_file_frame_offset(mark->frame, mark->page_size), &err))
         return false;
-    if (!fs_read_at(fd, header_bytes, sizeof(header_bytes), 0, &err) ||
-        !wal_file_parse_header(header_bytes, &header, &err))
-        return false;
-    if (header.page_size != mark->page_size || !salts_match(header.salt, mark->salt))
-        return false;
-    if (!fs_read_at(fd, frame_bytes, sizeof(frame_bytes), wal_file_frame_offset(mark->frame, mark->page_size),
-                    &err))
-        return false;
-    wal_file_parse_frame(frame_bytes, &frame);
+    wal_file_parse_frame(bytes, &frame);
     return salts_match(frame.salt, mark->salt) && frame.checksum[0] == mark->frame_checksum[0] &&
            frame.checksum[1] == mark->frame_checksum[1];
 }
@@ -89,13 +91,18 @@ static bool has_frame(const struct database *database, const struct database_mar
 static enum database_proof proof_of_log(const struct database *database, const struct database_mark *mark,
                                         const struct wal_index_header *header)
 {
+    bool proven;
+
     if (database->claim.status.st_ino != mark->inode)
         return DATABASE_UNPROVEN;
     if (!salts_match(header->salt, mark->salt))
-        return salts_match(header->salt, mark->tail_salt) ? DATABASE_PROVEN : DATABASE_UNPROVEN;
-    if (header->frames < mark->frame || (mark->frame > 0 && !has_frame(database, mark)))
-        return DATABASE_UNPROVEN;
-    return header->frames == mark->frame ? DATABASE_PROVEN_SAME : DATABASE_PROVEN;
+        proven = salts_match(header->salt, mark->tail_salt) ||
+                 (is_later(header->salt, mark->salt) && has_frame(database, mark));
+    else if (header->frames == mark->frame && (mark->frame == 0 || has_frame(database, mark)))
+        return DATABASE_PROVEN_SAME;
+    else
+        proven = header->frames > mark->frame && (mark->frame == 0 || has_frame(database, mark));
+    return proven ? DATABASE_PROVEN : DATABASE_UNPROVEN;
 }
 
 static enum database_proof judge(const struct database *database, const struct database_mark *mark,

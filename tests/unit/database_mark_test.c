@@ -4,7 +4,9 @@
 #include "base/buf.h"
 #include "base/fs.h"
 #include "snapshot/database.h"
+#include "snapshot/wal_file.h"
 #include "tests/double/scene.h"
+#include "tests/double/script.h"
 #include "tests/tap.h"
 
 #include <fcntl.h>
@@ -136,10 +138,13 @@ TEST(a_log_that_restarted_after_shipping_is_proof_if_that_was_noted)
     EXPECT(sample_value(sample_path("db")) >= shipped.value + 5);
 }
 
-TEST(a_log_that_restarted_before_that_was_noted_leaves_the_hash)
+/* Its first frames were overwritten, the marked one was not. Without what is left of the log before, the hash
+ * is. */
+TEST(a_log_that_restarted_before_that_was_noted_is_proof_by_what_is_left_of_the_one_before)
 {
     struct scene scene;
     struct shipped shipped;
+    uint64_t end;
 
     REQUIRE(scene_begin(&scene, 200, 3000) && writer_wait(&scene.writer, 30));
     REQUIRE(writer_stop(&scene.writer));
@@ -147,6 +152,9 @@ TEST(a_log_that_restarted_before_that_was_noted_leaves_the_hash)
     REQUIRE(writer_start(&scene.writer, &scene.plan));
     REQUIRE(commit_and_tend(&scene, 5));
     crash(&scene);
+    EXPECT_INT(prove(&shipped), DATABASE_PROVEN);
+    end = wal_file_frame_offset(shipped.mark.frame, shipped.mark.page_size);
+    REQUIRE(truncate(sample_path("db-wal"), (off_t)end) == 0);
     EXPECT_INT(prove(&shipped), DATABASE_PROVABLE_BY_HASH);
     EXPECT(hash_matches(&shipped));
 }
@@ -182,6 +190,39 @@ TEST(an_application_that_closed_well_leaves_the_hash)
     EXPECT(!sample_exists(sample_path("db-wal")));
     EXPECT_INT(prove(&shipped), DATABASE_PROVABLE_BY_HASH);
     EXPECT(hash_matches(&shipped));
+}
+
+static uint32_t salt_of_log(void)
+{
+    CLEANUP(close_fdp) int fd = open(sample_path("db-wal"), O_RDONLY | O_CLOEXEC);
+    uint8_t bytes[WAL_FILE_HEADER_SIZE];
+    struct wal_file_header header = {0};
+    struct err err = {0};
+
+    EXPECT_OK(fs_read_at(fd, bytes, sizeof(bytes), 0, &err) && wal_file_parse_header(bytes, &header, &err),
+              &err);
+    return header.salt[0];
+}
+
+/* holdfast is killed; the application checkpoints and restarts its log by itself, and is killed then. */
+TEST(an_application_that_went_on_alone_is_proven_until_it_overwrites_the_frame)
+{
+    struct scene scene;
+    struct shipped shipped;
+    struct script reader;
+
+    REQUIRE(scene_begin(&scene, 100, 3000) && writer_wait(&scene.writer, 100));
+    script_start(&reader, sample_path("db")); /* so that the log goes on behind what is shipped */
+    REQUIRE(script_run(&reader, "BEGIN; SELECT count(*) FROM entry") && writer_wait(&scene.writer, 2));
+    ship(scene.database, &shipped);
+    EXPECT(shipped.mark.frame > 200);
+    database_detach(MOVE(scene.database));
+    script_stop(&reader);
+    while (salt_of_log() == shipped.mark.salt[0]) /* up to some 1000 frames */
+        REQUIRE(writer_wait(&scene.writer, 1));
+    writer_kill(&scene.writer);
+    EXPECT_INT(prove(&shipped), DATABASE_PROVEN);
+    EXPECT(sample_value(sample_path("db")) > shipped.value + 20);
 }
 
 TEST(an_application_that_went_on_alone_is_not_proven)
