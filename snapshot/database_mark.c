@@ -9,9 +9,10 @@
  * PROVEN, second: the log is of generation T, which we have seen to follow M while we held a lock all the
  * time. A log restarts only when everything before it is in the file, so the file contains M.
  *
- * PROVEN, third: the log is a later one, and nobody knows how it came about (the application went on alone and
- * was killed too), but behind what it has overwritten so far its file still has frame F of S with checksum C.
- * So this very file was the log S up to F, and each restart since has put all before it into the database.
+ * PROVEN, third: the log is a later one, and nobody knows how it came about (it restarted in the last moment,
+ * or the application went on alone), but behind what it has overwritten so far its file still has frame F of
+ * S with checksum C, or frames of T. So this very file was that log, and each restart since has put all
+ * before it into the database.
  *
  * PROVABLE_BY_HASH: any other log, or none. If the database file itself hashes to M's value it is M, and
  * whatever the log holds was committed on top.
@@ -71,21 +72,40 @@ static bool is_later(const uint32_t salt[2], const uint32_t before[2])
     return restarts > 0 && restarts <= INT32_MAX;
 }
 
-/* Whether the marked frame is in the log's file, as part of the log or as a remnant. A lock of ours keeps it
- * from being overwritten while we look; a log that restarts under READ(0) shows in the salts. */
-static bool has_frame(const struct database *database, const struct database_mark *mark)
+/* As part of the log or as what is left of an earlier one. A lock of ours keeps it from being overwritten
+ * while we look; a log that restarts under READ(0) shows in the salts. */
+static bool read_frame(const struct database *database, uint32_t frame, uint32_t page_size,
+                       struct wal_frame_header *ret_frame)
 {
     CLEANUP(close_fdp) int fd = open(database->log_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     uint8_t bytes[WAL_FRAME_HEADER_SIZE];
-    struct wal_frame_header frame;
     struct err err = {0}; /* unreadable is unproven */
 
-    if (mark->frame == 0 || fd < 0 ||
-        !fs_read_at(fd, bytes, sizeof(bytes), wal_file_frame_offset(mark->frame, mark->page_size), &err))
+    if (frame == 0 || fd < 0 ||
+        !fs_read_at(fd, bytes, sizeof(bytes), wal_file_frame_offset(frame, page_size), &err))
         return false;
-    wal_file_parse_frame(bytes, &frame);
-    return salts_match(frame.salt, mark->salt) && frame.checksum[0] == mark->frame_checksum[0] &&
+    wal_file_parse_frame(bytes, ret_frame);
+    return true;
+}
+
+static bool has_frame(const struct database *database, const struct database_mark *mark)
+{
+    struct wal_frame_header frame;
+
+    return read_frame(database, mark->frame, mark->page_size, &frame) &&
+           salts_match(frame.salt, mark->salt) && frame.checksum[0] == mark->frame_checksum[0] &&
            frame.checksum[1] == mark->frame_checksum[1];
+}
+
+/* Whether what follows the end of the log was the log T. */
+static bool has_tail(const struct database *database, const struct database_mark *mark,
+                     const struct wal_index_header *header)
+{
+    struct wal_frame_header frame;
+
+    return !salts_match(mark->tail_salt, mark->salt) &&
+           read_frame(database, header->frames + 1, mark->page_size, &frame) &&
+           salts_match(frame.salt, mark->tail_salt);
 }
 
 static enum database_proof proof_of_log(const struct database *database, const struct database_mark *mark,
@@ -97,7 +117,8 @@ static enum database_proof proof_of_log(const struct database *database, const s
         return DATABASE_UNPROVEN;
     if (!salts_match(header->salt, mark->salt))
         proven = salts_match(header->salt, mark->tail_salt) ||
-                 (is_later(header->salt, mark->salt) && has_frame(database, mark));
+                 (is_later(header->salt, mark->tail_salt) &&
+                  (has_frame(database, mark) || has_tail(database, mark, header)));
     else if (header->frames == mark->frame && (mark->frame == 0 || has_frame(database, mark)))
         return DATABASE_PROVEN_SAME;
     else

@@ -40,6 +40,44 @@ static bool begin(struct scene *scene, struct shipped *shipped)
     return true;
 }
 
+/* The same with an application that has stopped: all of what was shipped is in the file. */
+static bool begin_at_rest(struct scene *scene, struct shipped *shipped, unsigned commits)
+{
+    if (!scene_begin(scene, 200, 3000) || !writer_wait(&scene->writer, commits) ||
+        !writer_stop(&scene->writer))
+        return false;
+    ship(scene->database, shipped);
+    return true;
+}
+
+static uint32_t salt_of_log(void)
+{
+    CLEANUP(close_fdp) int fd = open(sample_path("db-wal"), O_RDONLY | O_CLOEXEC);
+    uint8_t bytes[WAL_FILE_HEADER_SIZE];
+    struct wal_file_header header = {0};
+    struct err err = {0};
+
+    EXPECT_OK(fs_read_at(fd, bytes, sizeof(bytes), 0, &err) && wal_file_parse_header(bytes, &header, &err),
+              &err);
+    return header.salt[0];
+}
+
+/* Cuts off what earlier logs have left behind the end of the newest one. */
+static void cut_remnants(uint32_t page_size)
+{
+    CLEANUP(close_fdp) int fd = open(sample_path("db-wal"), O_RDWR | O_CLOEXEC);
+    uint32_t salt = salt_of_log(), frame = 1;
+    struct wal_frame_header header = {.salt = {salt, 0}};
+    uint8_t bytes[WAL_FRAME_HEADER_SIZE];
+    struct err err = {0};
+
+    for (; header.salt[0] == salt; frame++) {
+        REQUIRE_OK(fs_read_at(fd, bytes, sizeof(bytes), wal_file_frame_offset(frame, page_size), &err), &err);
+        wal_file_parse_frame(bytes, &header);
+    }
+    REQUIRE(ftruncate(fd, (off_t)wal_file_frame_offset(frame - 1, page_size)) == 0);
+}
+
 static bool commit_and_tend(struct scene *scene, unsigned commits)
 {
     for (unsigned commit = 0; commit < commits; commit++)
@@ -92,9 +130,7 @@ TEST(the_log_that_was_shipped_is_proof)
     struct scene scene;
     struct shipped shipped;
 
-    REQUIRE(scene_begin(&scene, 200, 3000) && writer_wait(&scene.writer, 30));
-    REQUIRE(writer_stop(&scene.writer));
-    ship(scene.database, &shipped);
+    REQUIRE(begin_at_rest(&scene, &shipped, 30));
     database_detach(scene.database);
     EXPECT(shipped.mark.frame > 0);
     EXPECT_INT(prove(&shipped), DATABASE_PROVEN_SAME);
@@ -144,19 +180,44 @@ TEST(a_log_that_restarted_before_that_was_noted_is_proof_by_what_is_left_of_the_
 {
     struct scene scene;
     struct shipped shipped;
-    uint64_t end;
 
-    REQUIRE(scene_begin(&scene, 200, 3000) && writer_wait(&scene.writer, 30));
-    REQUIRE(writer_stop(&scene.writer));
-    ship(scene.database, &shipped);
+    REQUIRE(begin_at_rest(&scene, &shipped, 30));
     REQUIRE(writer_start(&scene.writer, &scene.plan));
     REQUIRE(commit_and_tend(&scene, 5));
     crash(&scene);
     EXPECT_INT(prove(&shipped), DATABASE_PROVEN);
-    end = wal_file_frame_offset(shipped.mark.frame, shipped.mark.page_size);
-    REQUIRE(truncate(sample_path("db-wal"), (off_t)end) == 0);
+    cut_remnants(shipped.mark.page_size);
     EXPECT_INT(prove(&shipped), DATABASE_PROVABLE_BY_HASH);
     EXPECT(hash_matches(&shipped));
+}
+
+/* The frame is gone, but the log that overwrote it is known, and a shorter one has followed it. */
+TEST(a_log_that_restarted_twice_is_proof_by_what_is_left_of_the_one_between)
+{
+    struct scene scene;
+    struct shipped shipped;
+    struct script reader;
+    uint32_t salt;
+
+    REQUIRE(begin_at_rest(&scene, &shipped, 2));
+    REQUIRE(writer_start(&scene.writer, &scene.plan));
+    REQUIRE(commit_and_tend(&scene, 3)); /* restarts */
+    script_start(&reader, sample_path("db"));
+    REQUIRE(script_run(&reader, "BEGIN; SELECT count(*) FROM entry") && commit_and_tend(&scene, 100));
+    REQUIRE(writer_stop(&scene.writer));
+    database_mark(scene.database, &shipped.mark);
+    script_stop(&reader);
+    salt = shipped.mark.tail_salt[0];
+    EXPECT(salt != shipped.mark.salt[0]);
+    REQUIRE_OK(scene_freeze(scene.database, &scene.err), &scene.err); /* all of it is in the file */
+    database_thaw(scene.database);
+    REQUIRE(writer_start(&scene.writer, &scene.plan) && writer_wait(&scene.writer, 3));
+    crash(&scene);
+    EXPECT(salt_of_log() == salt + 1);
+    EXPECT_INT(prove(&shipped), DATABASE_PROVEN);
+    /* The control: without what is left of it nothing is known. */
+    cut_remnants(shipped.mark.page_size);
+    EXPECT(!is_kept(&shipped));
 }
 
 TEST(the_proof_follows_the_log_through_many_restarts)
@@ -182,26 +243,12 @@ TEST(an_application_that_closed_well_leaves_the_hash)
     struct scene scene;
     struct shipped shipped;
 
-    REQUIRE(scene_begin(&scene, 200, 3000) && writer_wait(&scene.writer, 30));
-    REQUIRE(writer_stop(&scene.writer));
-    ship(scene.database, &shipped);
+    REQUIRE(begin_at_rest(&scene, &shipped, 30));
     database_detach(scene.database);
     REQUIRE(writer_make(scene.path, 0, NULL)); /* opens, closes as the last one: the log is gone */
     EXPECT(!sample_exists(sample_path("db-wal")));
     EXPECT_INT(prove(&shipped), DATABASE_PROVABLE_BY_HASH);
     EXPECT(hash_matches(&shipped));
-}
-
-static uint32_t salt_of_log(void)
-{
-    CLEANUP(close_fdp) int fd = open(sample_path("db-wal"), O_RDONLY | O_CLOEXEC);
-    uint8_t bytes[WAL_FILE_HEADER_SIZE];
-    struct wal_file_header header = {0};
-    struct err err = {0};
-
-    EXPECT_OK(fs_read_at(fd, bytes, sizeof(bytes), 0, &err) && wal_file_parse_header(bytes, &header, &err),
-              &err);
-    return header.salt[0];
 }
 
 /* holdfast is killed; the application checkpoints and restarts its log by itself, and is killed then. */
@@ -283,9 +330,7 @@ TEST(another_file_with_the_same_content_leaves_the_hash)
     struct scene scene;
     struct shipped shipped;
 
-    REQUIRE(scene_begin(&scene, 200, 3000) && writer_wait(&scene.writer, 30));
-    REQUIRE(writer_stop(&scene.writer));
-    ship(scene.database, &shipped);
+    REQUIRE(begin_at_rest(&scene, &shipped, 30));
     database_detach(scene.database);
     put_back(sample_path("db"), sample_path("other"));
     REQUIRE(rename(sample_path("other"), sample_path("db")) == 0);
@@ -298,8 +343,8 @@ TEST(another_page_size_or_length_is_not_proven)
     struct scene scene;
     struct shipped shipped, other;
 
-    REQUIRE(begin(&scene, &shipped));
-    crash(&scene);
+    REQUIRE(begin_at_rest(&scene, &shipped, 30));
+    database_detach(scene.database);
     other = shipped;
     other.mark.page_size *= 2;
     EXPECT_INT(prove(&other), DATABASE_UNPROVEN);
