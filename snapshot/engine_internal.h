@@ -66,8 +66,10 @@ struct engine_orders engine_orders(struct engine *engine);
 bool engine_is_final(const struct engine *engine, const struct err *err);
 /* From now on, at the latest, there is a change that isn't durable, if there is one. */
 void engine_note_change(struct engine *engine);
-/* Takes over which databases are left out. */
+/* engine_left_out.c. Takes over which databases are left out. */
 void engine_note_left_out(struct engine *engine);
+/* Whether none is; ERR_CONFLICT names them. */
+bool engine_has_all(const struct engine *engine, struct err *err) CHECKED;
 /* Takes over the position that is durable now, and the base that was asked for. */
 void engine_note_durable(struct engine *engine);
 

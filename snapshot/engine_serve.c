@@ -275,22 +275,6 @@ static bool flush_once(struct engine *engine, bool *shipped, struct err *err)
     return shipper_close(&engine->shipper, err);
 }
 
-/* What the application never shared while it ran may have been let in at the end, and is shipped then; of
- * what still isn't, the exit code must not say that it is in the store. */
-static bool has_left_nothing_out(const struct engine *engine, struct err *err)
-{
-    size_t count = follower_left_out_count(engine->follower);
-    struct left_out first;
-
-    if (count == 0)
-        return true;
-    first = follower_left_out(engine->follower, 0);
-    return err_set(err, ERR_CONFLICT,
-                   "the database %s%s not in the store as it is here, since it can't be followed (%.300s); "
-                   "name it in HOLDFAST_EXCLUDE if it isn't worth keeping",
-                   first.path, count == 1 ? " is" : ", like others, is", first.why);
-}
-
 /* The store may be slow or away: try until the time is up. What can't succeed is tried as well, since an
  * operator may mend it meanwhile. */
 static bool flush(struct engine *engine, const struct engine_orders *orders, struct err *err)
@@ -304,7 +288,7 @@ static bool flush(struct engine *engine, const struct engine_orders *orders, str
     for (;;) {
         struct err why = {0};
         if (flush_once(engine, &shipped, &why))
-            return !orders->answered || has_left_nothing_out(engine, err);
+            return !orders->answered || engine_has_all(engine, err);
         if (!was_interrupted(engine, &why))
             engine_set_degraded(engine, &why);
         if (engine_is_final(engine, &why) ||

@@ -246,4 +246,30 @@ TEST(one_that_is_left_out_makes_no_records)
     end(&life);
 }
 
+static bool are_all_left_out(const struct engine_status *status)
+{
+    return status->left_out_count == KEPT;
+}
+
+TEST(each_that_is_still_kept_at_the_end_is_named)
+{
+    struct writer writers[KEPT] = {0};
+    char name[16];
+    struct life life;
+
+    begin(&life);
+    for (size_t at = 0; at < KEPT; at++) {
+        (void)snprintf(name, sizeof(name), "own%zu.db", at);
+        start_unshared(&life, &writers[at], name);
+    }
+    REQUIRE(life_await(&life, are_all_left_out));
+    EXPECT_INT(life_end(&life), ENGINE_FAILED);
+    for (size_t at = 0; at < KEPT; at++) {
+        (void)snprintf(name, sizeof(name), "own%zu.db", at);
+        EXPECT(strstr(life.status.err.text, name) != NULL);
+        EXPECT(writer_stop(&writers[at]));
+    }
+    life_tear_down(&life);
+}
+
 TAP_MAIN()
