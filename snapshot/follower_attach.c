@@ -135,6 +135,10 @@ static bool attach_one(struct follower *follower, const struct scan_database *fo
     struct avoided *avoided = follower_find_avoided(follower, found->path);
     bool attached = false;
 
+    if (found->is_plain) {
+        follower_avoid_plain(follower, found->path);
+        return true;
+    }
     if (follower_find(follower, found->path) || (avoided && !follower_may_try(follower, avoided)))
         return true;
     if (follower->count == DATABASES_MAX) {
@@ -196,7 +200,7 @@ bool follower_wants_attempt(struct follower *follower, uint64_t now_ms)
     if (follower->waiting[0] && now_ms - follower->part.ended_ms >= ATTACH_RETRY_MS)
         return true;
     for (size_t at = 0; at < follower->avoided_count; at++)
-        if (!follower->avoided[at].is_excess && follower_may_try(follower, &follower->avoided[at]))
+        if (!follower->avoided[at].is_passive && follower_may_try(follower, &follower->avoided[at]))
             return true;
     return false;
 }

@@ -133,31 +133,49 @@ void follower_avoid(struct follower *follower, const char *path, const struct st
 {
     struct avoided *avoided = follower_find_avoided(follower, path);
 
-    if (!avoided || avoided->is_excess)
+    if (!avoided || avoided->is_passive)
         follower_warn(follower, "%s is not protected, let the application share it in WAL mode: %s", path,
                       why->text);
     if (!avoided)
         avoided = add_avoided(follower, path);
     explain(follower, avoided, why->text);
-    avoided->is_excess = false;
+    avoided->is_passive = false;
     avoided->pause_ms = next_pause_ms(avoided, seen);
     avoided->seen = seen ? *seen : (struct statx){0};
     avoided->retry_ms = clock_monotonic_ms() + avoided->pause_ms;
 }
 
-void follower_avoid_excess(struct follower *follower, const char *path)
+static void avoid_for_good(struct follower *follower, const char *path, const char *why)
 {
     struct avoided *avoided = follower_find_avoided(follower, path);
 
     if (!avoided)
         avoided = add_avoided(follower, path);
-    explain(follower, avoided, "there are more databases than can be followed");
-    avoided->is_excess = true;
+    explain(follower, avoided, why);
+    avoided->is_passive = true;
     avoided->retry_ms = 0;
+}
+
+void follower_avoid_excess(struct follower *follower, const char *path)
+{
+    avoid_for_good(follower, path, "there are more databases than can be followed");
     if (!follower->warned_full)
         follower_warn(follower, "more than %d databases; %.150s and others are not protected", DATABASES_MAX,
                       path);
     follower->warned_full = true;
+}
+
+void follower_avoid_plain(struct follower *follower, const char *path)
+{
+    avoid_for_good(follower, path,
+                   "what is in its -wal or -journal is in no record, since it can't be written or "
+                   "HOLDFAST_DATABASES leaves it out");
+    if (!follower->warned_plain)
+        follower_warn(follower,
+                      "%.100s is kept as a plain file, without what is in its -wal or -journal: it can't be "
+                      "written, or HOLDFAST_DATABASES leaves it out",
+                      path);
+    follower->warned_plain = true;
 }
 
 void follower_forget_avoided(struct follower *follower, struct avoided *avoided)

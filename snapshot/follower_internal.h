@@ -25,7 +25,7 @@ struct avoided {
     uint64_t retry_ms; /* 0: by the next refresh */
     uint64_t pause_ms; /* between the last attempt and the next */
     struct statx seen; /* the file, when it was last tried in vain; zeroed: not known */
-    bool is_excess;    /* there are too many; it is attached as soon as there is room */
+    bool is_passive;   /* there is nothing to try: there are too many, or it is to be a plain file */
 };
 
 /* One that begins like a database, and that SQLite refuses as none: as it was then. */
@@ -77,6 +77,7 @@ struct follower {
     bool warned_skipped;
     bool warned_orphan;
     bool warned_full;
+    bool warned_plain;
 };
 
 struct followed *follower_find(struct follower *follower, const char *path);
@@ -108,8 +109,10 @@ void follower_clear_looks(struct follower *follower);
  * next attempt. seen: the file after that attempt; NULL: not known. */
 void follower_avoid(struct follower *follower, const char *path, const struct statx *seen,
                     const struct err *why);
-/* The same for one that there is no room for. */
+/* The same for one that there is no room for; and for one that is to be a plain file, with a log that no
+ * record holds. */
 void follower_avoid_excess(struct follower *follower, const char *path);
+void follower_avoid_plain(struct follower *follower, const char *path);
 /* Whether the time of the next attempt has come, and it may succeed; if not, sets the time anew. */
 bool follower_may_try(struct follower *follower, struct avoided *avoided);
 /* NULL: none of that path. */

@@ -22,8 +22,6 @@ static_assert((int)TREE_PATH_MAX == (int)WALK_PATH_MAX, "what can be listed can 
 static const char sqlite_magic[16] =
     "SQLite format 3"; /* https://sqlite.org/fileformat.html#magic_header_string */
 
-const char *const scan_suffixes[SCAN_SUFFIXES] = {"-journal", "-shm", "-wal"};
-
 enum look { LOOK_GONE, LOOK_PLAIN, LOOK_SQLITE };
 
 void scan_clear(struct scan *scan)
@@ -51,34 +49,6 @@ bool scan_is_reserved(const char *path)
         if (strncmp(path, names[at], length) == 0 && (path[length] == '\0' || path[length] == '/'))
             return true;
     }
-    return false;
-}
-
-size_t scan_stem_length(const char *path)
-{
-    size_t length = strlen(path);
-
-    for (size_t at = 0; at < SCAN_SUFFIXES; at++) {
-        size_t suffix = strlen(scan_suffixes[at]);
-        if (length > suffix && strcmp(path + length - suffix, scan_suffixes[at]) == 0)
-            return path[length - suffix - 1] == '/' ? 0 : length - suffix;
-    }
-    return 0;
-}
-
-static bool has_side(const struct walk *walk, const char *name, const char *suffix)
-{
-    char side[WALK_NAME_MAX + 16];
-
-    (void)snprintf(side, sizeof(side), "%s%s", name, suffix);
-    return walk_has(walk, side);
-}
-
-static bool has_any_side(const struct walk *walk, const char *name)
-{
-    for (size_t at = 0; at < SCAN_SUFFIXES; at++)
-        if (has_side(walk, name, scan_suffixes[at]))
-            return true;
     return false;
 }
 
@@ -183,14 +153,14 @@ void scan_add_entry(struct scan *scan, enum entry_kind kind, const char *path, c
         scan_part_note(scan->part, status);
 }
 
-static void add_database(struct scan *scan, const char *path, const struct stat *status)
+static void add_database(struct scan *scan, const char *path, const struct stat *status, bool is_plain)
 {
     struct scan_result *result = &scan->result;
 
     result->databases =
         xrealloc(result->databases, (result->databases_count + 1) * sizeof(*result->databases));
     result->databases[result->databases_count++] =
-        (struct scan_database){xstrdup(path), status->st_dev, status->st_ino};
+        (struct scan_database){xstrdup(path), status->st_dev, status->st_ino, is_plain};
 }
 
 /* A database is whole pages of at least 512 bytes. Asking the size first spares the disk a read for nearly
@@ -218,18 +188,8 @@ static void note_orphan_wal(struct scan *scan, const char *name, const char *pat
 {
     struct scan_result *result = &scan->result;
 
-    if (status->st_size > 0 && !*result->orphan_wal && has_side(&scan->walk, name, "-wal"))
+    if (status->st_size > 0 && !*result->orphan_wal && scan_has_side(&scan->walk, name, "-wal"))
         (void)snprintf(result->orphan_wal, sizeof(result->orphan_wal), "%s", path);
-}
-
-/* Or what is committed would be in there. */
-static bool has_filled_side(const struct scan *scan, const char *name, const char *suffix)
-{
-    char side[WALK_NAME_MAX + 16];
-    struct stat status;
-
-    (void)snprintf(side, sizeof(side), "%s%s", name, suffix);
-    return fstatat(scan->walk.fd, side, &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_size > 0;
 }
 
 static bool is_no_database(const struct scan *scan, const char *name, const char *path,
@@ -238,7 +198,8 @@ static bool is_no_database(const struct scan *scan, const char *name, const char
     const struct scan_options *options = scan->options;
 
     return options->is_no_database && options->is_no_database(options->context, path, status) &&
-           !has_filled_side(scan, name, "-wal") && !has_filled_side(scan, name, "-journal");
+           !scan_has_filled_side(&scan->walk, name, "-wal") &&
+           !scan_has_filled_side(&scan->walk, name, "-journal");
 }
 
 static bool scan_file(struct scan *scan, size_t index, const char *path, struct stat *status, struct err *err)
@@ -246,7 +207,7 @@ static bool scan_file(struct scan *scan, size_t index, const char *path, struct 
     const char *name = walk_name(&scan->walk, index);
     bool candidate = globs_match(scan->options->databases, path);
     bool changed = !is_unchanged(scan, path, status);
-    bool sides = scan->any_side && has_any_side(&scan->walk, name);
+    bool sides = scan->any_side && scan_has_any_side(&scan->walk, name);
     enum look look = LOOK_PLAIN;
 
     if (sides || (candidate && changed && has_database_size(status))) {
@@ -261,9 +222,11 @@ static bool scan_file(struct scan *scan, size_t index, const char *path, struct 
         add_stem(scan, index);
     if (look == LOOK_SQLITE && candidate && is_writable(scan, name) &&
         !is_no_database(scan, name, path, status)) {
-        add_database(scan, path, status);
+        add_database(scan, path, status, false);
         return true;
     }
+    if (look == LOOK_SQLITE && scan_is_open_ended(&scan->walk, name))
+        add_database(scan, path, status, true);
     if (look == LOOK_PLAIN && candidate)
         note_orphan_wal(scan, name, path, status);
     scan_add_entry(scan, ENTRY_FILE, path, status, NULL);
@@ -321,7 +284,7 @@ static void note_stem(struct scan *scan, size_t index, const char *path)
     struct stat status;
     struct err ignored; /* what can't be read here isn't protected anyway */
 
-    if (!scan->any_side || !has_any_side(&scan->walk, name))
+    if (!scan->any_side || !scan_has_any_side(&scan->walk, name))
         return;
     if (look_into(scan, name, path, &status, &look, &ignored) && look == LOOK_SQLITE)
         add_stem(scan, index);

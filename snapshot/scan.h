@@ -15,11 +15,13 @@
 
 #include <sys/stat.h>
 
-/* A file that is a database by content and may be treated as one. */
+/* A file that is a database by content and may be treated as one, or may not and has something in its log or
+ * journal. */
 struct scan_database {
     char *path;
     uint64_t device;
     uint64_t inode;
+    bool is_plain; /* may not: it is in the tree, without what is in there */
 };
 
 struct scan_result {

@@ -28,6 +28,14 @@ void scan_add_entry(struct scan *scan, enum entry_kind kind, const char *path, c
 void scan_take_result(struct scan *scan, struct scan_result *ret_result);
 void scan_clear(struct scan *scan);
 
+/* scan_sides.c. Whether the current directory lists such a file beside the name. */
+bool scan_has_side(const struct walk *walk, const char *name, const char *suffix);
+bool scan_has_any_side(const struct walk *walk, const char *name);
+/* Whether there is one with something in it. */
+bool scan_has_filled_side(const struct walk *walk, const char *name, const char *suffix);
+/* Whether the file alone is not what was committed: something is in its log, or its journal is hot. */
+bool scan_is_open_ended(const struct walk *walk, const char *name);
+
 /* Whether this path is to be in the result now; if not, it is in the list only for what it says of others. */
 bool scan_part_wants(struct scan_part *part, const char *path);
 /* Whether what is below the directory is known. */

@@ -116,6 +116,7 @@ static bool same_databases(const struct scan_result *one, const struct scan_resu
 
     for (size_t at = 0; same && at < one->databases_count; at++)
         same = strcmp(one->databases[at].path, other->databases[at].path) == 0 &&
+               one->databases[at].is_plain == other->databases[at].is_plain &&
                one->databases[at].inode == other->databases[at].inode;
     if (!same)
         printf("# %zu databases, a whole scan finds %zu, or others\n", one->databases_count,

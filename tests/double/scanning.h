@@ -36,14 +36,16 @@ static inline bool scan(int directory_fd, const char *exclude, const char *datab
     return scan_directory(directory_fd, &options, ret_result, err);
 }
 
-/* The paths of the tree, then "|", then those of the databases. */
+/* The paths of the tree, then "|", then those of the databases, with "+" behind those that are plain files
+ * too.
+ */
 static inline void list(struct scan_result *result, struct buf *text)
 {
     for (size_t at = 0; at < tree_count(result->tree); at++)
         buf_printf(text, "%s ", tree_path(result->tree, tree_at(result->tree, at)));
     buf_add_text(text, "|");
     for (size_t at = 0; at < result->databases_count; at++)
-        buf_printf(text, " %s", result->databases[at].path);
+        buf_printf(text, " %s%s", result->databases[at].path, result->databases[at].is_plain ? "+" : "");
 }
 
 #define EXPECT_SCAN(fd, exclude, databases, wanted)                             \

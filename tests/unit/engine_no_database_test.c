@@ -1,4 +1,4 @@
-/* Files that begin like a database and are none. */
+/* Files that begin like a database and are none, or are to be none. */
 #include "base/fs.h"
 #include "tests/unit/databases_life.h"
 
@@ -140,6 +140,53 @@ TEST(one_with_a_log_beside_it_is_left_out_and_named)
     put_cut_off(&life, "odd.db");
     REQUIRE(life_await(&life, is_whole));
     scratch_write(life.disk.fd, "odd.db-wal", "frames");
+    EXPECT_INT(life_end(&life), ENGINE_FAILED);
+    EXPECT(strstr(life.status.err.text, "odd.db") != NULL);
+    life_tear_down(&life);
+}
+
+/* What a killed application has left in its log is in no record. */
+TEST(one_that_is_to_be_a_plain_file_is_named_while_something_is_in_its_log)
+{
+    struct writer_plan plan;
+    struct writer writer = {0};
+    struct life life;
+
+    life_set_up(&life);
+    life.config.databases = "db.sqlite3";
+    plan = writer_plan_for(path_of(&life, "odd.db"), 0);
+    (void)snprintf(plan.sql, sizeof(plan.sql), "PRAGMA journal_mode=WAL");
+    REQUIRE(writer_start(&writer, &plan));
+    REQUIRE(writer_wait(&writer, 10));
+    writer_kill(&writer);
+    REQUIRE(life_begin(&life));
+    engine_answered(life.engine);
+    REQUIRE(life_settle(&life));
+    EXPECT_INT(life.status.left_out_count, 1);
+    EXPECT(life.status.position > life.status.durable_position);
+    EXPECT(life_warned(&life, "odd.db is kept as a plain file, without"));
+    make(&life, "odd.db", 1, NULL); /* who closes it well empties the log */
+    REQUIRE(life_await(&life, is_whole));
+    begin_again(&life);
+    EXPECT(value(&life, "odd.db") > 10);
+    end(&life);
+}
+
+TEST(one_that_is_to_be_a_plain_file_and_keeps_its_log_is_not_called_shipped)
+{
+    struct writer_plan plan;
+    struct writer writer = {0};
+    struct life life;
+
+    life_set_up(&life);
+    life.config.databases = "db.sqlite3";
+    plan = writer_plan_for(path_of(&life, "odd.db"), 0);
+    (void)snprintf(plan.sql, sizeof(plan.sql), "PRAGMA journal_mode=WAL");
+    REQUIRE(life_begin(&life));
+    engine_answered(life.engine);
+    REQUIRE(writer_start(&writer, &plan));
+    REQUIRE(writer_wait(&writer, 10));
+    writer_kill(&writer);
     EXPECT_INT(life_end(&life), ENGINE_FAILED);
     EXPECT(strstr(life.status.err.text, "odd.db") != NULL);
     life_tear_down(&life);

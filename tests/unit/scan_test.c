@@ -125,6 +125,25 @@ TEST(names_that_only_look_like_side_files_are_files)
     EXPECT_SCAN(scratch.fd, "", "*", "-wal alone-wal dir dir-shm notes notes-journal |");
 }
 
+/* Without what is in there the file alone is not what was committed. */
+TEST(a_database_that_may_not_be_followed_is_told_of_if_something_is_in_its_log_or_journal)
+{
+    static const char hot[] = "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7 and so on";
+    CLEANUP(scratch_closep) struct scratch scratch;
+
+    scratch_open(&scratch);
+    write_database(scratch.fd, "a");
+    write_database(scratch.fd, "b");
+    write_database(scratch.fd, "c");
+    write_database(scratch.fd, "d");
+    scratch_write(scratch.fd, "a-wal", "frames");
+    scratch_write(scratch.fd, "b-wal", "");
+    scratch_write_bytes(scratch.fd, "c-journal", hot, sizeof(hot));
+    scratch_write_bytes(scratch.fd, "d-journal", (char[100]){0}, 100);
+    EXPECT_SCAN(scratch.fd, "", "none", "a b c d | a+ c+");
+    EXPECT_SCAN(scratch.fd, "", "a:d", "b c | a c+ d");
+}
+
 TEST(a_wal_beside_what_is_no_database_is_named)
 {
     CLEANUP(scratch_closep) struct scratch scratch;
@@ -151,7 +170,7 @@ TEST(a_database_that_may_not_be_followed_ships_as_a_file_without_its_side_files)
     scratch_write(scratch.fd, "app.db-wal", "frames");
     write_database(scratch.fd, "other.sqlite");
     scratch_write(scratch.fd, "other.sqlite-wal", "frames");
-    EXPECT_SCAN(scratch.fd, "", "*.db", "other.sqlite | app.db");
+    EXPECT_SCAN(scratch.fd, "", "*.db", "other.sqlite | app.db other.sqlite+");
 }
 
 TEST(a_database_that_may_not_be_written_is_a_file)

@@ -1,0 +1,67 @@
+/* The files that SQLite has beside a database, and what they say of it. */
+#include "base/fs.h"
+#include "snapshot/guarded_file.h"
+#include "snapshot/scan_internal.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *const scan_suffixes[SCAN_SUFFIXES] = {"-journal", "-shm", "-wal"};
+
+size_t scan_stem_length(const char *path)
+{
+    size_t length = strlen(path);
+
+    for (size_t at = 0; at < SCAN_SUFFIXES; at++) {
+        size_t suffix = strlen(scan_suffixes[at]);
+        if (length > suffix && strcmp(path + length - suffix, scan_suffixes[at]) == 0)
+            return path[length - suffix - 1] == '/' ? 0 : length - suffix;
+    }
+    return 0;
+}
+
+bool scan_has_side(const struct walk *walk, const char *name, const char *suffix)
+{
+    char side[WALK_NAME_MAX + 16];
+
+    (void)snprintf(side, sizeof(side), "%s%s", name, suffix);
+    return walk_has(walk, side);
+}
+
+bool scan_has_any_side(const struct walk *walk, const char *name)
+{
+    for (size_t at = 0; at < SCAN_SUFFIXES; at++)
+        if (scan_has_side(walk, name, scan_suffixes[at]))
+            return true;
+    return false;
+}
+
+bool scan_has_filled_side(const struct walk *walk, const char *name, const char *suffix)
+{
+    char side[WALK_NAME_MAX + 16];
+    struct stat status;
+
+    (void)snprintf(side, sizeof(side), "%s%s", name, suffix);
+    return fstatat(walk->fd, side, &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_size > 0;
+}
+
+/* A journal that isn't needed any more may stay, with zeros at its beginning
+ * (https://sqlite.org/fileformat.html#the_rollback_journal). */
+static bool has_hot_journal(const struct walk *walk, const char *name)
+{
+    static const uint8_t magic[] = {0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7};
+    CLEANUP(guarded_file_closep) int fd = -1;
+    char side[WALK_NAME_MAX + 16];
+    uint8_t bytes[sizeof(magic)];
+    struct err ignored = {0};
+
+    (void)snprintf(side, sizeof(side), "%s-journal", name);
+    return guarded_file_open(walk->fd, side, &fd, &ignored) &&
+           fs_read_at(fd, bytes, sizeof(bytes), 0, &ignored) && memcmp(bytes, magic, sizeof(magic)) == 0;
+}
+
+bool scan_is_open_ended(const struct walk *walk, const char *name)
+{
+    return scan_has_filled_side(walk, name, "-wal") || has_hot_journal(walk, name);
+}
