@@ -134,7 +134,9 @@ void follower_avoid(struct follower *follower, const char *path, const struct st
     struct avoided *avoided = follower_find_avoided(follower, path);
 
     if (!avoided || avoided->is_passive)
-        follower_warn(follower, "%s is not protected, let the application share it in WAL mode: %s", path,
+        follower_warn(follower, "%s is not protected, %s: %s", path,
+                      why->code == ERR_CONFLICT ? "let the application share it in WAL mode"
+                                                : "mend it or name it in HOLDFAST_EXCLUDE",
                       why->text);
     if (!avoided)
         avoided = add_avoided(follower, path);
