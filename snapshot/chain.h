@@ -48,9 +48,12 @@ void chain_listing_take(struct chain_listing *listing, struct chain_listing *fro
  * and packs win. */
 bool chain_list(struct store *store, uint64_t after, uint64_t through, struct chain_listing *listing,
                 struct err *err) CHECKED;
-/* The lowest position from which on all records up to `through` are listed and take at most bytes_max to
- * fetch; through + 1: not even that one. Sorts the listing. */
-uint64_t chain_listing_reach(struct chain_listing *listing, uint64_t through, uint64_t bytes_max);
+/* The lowest position from which on all that is listed up to `through` takes at most bytes_max to fetch;
+ * through + 1: not even that one fits. Of a sorted listing. */
+uint64_t chain_listing_reach(const struct chain_listing *listing, uint64_t through, uint64_t bytes_max);
+/* The last position up to which every record from `first` on is listed; first - 1: not even that one. Of a
+ * sorted listing. */
+uint64_t chain_listing_end(const struct chain_listing *listing, uint64_t first);
 
 /* A record whose hash is known from elsewhere: a manifest names the record that it stands at, a header the
  * one before it. Position 0: none. */

@@ -147,17 +147,42 @@ static const struct chain_source *reach_down(const struct chain_listing *listing
     return best;
 }
 
-uint64_t chain_listing_reach(struct chain_listing *listing, uint64_t through, uint64_t bytes_max)
+/* The newest position below `position` that is listed; 0: there is none. */
+static uint64_t next_below(const struct chain_listing *listing, uint64_t position)
 {
-    const struct chain_source *best;
+    for (size_t at = 0; at < listing->count; at++)
+        if (listing->sources[at].last < position)
+            return listing->sources[at].last;
+    return 0;
+}
+
+uint64_t chain_listing_reach(const struct chain_listing *listing, uint64_t through, uint64_t bytes_max)
+{
     uint64_t bytes = 0, position = through;
 
-    chain_listing_sort(listing);
-    while (position > 0 && (best = reach_down(listing, position)) != NULL) {
+    while (position > 0) {
+        const struct chain_source *best = reach_down(listing, position);
+        if (!best) {
+            position = next_below(listing, position);
+            continue;
+        }
         bytes += best->bytes;
         if (bytes > bytes_max)
             break;
         position = best->first - 1;
     }
     return position + 1;
+}
+
+/* Oldest first: what is passed over reaches no farther than what follows. */
+uint64_t chain_listing_end(const struct chain_listing *listing, uint64_t first)
+{
+    uint64_t end = first - 1;
+
+    for (size_t at = listing->count; at > 0; at--) {
+        const struct chain_source *source = &listing->sources[at - 1];
+        if (source->first <= end + 1 && source->last > end)
+            end = source->last;
+    }
+    return end;
 }

@@ -32,8 +32,10 @@ static bool read_newest(struct store *store, struct reader_head *head, struct er
                            "HOLDFAST_STORE holds no record yet; nothing was ever shipped to it");
         if (log_read(store, &head->lineage, newest, &bytes, &record, err))
             break;
-        if (err->code != ERR_NOT_FOUND || listing == READER_PLANS_MAX)
+        if (err->code != ERR_NOT_FOUND)
             return false;
+        if (listing == READER_PLANS_MAX)
+            return err_set(err, ERR_CORRUPT, "%s: it is listed, and can't be found", key_log(newest).text);
     }
     head->header = record.header;
     head->hash = record.hash;
@@ -109,16 +111,26 @@ static bool explain_absence(struct store *store, uint64_t position, struct err *
     return now.header.horizon > position || err_set(err, ERR_CORRUPT, "%s: it is missing", key.text);
 }
 
-/* The base before one whose record can't be read: any record names it, the one right before too. 0: there is
- * none, or that one can't be read either. */
-static uint64_t find_base_before(struct store *store, const struct id *lineage, uint64_t position)
+/* The base before one whose record can't be read: any record names it, and so does the next one below that
+ * can be read. *ret_before 0: there is none from the horizon on. */
+static bool find_base_before(struct store *store, const struct reader_head *head, uint64_t position,
+                             uint64_t *ret_before, struct err *err)
 {
-    CLEANUP(archive_clear) struct archive archive = archive_of(store, lineage);
-    struct record record;
-    struct err unreadable = {0};
-    bool found = position > 1 && archive_read(&archive, position - 1, &record, &unreadable);
+    CLEANUP(archive_clear) struct archive archive = archive_of(store, &head->lineage);
+    struct record record = {.header.base.announced = 0};
+    bool found = false;
 
-    return found ? record.header.base.announced : 0;
+    while (!found && position > head->header.horizon) {
+        struct err why = {0};
+        found = archive_read(&archive, position - 1, &record, &why);
+        position = archive.lost_first;
+        if (found || why.code == ERR_CORRUPT || why.code == ERR_NOT_FOUND)
+            continue;
+        *err = why;
+        return false;
+    }
+    *ret_before = found ? record.header.base.announced : 0;
+    return true;
 }
 
 /* *ret_pruned: neither it nor those before it are there any more. */
@@ -153,7 +165,8 @@ bool reader_walk(struct store *store, const struct reader_head *head,
                 *err = why;
                 return false;
             }
-            position = find_base_before(store, &head->lineage, position);
+            if (!find_base_before(store, head, position, &position, err))
+                return false;
             continue;
         }
         position = base.body.previous_base;

@@ -35,8 +35,8 @@ void reader_base_clear(struct reader_base *base);
 
 /* Visits the base records from the newest back to the horizon, or to where the owner has pruned meanwhile.
  * The visitor returns false to stop: with *err set that is an error, without it is not. One that is damaged
- * or missing is stepped over where the record before it tells how; ERR_CORRUPT names the first of these, if
- * the walk came to its end. */
+ * or missing is stepped over: the next record below it that can be read tells how. ERR_CORRUPT names the
+ * first of these, if the walk came to its end. */
 bool reader_walk(struct store *store, const struct reader_head *head,
                  bool (*visit)(void *context, const struct reader_base *base, struct err *err), void *context,
                  struct err *err) CHECKED;

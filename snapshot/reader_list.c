@@ -78,19 +78,22 @@ static bool add_bases(struct store *store, const struct reader_head *head, struc
 
 /* --- the newest stretch ------------------------------------------------------------------------------ */
 
-/* *first moves on to the record that can't be read. */
+/* Of records that are listed: from *first, which moves on to the one behind the last that was read. */
 static bool read_stretch(struct store *store, const struct reader_head *head,
                          const struct chain_listing *listing, uint64_t *first, struct points *points,
                          struct err *err)
 {
-    struct chain_range range = {.after = *first - 1,
-                                .through = head->header.position,
-                                .lineage = head->lineage,
-                                .anchors = {{head->header.position, head->hash}}};
+    uint64_t newest = head->header.position, last = chain_listing_end(listing, *first);
+    struct chain_range range = {
+        .after = *first - 1, .through = last < newest ? last : newest, .lineage = head->lineage};
     CLEANUP(chain_freep) struct chain *chain = NULL;
     struct record record;
     bool end = false;
 
+    if (last < *first)
+        return err_set(err, ERR_CORRUPT, "%s: it is missing", key_log(*first).text);
+    if (range.through == newest)
+        range.anchors[0] = (struct chain_anchor){newest, head->hash};
     if (!chain_open(store, &range, listing, &chain, err))
         return false;
     for (;;) {
@@ -135,9 +138,10 @@ static bool read_stretches(struct store *store, const struct reader_head *head,
                            const struct chain_listing *listing, uint64_t first, struct points *points,
                            struct err *err)
 {
-    struct err why = {0};
-
-    while (first <= head->header.position && !read_stretch(store, head, listing, &first, points, &why)) {
+    while (first <= head->header.position) {
+        struct err why = {0};
+        if (read_stretch(store, head, listing, &first, points, &why))
+            continue;
         if (!bears(points, &why, err))
             return false;
         first = drop_lost(points, first);
@@ -145,7 +149,7 @@ static bool read_stretches(struct store *store, const struct reader_head *head,
     return true;
 }
 
-/* From the head down, to the horizon, a gap, or where it is long enough. */
+/* From the head down, to the horizon or where it is long enough. */
 static bool add_records(struct store *store, const struct reader_head *head, struct points *points,
                         struct err *err)
 {
@@ -160,6 +164,7 @@ static bool add_records(struct store *store, const struct reader_head *head, str
         after = horizon - 1;
     read = chain_list(store, after, newest, &listing, err);
     if (read) {
+        chain_listing_sort(&listing);
         first = chain_listing_reach(&listing, newest, RECORDS_BYTES_MAX);
         first = first > after ? first : after + 1; /* a pack may begin below */
         read = read_stretches(store, head, &listing, first, points, err);
@@ -212,6 +217,8 @@ static bool collect(struct store *store, struct points *points, struct err *err)
             continue;
         if (!collected)
             *err = why;
+        if (!collected && err->code == ERR_NOT_FOUND) /* it is listed every time */
+            err->code = ERR_CORRUPT;
         return collected;
     }
 }
