@@ -140,7 +140,7 @@ static bool is_kept(void *context, const char *path)
         if (strcmp(table + sizeof(PAGE_TABLES_FOLDER), path) == 0)
             return true;
     }
-    return strcmp(PAGE_JOURNAL_PATH + sizeof(PAGE_TABLES_FOLDER), path) == 0;
+    return strcmp(&PAGE_JOURNAL_PATH[sizeof(PAGE_TABLES_FOLDER)], path) == 0;
 }
 
 /* Tables of databases that came and went, or whose record never landed, before the process ended. */
