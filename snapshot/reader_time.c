@@ -18,9 +18,8 @@ struct search {
     uint64_t time_ns;
     uint64_t low; /* below the horizon: none is known not to be later */
     uint64_t high;
-    struct err damage;  /* the last that was met */
-    bool is_undecided;  /* nothing above `low` up to `high` can be read */
-    bool meets_missing; /* what was missing may have been pruned meanwhile */
+    struct err damage; /* the last that was met */
+    bool is_undecided; /* nothing above `low` up to `high` can be read */
 };
 
 enum side { SIDE_NOT_LATER, SIDE_LATER, SIDE_UNKNOWN };
@@ -43,7 +42,6 @@ static bool read_time(struct search *search, uint64_t position, uint64_t *ret_ti
         *err = why;
         return err_wrap(err, "look for the record of that time");
     }
-    search->meets_missing = true;
     (void)err_set(&search->damage, ERR_CORRUPT, "%s: it is missing", key_log(position).text);
     return true;
 }
@@ -123,11 +121,9 @@ static bool conclude(const struct search *search, uint64_t *ret_record, struct e
                    search->damage.text, time);
 }
 
-/* One plan. *ret_holds false: the owner has pruned meanwhile, and what was missing may be no damage. */
-static bool find_once(struct store *store, uint64_t time_ns, uint64_t *ret_record, bool *ret_holds,
-                      struct err *err)
+static bool find_once(struct store *store, uint64_t time_ns, uint64_t *ret_record, struct err *err)
 {
-    struct reader_head head, now = {0};
+    struct reader_head head;
     struct search search = {.head = &head, .time_ns = time_ns};
     bool searched;
 
@@ -141,22 +137,19 @@ static bool find_once(struct store *store, uint64_t time_ns, uint64_t *ret_recor
     search.high = head.header.position;
     searched = halve(&search, err);
     archive_clear(&search.archive);
-    if (!searched || (search.meets_missing && !reader_find_head(store, &now, err)))
-        return false;
-    *ret_holds = !search.meets_missing || now.header.horizon == head.header.horizon;
-    return !*ret_holds || conclude(&search, ret_record, err);
+    return searched && conclude(&search, ret_record, err);
 }
 
+/* What was pruned meanwhile lies below the horizon of the next plan. */
 bool reader_find_time(struct store *store, uint64_t time_ns, uint64_t *ret_record, struct err *err)
 {
     struct err before = {0};
 
     for (int plan = 0; plan < READER_PLANS_MAX; plan++) {
         struct err why = {0};
-        bool holds = false;
-        if (find_once(store, time_ns, ret_record, &holds, &why) && holds)
+        if (find_once(store, time_ns, ret_record, &why))
             return true;
-        if (why.code != ERR_NONE && !reader_looks_again(&before, &why)) {
+        if (!reader_looks_again(&before, &why)) {
             *err = why;
             return false;
         }

@@ -2,8 +2,11 @@
 #include "snapshot/reader.h"
 
 #include "base/clock.h"
+#include "tests/double/store_fault.h"
 #include "tests/double/story.h"
 #include "tests/tap.h"
+
+#include <pthread.h>
 
 enum { STEPS = 18, RECORDS_MAX = 40, CLOCK_STEP_S = 2 };
 
@@ -175,6 +178,59 @@ TEST(a_damaged_pack_hides_the_times_of_all_its_records)
         expect_times(&clocked);
         tear_down(&clocked);
     }
+}
+
+/* --- under the reader's hands ------------------------------------------------------------------------ */
+
+struct looking {
+    struct store *store;
+    uint64_t time_ns;
+    uint64_t found;
+};
+
+static void *look(void *context)
+{
+    struct looking *looking = context;
+    struct err err = {0};
+
+    EXPECT_OK(reader_find_time(looking->store, looking->time_ns, &looking->found, &err), &err);
+    return NULL;
+}
+
+/* A base of its own horizon, and nothing is left below it. */
+static void prune_all(struct clocked *clocked)
+{
+    struct history *history = &clocked->story.history;
+    struct err err = {0};
+
+    clocked->story.base = 0;
+    history->log.newest.horizon = 0;
+    story_cut(&clocked->story, history_head(history), 0, false);
+    EXPECT_INT(history->log.newest.horizon, history_head(history));
+    for (uint64_t at = 1; at < history_head(history); at++)
+        EXPECT_OK(store_delete(history->mem, key_log(at).text, &err), &err);
+}
+
+TEST(what_is_pruned_while_it_is_looked_for_is_no_damage)
+{
+    struct clocked clocked;
+    struct looking looking = {.found = 77};
+    pthread_t thread;
+
+    set_up(&clocked, 5);
+    looking.time_ns = clocked.time_ns[clocked.horizon + 4];
+    looking.store = store_fault_new(clocked.story.history.mem);
+    store_fault_add(
+        looking.store,
+        &(struct store_fault){.operation = "get", .key = "log/", .skip = 1, .times = 1, .kind = FAULT_HOLD});
+    REQUIRE(pthread_create(&thread, NULL, look, &looking) == 0);
+    store_fault_await(looking.store, "get", "log/", 2); /* the head, and the first in the middle */
+    prune_all(&clocked);
+    store_fault_release(looking.store);
+    pthread_join(thread, NULL);
+    EXPECT_INT(looking.found, 0); /* before the first point, as it is now */
+    store_free(looking.store);
+    tear_down(&clocked);
 }
 
 TAP_MAIN()
