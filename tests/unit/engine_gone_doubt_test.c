@@ -51,6 +51,46 @@ TEST(a_database_that_was_put_back_by_hand_lets_the_store_win)
     }
 }
 
+static void change_boot(const struct life *life)
+{
+    struct state state;
+    struct err err = {0};
+
+    REQUIRE_OK(state_load(life->disk.fd, &state, &err), &err);
+    state.gone.boot[0] = state.gone.boot[0] == '0' ? '1' : '0';
+    EXPECT_OK(state_save(life->disk.fd, &state, &err), &err);
+    state_clear(&state);
+}
+
+/* A life that has followed what took its place, and shipped nothing. */
+static void live_on(struct life *life, bool writes)
+{
+    REQUIRE(life_begin(life));
+    expect_kept(life, BEFORE);
+    if (writes && has_sub(&life->disk))
+        REQUIRE(run_application(life, "sub.sqlite3", "", 3));
+    crash(life);
+}
+
+/* However well what took its place is known. */
+TEST(what_was_seen_before_the_machine_started_anew_lets_the_store_win)
+{
+    for (size_t at = 0; at < 3; at++)
+        for (int lives = 0; lives < 3; lives++) {
+            struct life life;
+            REQUIRE(begin_with_two(&life));
+            lose_store(&life);
+            acts[at](&life);
+            REQUIRE(await_note(&life));
+            crash(&life);
+            for (int lived = 0; lived < lives; lived++)
+                live_on(&life, lived == 0);
+            change_boot(&life);
+            expect_store_wins(&life);
+            life_tear_down(&life);
+        }
+}
+
 /* What is noted of one database says nothing of another. */
 TEST(another_database_that_is_missing_lets_the_store_win)
 {
