@@ -269,11 +269,14 @@ static ssize_t on_read(void *context, uint64_t position, char *bytes, size_t siz
     (void)position;
     if (got >= 0)
         return got;
-    /* While it only waited, the library notes that the connection is to be closed and forgets it, until
-     * something happens on its socket or it was silent for too long. So something happens. */
-    if (got != HTTP_END || request->ends_with_connection)
-        (void)shutdown(socket_of(request), SHUT_RDWR);
-    return got == HTTP_END ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
+    if (got == HTTP_END && !request->ends_with_connection)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    /* Told so, the library would note that the connection is to be closed, but if it had only waited, forget
+     * it until it was silent for too long. It doesn't forget one to which it can't send: so our direction is
+     * ended here, and a byte given that goes nowhere. */
+    (void)shutdown(socket_of(request), SHUT_WR);
+    bytes[0] = '\0';
+    return 1;
 }
 
 static void on_upgrade(void *context, struct MHD_Connection *connection, void *request_context,

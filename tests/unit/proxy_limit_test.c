@@ -129,6 +129,62 @@ TEST(a_full_house_waits_in_the_backlog_and_the_admin_port_answers)
     stand_stop(&stand);
 }
 
+/* Whether so many more connections are served at once. */
+static bool has_places(int count)
+{
+    int clients[8];
+    bool served = true;
+
+    for (int at = 0; at < count; at++) {
+        clients[at] = peer_ask(stand.front, "GET / HTTP/1.1\r\nHost: ping\r\n\r\n");
+        served = served && peer_has(peer_head(clients[at]), "200 OK");
+    }
+    for (int at = 0; at < count; at++)
+        (void)close(clients[at]);
+    return served;
+}
+
+/* A client and its backend in the middle of an answer that has not gone on for a while; one more connection
+ * is older, and two are left. */
+static void start_streaming(int *ret_client, int *ret_backend)
+{
+    struct proxy_config config = stand_config(&stand);
+    const char *head;
+
+    config.connections_max = 4;
+    config.head_timeout_ms = 200;
+    stand_start(&stand, &config);
+    EXPECT(peer_has(peer_head(peer_ask(stand.front, "GET / HTTP/1.1\r\nHost: ping\r\n\r\n")), "200 OK"));
+    *ret_client = peer_ask(stand.front, get);
+    *ret_backend = stand_backend_request(&stand, &head);
+    peer_say(*ret_backend, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
+    EXPECT(peer_has(peer_head(*ret_client), "200 OK"));
+    EXPECT_STR(peer_bytes(*ret_client, 3), "abc");
+    EXPECT(peer_ends(peer_connect(stand.front))); /* a while later */
+}
+
+TEST(who_leaves_in_the_middle_of_an_answer_leaves_its_place)
+{
+    int client, backend;
+
+    start_streaming(&client, &backend);
+    (void)close(client);
+    EXPECT(peer_ends(backend));
+    EXPECT(has_places(3));
+    stand_stop(&stand);
+}
+
+TEST(an_answer_that_is_cut_off_leaves_its_place)
+{
+    int client, backend;
+
+    start_streaming(&client, &backend);
+    (void)close(backend);
+    EXPECT(peer_ends(client));
+    EXPECT(has_places(3));
+    stand_stop(&stand);
+}
+
 TEST(a_port_that_is_taken_is_named_by_its_variable)
 {
     struct proxy_config config = stand_config(&stand);
