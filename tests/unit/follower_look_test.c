@@ -23,6 +23,8 @@ static void note_warning(void *context, const char *text)
 {
     struct fixture *fixture = context;
 
+    if (strstr(text, "is kept as a plain file"))
+        return; /* there are no others here, and some come to have something in their logs */
     fixture->warnings++;
     (void)snprintf(fixture->warning, sizeof(fixture->warning), "%s", text);
 }
