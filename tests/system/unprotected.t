@@ -79,4 +79,41 @@ def it_is_all_safe_again_when_the_database_is_let_go_of(scene):
     assert holdfast.stop() == 0
 
 
+@test
+def a_damaged_database_travels_as_a_plain_file(scene):
+    deployment = scene.deployment()
+    holdfast = deployment.start()
+    beside = os.path.join(scene.folder("beside"), "odd.db")
+    database = sqlite3.connect(beside, isolation_level=None)
+    database.execute("CREATE TABLE note(text)")
+    database.executemany("INSERT INTO note VALUES(?)", [("x" * 1000,) for _ in range(100)])
+    database.close()
+    os.truncate(beside, 8192)
+    content = open(beside, "rb").read()
+    os.rename(beside, os.path.join(deployment.data, "odd.db"))
+    wait_until(lambda: any("odd.db" in warning and "plain file" in warning for warning in holdfast.status()["warnings"]),
+               20, "the warning")
+    holdfast.wait_durable()
+    assert holdfast.status()["degraded"] is False
+    assert open(os.path.join(restored(scene, deployment), "odd.db"), "rb").read() == content
+    assert holdfast.stop() == 0
+
+
+@test
+def what_is_in_the_log_of_a_plain_database_is_not_called_safe(scene):
+    deployment = scene.deployment(environment={"HOLDFAST_DATABASES": "db.sqlite3"})
+    holdfast = deployment.start()
+    other = sqlite3.connect(os.path.join(deployment.data, "other.db"), isolation_level=None)
+    other.execute("PRAGMA journal_mode=WAL")
+    other.execute("CREATE TABLE note(text)")
+    assert wait_unprotected(holdfast, "other.db")["degraded"] is True
+    assert holdfast.stop() == 74 and holdfast.log.find("not everything was shipped")
+    other.close()
+    holdfast = deployment.start()
+    assert holdfast.status()["warnings"] == [] and holdfast.stop() == 0
+    copy = sqlite3.connect(os.path.join(restored(scene, deployment), "other.db"))
+    assert copy.execute("SELECT count(*) FROM note").fetchone() == (0,)
+    copy.close()
+
+
 main()
