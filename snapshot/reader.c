@@ -133,16 +133,25 @@ static bool find_base_before(struct store *store, const struct reader_head *head
     return true;
 }
 
-/* *ret_pruned: neither it nor those before it are there any more. */
-static bool read_next_base(struct store *store, const struct id *lineage, uint64_t position,
-                           struct reader_base *ret_base, bool *ret_pruned, struct err *err)
+/* The base at *position can't be read: *position moves on to the one before. 0: neither it nor those before
+ * it are there any more, or nothing says where. *damage takes the first of these faults. */
+static bool step_over(struct store *store, const struct reader_head *head, uint64_t *position,
+                      const struct err *unread, struct err *damage, struct err *err)
 {
-    *ret_pruned = false;
-    if (read_base(store, lineage, position, ret_base, err))
+    struct err why = *unread;
+    bool is_pruned = why.code == ERR_NOT_FOUND && explain_absence(store, *position, &why);
+
+    if (is_pruned) {
+        *position = 0;
         return true;
-    if (err->code == ERR_NOT_FOUND)
-        *ret_pruned = explain_absence(store, position, err);
-    return false;
+    }
+    if (why.code != ERR_CORRUPT) {
+        *err = why;
+        return false;
+    }
+    if (damage->code == ERR_NONE)
+        *damage = why;
+    return find_base_before(store, head, *position, position, err);
 }
 
 bool reader_walk(struct store *store, const struct reader_head *head,
@@ -155,17 +164,9 @@ bool reader_walk(struct store *store, const struct reader_head *head,
     while (position != 0 && position >= head->header.horizon) {
         struct reader_base base;
         struct err why = {0};
-        bool goes_on, pruned;
-        if (!read_next_base(store, &head->lineage, position, &base, &pruned, &why)) {
-            if (pruned)
-                break;
-            if (damage.code == ERR_NONE)
-                damage = why;
-            if (why.code != ERR_CORRUPT) {
-                *err = why;
-                return false;
-            }
-            if (!find_base_before(store, head, position, &position, err))
+        bool goes_on;
+        if (!read_base(store, &head->lineage, position, &base, &why)) {
+            if (!step_over(store, head, &position, &why, &damage, err))
                 return false;
             continue;
         }
