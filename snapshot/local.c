@@ -14,6 +14,7 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -104,7 +105,7 @@ static bool contains(const struct base_database *attached, bool matched, enum da
     return attached && (matched || proof == DATABASE_PROVEN || proof == DATABASE_PROVEN_SAME);
 }
 
-static bool prove_one(const struct local_question *question, size_t at, const struct local_match *match,
+static bool prove_one(const struct local_question *question, size_t at, struct local_match *match,
                       enum database_proof *ret_proof, bool *ret_proven, struct err *err)
 {
     const char *path = question->manifest->databases[at].path;
@@ -115,6 +116,9 @@ static bool prove_one(const struct local_question *question, size_t at, const st
     if (attached && mark && !database_prove(attached->database, mark, ret_proof, err))
         return false;
     *ret_proven = contains(attached, match->matched[at], *ret_proof);
+    if (!*ret_proven)
+        (void)snprintf(match->doubt, sizeof(match->doubt), "%.200s %s", path,
+                       attached ? "may lack commits" : "is missing or can't be followed");
     return true;
 }
 
@@ -135,7 +139,11 @@ bool local_prove(const struct local_question *question, struct local_match *matc
             return false;
         same = same && proof == DATABASE_PROVEN_SAME;
     }
-    *ret_proven = proven && (here > 0 || files_are_there(question->directory_fd, manifest));
+    if (here == 0 && !files_are_there(question->directory_fd, manifest)) {
+        proven = false;
+        (void)snprintf(match->doubt, sizeof(match->doubt), "its files are others");
+    }
+    *ret_proven = proven;
     match->exact = match->exact || (*ret_proven && same);
     return true;
 }

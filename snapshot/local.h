@@ -11,6 +11,7 @@ struct local_match {
                                           pages; a log may hold more */
     bool gone[DATABASE_FREEZE_MAX];    /* it was seen to leave this disk, and no record says so yet */
     bool exact;                        /* all but those are matched, and there is no log beside them */
+    char doubt[256];                   /* local_prove() only: what isn't proven, as a clause */
 };
 
 struct local_question {
@@ -29,7 +30,8 @@ bool local_compare(int directory_fd, const struct manifest *manifest, struct loc
 /* Whether this disk contains the base, or what followed it: each database is attached and contained, by match
  * or by the marks that were remembered for it (WAL frame and salts), or it is gone (gone.h). Without a
  * database that is there, all depends on the files: each has its size and mtime. Conservative: unsure is
- * false. match->exact becomes true where the logs show that nothing was committed since. */
+ * false, and match->doubt says of what. match->exact becomes true where the logs show that nothing was
+ * committed since. */
 bool local_prove(const struct local_question *question, struct local_match *match, bool *ret_proven,
                  struct err *err) CHECKED;
 

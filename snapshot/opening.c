@@ -207,6 +207,17 @@ static void note_proven(struct state *state, const struct state_point *point)
     state->sending = (struct state_point){0};
 }
 
+static void warn_of_doubt(struct engine *engine, const struct local_match *match)
+{
+    CLEANUP(freep)
+    char *text = xasprintf(
+        "this directory does not prove that it holds the newest state of the store (%s), so "
+        "the store wins",
+        match->doubt);
+
+    engine_warn(engine, text);
+}
+
 /* Keeps what is here if it proves that it contains the newest state; else the store wins after all. */
 static bool keep_if_proved(struct opening *opening, bool *ret_exact, struct err *err)
 {
@@ -234,9 +245,7 @@ static bool keep_if_proved(struct opening *opening, bool *ret_exact, struct err 
         note_proven(state, point);
         return true;
     }
-    engine_warn(
-        engine,
-        "this directory does not prove that it holds the newest state of the store, so the store wins");
+    warn_of_doubt(engine, &match);
     opening_end_follower(opening);
     start_forget_manifest(&opening->start); /* it has become the state at the head */
     opening->decision = DECIDE_RESTORE_OVER;

@@ -21,6 +21,7 @@ TEST(a_database_that_was_deleted_while_nobody_watched_lets_the_store_win)
     REQUIRE(crash_with(&life, TAIL));
     delete_sub(&life);
     expect_store_wins(&life);
+    EXPECT(life_warned(&life, "(sub.sqlite3 is missing or can't be followed)"));
     life_tear_down(&life);
 }
 
