@@ -26,8 +26,9 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 TIME ?= 60
 JOBS ?= $(shell nproc)
-# Unit tests wait for disks and deadlines half of the time.
-TEST_JOBS ?= $(shell echo $$(($(JOBS) + ($(JOBS) + 1) / 2)))
+# Tests wait for disks and deadlines half of the time or more.
+TEST_JOBS ?= $(shell echo $$((2 * $(JOBS))))
+SYSTEM_JOBS ?= $(shell echo $$(($(JOBS) + ($(JOBS) + 1) / 2)))
 # Only the Dockerfile has another: there it is where the program looks.
 FOLDER ?= build/opt/holdfast
 # One short line for each step; V=1 shows the commands.
@@ -182,7 +183,7 @@ system: export TEST_STORE_TOOL = $(CURDIR)/$(STORE_TOOL)
 system: export TEST_WRITER_NEW = $(CURDIR)/$(BUILD)/writer-new
 system: export TEST_DATABASE_UNITS = $(DATABASE_UNITS:%=$(CURDIR)/%)
 system: holdfast $(BUILD)/backend $(BUILD)/backend-new $(STORE_TOOL) $(BUILD)/writer-new $(DATABASE_UNITS)
-	@$(PROVE) -j $(JOBS) --exec '' $(or $(TESTS),$(sort $(wildcard tests/system/*.t)))
+	@$(PROVE) -j $(SYSTEM_JOBS) --exec '' $(or $(TESTS),$(sort $(wildcard tests/system/*.t)))
 
 # What doesn't take root to make.
 image-parts: product $(LIBRARY) $(BUILD)/backend

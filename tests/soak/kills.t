@@ -14,8 +14,8 @@ ROUNDS = int(os.environ.get("KILLS_ROUNDS", "160"))
 SEED = int(os.environ.get("KILLS_SEED", "7"))
 
 
-def soak(scene, deployment, seed, before_round=lambda: None):
-    kills = Kills(scene, deployment, seed)
+def soak(scene, deployment, seed, before_round=lambda: None, **options):
+    kills = Kills(scene, deployment, seed, **options)
     for number in range(ROUNDS):
         before_round()
         kills.round()
@@ -24,6 +24,7 @@ def soak(scene, deployment, seed, before_round=lambda: None):
     kills.open_every_point()
     kills.verify()
     print("# seed %d: %s" % (seed, kills.summary()), flush=True)
+    return kills
 
 
 @test(limit_s=6 * 3600)
@@ -54,6 +55,13 @@ def kills_over_s3_that_fails_now_and_then(scene):
 @test(limit_s=6 * 3600)
 def kills_of_an_application_with_a_newer_sqlite(scene):
     soak(scene, scene.deployment(backend=backend_new_path()), SEED + 3)
+
+
+@test(limit_s=6 * 3600)
+def kills_on_a_disk_that_is_kept(scene):
+    """It hardly ever gives way to the store: what it has more than that is acknowledged, if not shipped."""
+    kills = soak(scene, scene.deployment(arguments=["--second-database"]), SEED + 4, wiped=0.1)
+    assert kills.gave_way <= kills.kills // 50, "%d kept disks gave way to the store" % kills.gave_way
 
 
 main()

@@ -80,11 +80,11 @@ static bool disturb(struct collecting *collecting, struct script *reader, uint64
 static bool follow_random_transactions(struct collecting *collecting, struct script *reader, uint64_t *seed,
                                        bool savepoints)
 {
-    enum { TRANSACTIONS = 150 };
+    unsigned transactions = reader ? 60 : 150; /* each freeze waits for the reader first */
     char sql[TEXT_MAX];
     bool reads = false;
 
-    for (unsigned at = 0; at < TRANSACTIONS; at++) {
+    for (unsigned at = 0; at < transactions; at++) {
         if (reader && !disturb(collecting, reader, seed, &reads))
             return false;
         random_transaction(seed, savepoints, sql, sizeof(sql));

@@ -53,8 +53,9 @@ class Writer:
 
 
 class Kills:
-    def __init__(self, scene, deployment, seed):
-        self.scene, self.deployment = scene, deployment
+    def __init__(self, scene, deployment, seed, wiped=0.6):
+        """wiped: the share of the rounds after which the disk is thrown away."""
+        self.scene, self.deployment, self.wiped = scene, deployment, wiped
         self.rng = random.Random(seed)
         self.oracle = Oracle()   # acknowledged in the present history
         self.durable = Oracle()  # … and known to be in the store
@@ -95,7 +96,7 @@ class Kills:
             if readers:
                 readers.end()
         # What was fenced must not come back with what it had more.
-        wipe = self.rng.random() < 0.6 or what == TAKEOVER
+        wipe = self.rng.random() < self.wiped or what == TAKEOVER
         self.kept_after_kill = not shipped and not wipe
         self.counts[what, wipe] = self.counts.get((what, wipe), 0) + 1
         self.kills += what not in (STOP, TAKEOVER)
