@@ -287,13 +287,13 @@ TEST(a_full_sink_makes_the_log_grow_and_loses_nothing)
  * what was committed before it, and keeps nobody from writing. */
 TEST(a_slow_sink_neither_keeps_the_application_from_writing_nor_a_freeze_away)
 {
-    enum { RATE = 300, SLOW_US = 5000 };
+    enum { RATE = 300, SLOW_US = 4000 };
     struct story story;
 
     REQUIRE(begin(&story, RATE, 3000));
     database_thaw(story.scene.database);
     story.oracle.slow_us = SLOW_US;
-    REQUIRE(writer_wait(&story.scene.writer, 200));
+    REQUIRE(writer_wait(&story.scene.writer, 60));
     EXPECT_OK(scene_freeze(story.scene.database, &story.scene.err), &story.scene.err);
     EXPECT(oracle_agrees(&story.oracle));
     database_thaw(story.scene.database);
