@@ -26,9 +26,10 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 TIME ?= 60
 JOBS ?= $(shell nproc)
-# Tests wait for disks and deadlines half of the time or more.
-TEST_JOBS ?= $(shell echo $$((2 * $(JOBS))))
-SYSTEM_JOBS ?= $(shell echo $$(($(JOBS) + ($(JOBS) + 1) / 2)))
+# Tests wait for disks and deadlines half of the time or more; with sanitizers, and the system's, less.
+MORE_JOBS := $(shell echo $$(($(JOBS) + ($(JOBS) + 1) / 2)))
+TEST_JOBS ?= $(if $(SAN),$(MORE_JOBS),$(shell echo $$((2 * $(JOBS)))))
+SYSTEM_JOBS ?= $(MORE_JOBS)
 # Only the Dockerfile has another: there it is where the program looks.
 FOLDER ?= build/opt/holdfast
 # One short line for each step; V=1 shows the commands.

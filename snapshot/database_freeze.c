@@ -50,18 +50,27 @@ static bool approach(struct database *database, struct err *err)
 /* READ(0) on a file that is the whole state. */
 static bool hold_file(struct database *database, struct err *err)
 {
-    return (approach(database, err) && (database->has_file || database_hold_file(database, err))) ||
-           err_wrap(err, "%s", database->path);
+    return approach(database, err) && (database->has_file || database_hold_file(database, err));
 }
 
-/* READ(0), or else the mark that is held then. */
+/* What is held anyway, if it will do. Nothing of it takes long, so that no other one moves meanwhile. */
+static bool hold_either(struct database *database, struct err *err)
+{
+    struct wal_index index;
+
+    if (!database_look(database, &index, err))
+        return false;
+    if (database->has_file)
+        return database_is_anchored(database, &index) || database_leave_file(database, err);
+    return !wal_index_is_backfilled(&index) || database_hold_file(database, err);
+}
+
 static bool hold_all(const struct freeze *freeze, bool with_marks, struct err *err)
 {
     for (size_t at = 0; at < freeze->count; at++) {
         struct database *database = freeze->databases[at];
-        if (!hold_file(database, err) &&
-            !(with_marks && database->has_mark && !database->has_file && err->code == ERR_TRANSIENT))
-            return false;
+        if (with_marks ? !hold_either(database, err) : !hold_file(database, err))
+            return err_wrap(err, "%s", database->path);
     }
     return true;
 }
