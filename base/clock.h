@@ -7,11 +7,18 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <time.h>
 
 enum { CLOCK_TEXT_SIZE = 32 };
 
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_SECOND UINT64_C(1000000000)
+
+/* Of a time that a file has. */
+static inline int64_t clock_ns_of(struct timespec time)
+{
+    return (int64_t)time.tv_sec * (int64_t)NS_PER_SECOND + time.tv_nsec;
+}
 
 uint64_t clock_monotonic_ns(void);
 uint64_t clock_monotonic_ms(void);

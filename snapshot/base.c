@@ -113,7 +113,7 @@ static bool describe_database(const struct base_request *request, const struct b
     entry->mode = status.st_mode & 07777;
     entry->uid = status.st_uid;
     entry->gid = status.st_gid;
-    entry->mtime_ns = (int64_t)status.st_mtim.tv_sec * (int64_t)NS_PER_SECOND + status.st_mtim.tv_nsec;
+    entry->mtime_ns = clock_ns_of(status.st_mtim);
     return true;
 }
 

@@ -111,19 +111,19 @@ static bool has_tail(const struct database *database, const struct database_mark
 static enum database_proof proof_of_log(const struct database *database, const struct database_mark *mark,
                                         const struct wal_index_header *header)
 {
-    bool proven;
-
     if (database->claim.status.st_ino != mark->inode)
         return DATABASE_UNPROVEN;
-    if (!salts_match(header->salt, mark->salt))
-        proven = salts_match(header->salt, mark->tail_salt) ||
-                 (is_later(header->salt, mark->tail_salt) &&
-                  (has_frame(database, mark) || has_tail(database, mark, header)));
-    else if (header->frames == mark->frame && (mark->frame == 0 || has_frame(database, mark)))
-        return DATABASE_PROVEN_SAME;
-    else
-        proven = header->frames > mark->frame && (mark->frame == 0 || has_frame(database, mark));
-    return proven ? DATABASE_PROVEN : DATABASE_UNPROVEN;
+    if (salts_match(header->salt, mark->salt)) {
+        if (header->frames < mark->frame || (mark->frame > 0 && !has_frame(database, mark)))
+            return DATABASE_UNPROVEN;
+        return header->frames == mark->frame ? DATABASE_PROVEN_SAME : DATABASE_PROVEN;
+    }
+    if (salts_match(header->salt, mark->tail_salt))
+        return DATABASE_PROVEN;
+    return is_later(header->salt, mark->tail_salt) &&
+                   (has_frame(database, mark) || has_tail(database, mark, header))
+               ? DATABASE_PROVEN
+               : DATABASE_UNPROVEN;
 }
 
 static enum database_proof judge(const struct database *database, const struct database_mark *mark,

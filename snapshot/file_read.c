@@ -28,18 +28,13 @@ static bool is_same(const struct stat *before, const struct stat *after)
            memcmp(&before->st_ctim, &after->st_ctim, sizeof(before->st_ctim)) == 0;
 }
 
-static int64_t ns_of(const struct timespec *time)
-{
-    return (int64_t)time->tv_sec * (int64_t)NS_PER_SECOND + time->tv_nsec;
-}
-
 /* The ctime doesn't count: a link of our own to a file that may vanish moves it. What had vanished by the
  * scan (inode 0) is read by such a link. */
 static bool has_moved(const struct tree_entry *scanned, const struct stat *status)
 {
     return scanned->inode != 0 &&
            (scanned->inode != status->st_ino || scanned->size != (uint64_t)status->st_size ||
-            scanned->mtime_ns != ns_of(&status->st_mtim));
+            scanned->mtime_ns != clock_ns_of(status->st_mtim));
 }
 
 static void note_status(struct tree_entry *entry, const struct stat *status)
@@ -48,8 +43,8 @@ static void note_status(struct tree_entry *entry, const struct stat *status)
     entry->mode = (uint16_t)(status->st_mode & 07777);
     entry->uid = status->st_uid;
     entry->gid = status->st_gid;
-    entry->mtime_ns = ns_of(&status->st_mtim);
-    entry->ctime_ns = ns_of(&status->st_ctim);
+    entry->mtime_ns = clock_ns_of(status->st_mtim);
+    entry->ctime_ns = clock_ns_of(status->st_ctim);
     entry->inode = status->st_ino;
 }
 
@@ -64,7 +59,7 @@ static bool open_file(const struct file_reading *reading, const struct file_at *
     if (reading->open(reading->context, file->index, file->path, &fd, &why)) {
         if (fstat(fd, status) != 0)
             return err_errno(err, "look at %s", file->path);
-        clock_pass_stamp(ns_of(&status->st_ctim));
+        clock_pass_stamp(clock_ns_of(status->st_ctim));
         *ret_fd = MOVE_FD(fd);
         return true;
     }

@@ -47,11 +47,6 @@ static void forget(struct follower *follower, struct refused *refused)
     memmove(refused, refused + 1, (--follower->refused_count - at) * sizeof(*refused));
 }
 
-static int64_t mtime_of(const struct stat *status)
-{
-    return (int64_t)status->st_mtim.tv_sec * (int64_t)NS_PER_SECOND + status->st_mtim.tv_nsec;
-}
-
 void follower_refuse(struct follower *follower, const char *path, const struct stat *status)
 {
     struct avoided *avoided = follower_find_avoided(follower, path);
@@ -68,7 +63,7 @@ void follower_refuse(struct follower *follower, const char *path, const struct s
     refused->device = status->st_dev;
     refused->inode = status->st_ino;
     refused->size = (uint64_t)status->st_size;
-    refused->mtime_ns = mtime_of(status);
+    refused->mtime_ns = clock_ns_of(status->st_mtim);
     follower->refusals++;
     follower_touch(follower, path);
     if (avoided)
@@ -80,7 +75,7 @@ bool follower_is_refused(void *context, const char *path, const struct stat *sta
     const struct refused *refused = find(context, path);
 
     return refused && refused->device == status->st_dev && refused->inode == status->st_ino &&
-           refused->size == (uint64_t)status->st_size && refused->mtime_ns == mtime_of(status);
+           refused->size == (uint64_t)status->st_size && refused->mtime_ns == clock_ns_of(status->st_mtim);
 }
 
 bool follower_accept(struct follower *follower, const char *path)

@@ -80,11 +80,6 @@ bool local_compare(int directory_fd, const struct manifest *manifest, struct loc
     return true;
 }
 
-static int64_t ns_of(const struct timespec *time)
-{
-    return (int64_t)time->tv_sec * (int64_t)NS_PER_SECOND + time->tv_nsec;
-}
-
 static bool files_are_there(int directory_fd, const struct manifest *manifest)
 {
     for (size_t at = 0; at < tree_count(manifest->tree); at++) {
@@ -93,7 +88,7 @@ static bool files_are_there(int directory_fd, const struct manifest *manifest)
         if (entry->kind != ENTRY_FILE)
             continue;
         if (fstatat(directory_fd, tree_path(manifest->tree, entry), &status, AT_SYMLINK_NOFOLLOW) != 0 ||
-            (uint64_t)status.st_size != entry->size || ns_of(&status.st_mtim) != entry->mtime_ns)
+            (uint64_t)status.st_size != entry->size || clock_ns_of(status.st_mtim) != entry->mtime_ns)
             return false;
     }
     return true;

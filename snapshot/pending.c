@@ -304,15 +304,10 @@ bool pending_read(void *context, size_t entry, const char *path, int *ret_fd, st
     return guarded_file_open(pending->fd, name, ret_fd, err) || err_wrap(err, "%s", path);
 }
 
-static int64_t ns_of(struct timespec time)
-{
-    return (int64_t)time.tv_sec * (int64_t)NS_PER_SECOND + time.tv_nsec;
-}
-
 static bool is_as_read(const struct tree_entry *entry, const struct stat *status)
 {
     return entry->inode == status->st_ino && entry->size == (uint64_t)status->st_size &&
-           entry->mtime_ns == ns_of(status->st_mtim) && entry->mode == (status->st_mode & 07777) &&
+           entry->mtime_ns == clock_ns_of(status->st_mtim) && entry->mode == (status->st_mode & 07777) &&
            entry->uid == status->st_uid && entry->gid == status->st_gid;
 }
 
@@ -329,10 +324,10 @@ static void settle(struct pending *pending, struct held_file *file, struct tree_
         fd = openat(pending->fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     }
     as_read = fd >= 0 && fstat(fd, &before) == 0 && is_as_read(entry, &before) &&
-              entry->ctime_ns == ns_of(before.st_ctim);
+              entry->ctime_ns == clock_ns_of(before.st_ctim);
     drop(pending, file);
     if (as_read && fstat(fd, &after) == 0 && is_as_read(entry, &after))
-        entry->ctime_ns = ns_of(after.st_ctim);
+        entry->ctime_ns = clock_ns_of(after.st_ctim);
 }
 
 void pending_settle(struct pending *pending, struct tree *tree)
