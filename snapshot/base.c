@@ -173,6 +173,7 @@ static bool fill(struct base_request *request, struct base_result *result, struc
         .canceled = request->canceled,
         .tag = request->log->newest.position + 1,
         .known = &known,
+        .databases = request->database_names,
         .open = base_held_read,
         .context = request,
     };

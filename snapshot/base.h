@@ -12,6 +12,7 @@
 
 #include "base/thread.h"
 #include "snapshot/database.h"
+#include "snapshot/globs.h"
 #include "snapshot/log.h"
 #include "snapshot/manifest.h"
 
@@ -27,7 +28,8 @@ struct base_request {
     struct pool *pool;   /* its workers compress and upload */
     const atomic_bool *canceled;
     int directory_fd;
-    const struct log *log; /* the base stands at its newest record */
+    const struct globs *database_names; /* which files are databases if they look like one; NULL: none */
+    const struct log *log;              /* the base stands at its newest record */
     const struct id *owner;
     _Atomic uint64_t *next_n; /* counted over the life of the process; never used twice */
     const struct base_database *databases;

@@ -229,6 +229,7 @@ bool changes_read(struct changes_plan *plan, struct changes *changes, struct err
                   .canceled = request->canceled,
                   .tag = request->tag,
                   .known = &known,
+                  .databases = request->database_names,
                   .open = pending_read,
                   .context = request->pending},
     };

@@ -7,7 +7,9 @@
  * written in the current tick is read in the next.
  *
  * The scan before has found that it is no database. That holds for the file as the scan met it: one that has
- * moved since is noted without its inode, so that the next scan looks into it again. */
+ * moved since is noted without its inode, so that the next scan looks into it again. And one that begins like
+ * a database by now is not taken at all: it may stand still for as long as its writer is kept waiting in the
+ * middle of a commit, and what the scan met as its journal belongs to another state of it. */
 #include "snapshot/file_read.h"
 
 #include "base/clock.h"
@@ -15,6 +17,7 @@
 #include "snapshot/blob.h"
 #include "snapshot/guarded_file.h"
 #include "snapshot/key.h"
+#include "snapshot/scan.h"
 
 #include <assert.h>
 #include <string.h>
@@ -74,9 +77,20 @@ static bool open_file(const struct file_reading *reading, const struct file_at *
     return file->failure != NULL;
 }
 
+/* It was none when the scan met it. Under a name that is a plain file's even so, only what was empty then
+ * counts: another one may never stand still. */
+static bool is_database_now(const struct file_reading *reading, const struct file_at *file, int fd)
+{
+    uint8_t begin[SCAN_MAGIC_SIZE];
+    struct err shorter = {0};
+
+    return (file->entry->size == 0 || (reading->databases && globs_match(reading->databases, file->path))) &&
+           fs_read_at(fd, begin, sizeof(begin), 0, &shorter) && scan_has_magic(begin);
+}
+
 /* After the last byte: READ_DONE if nothing has moved. */
-static bool look_again(const struct file_at *file, int fd, const struct stat *before,
-                       enum read_outcome *ret_outcome, struct err *err)
+static bool look_again(const struct file_reading *reading, const struct file_at *file, int fd,
+                       const struct stat *before, enum read_outcome *ret_outcome, struct err *err)
 {
     bool moved = has_moved(file->entry, before);
     struct stat after;
@@ -84,7 +98,7 @@ static bool look_again(const struct file_at *file, int fd, const struct stat *be
     if (fstat(fd, &after) != 0)
         return err_errno(err, "look at %s", file->path);
     *ret_outcome = READ_MOVING;
-    if (!is_same(before, &after))
+    if (!is_same(before, &after) || (moved && is_database_now(reading, file, fd)))
         return true;
     note_status(file->entry, &after);
     if (moved)
@@ -107,7 +121,7 @@ static bool read_small_once(const struct file_reading *reading, const struct fil
     *ret_outcome = status.st_size > TREE_INLINE_MAX ? READ_OTHER_SIZE : READ_MOVING;
     if (*ret_outcome == READ_OTHER_SIZE || !fs_read_at(fd, room, (size_t)status.st_size, 0, &cut_off))
         return true; /* it grew or shrank under our eyes */
-    return look_again(file, fd, &status, ret_outcome, err);
+    return look_again(reading, file, fd, &status, ret_outcome, err);
 }
 
 bool file_read_small(const struct file_reading *reading, const struct file_at *file, uint8_t *room,
@@ -207,7 +221,7 @@ static bool read_large_once(const struct file_reading *reading, const struct fil
     *ret_outcome = READ_MOVING;
     if (!read_pieces(reading, fd, (uint64_t)status.st_size, pieces, &whole, err))
         return err_wrap(err, "upload %s", file->path);
-    return !whole || look_again(file, fd, &status, ret_outcome, err);
+    return !whole || look_again(reading, file, fd, &status, ret_outcome, err);
 }
 
 bool file_read_large(const struct file_reading *reading, const struct file_at *file,

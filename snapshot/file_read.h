@@ -7,6 +7,7 @@
 #define SNAPSHOT_FILE_READ_H
 
 #include "snapshot/codec.h"
+#include "snapshot/globs.h"
 #include "snapshot/piece_names.h"
 #include "snapshot/store/store.h"
 #include "snapshot/tree.h"
@@ -20,6 +21,7 @@ struct file_reading {
     const atomic_bool *canceled;
     uint64_t tag;                    /* of new blobs: the newest confirmed position + 1 */
     const struct piece_names *known; /* blobs that the tree before names; NULL: none */
+    const struct globs *databases;   /* names under which a database is never a plain file; NULL: none */
     /* Opens the file of this entry for reading, to be closed with guarded_file_close(). */
     bool (*open)(void *context, size_t entry, const char *path, int *ret_fd, struct err *err);
     void *context;
@@ -40,7 +42,7 @@ struct file_at {
 enum read_outcome {
     READ_DONE,
     READ_GONE,       /* no such file, a database by now, or no file */
-    READ_MOVING,     /* it was being written all the time */
+    READ_MOVING,     /* it was being written all the time, or has become a database since the scan */
     READ_OTHER_SIZE, /* large where a small one was expected, or the other way; entry->size says it */
     READ_FAILED,     /* it can't be opened; only if there is room for the reason */
 };

@@ -46,6 +46,11 @@ bool follower_is_partial(const struct follower *follower)
     return watch_is_partial(follower->watch);
 }
 
+const struct globs *follower_database_names(const struct follower *follower)
+{
+    return follower->config.databases;
+}
+
 struct followed *follower_find(struct follower *follower, const char *path)
 {
     for (size_t at = 0; at < follower->count; at++)

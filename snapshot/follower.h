@@ -41,6 +41,9 @@ int follower_watch_fd(const struct follower *follower);
 /* Whether files can only be found by scanning on a timer. */
 bool follower_is_partial(const struct follower *follower);
 
+/* Which files are databases if they look like one; as long as the follower lives. */
+const struct globs *follower_database_names(const struct follower *follower);
+
 /* How the tree is looked at. */
 enum follower_look {
     FOLLOWER_IF_DUE, /* if something moved; whole scans take at most a tenth of the time, others too */

@@ -19,10 +19,13 @@
 
 static_assert((int)TREE_PATH_MAX == (int)WALK_PATH_MAX, "what can be listed can be walked");
 
-static const char sqlite_magic[16] =
-    "SQLite format 3"; /* https://sqlite.org/fileformat.html#magic_header_string */
-
 enum look { LOOK_GONE, LOOK_PLAIN, LOOK_SQLITE };
+
+bool scan_has_magic(const uint8_t begin[SCAN_MAGIC_SIZE])
+{
+    /* https://sqlite.org/fileformat.html#magic_header_string */
+    return memcmp(begin, "SQLite format 3", SCAN_MAGIC_SIZE) == 0;
+}
 
 void scan_clear(struct scan *scan)
 {
@@ -79,7 +82,8 @@ static bool is_side_file(const struct scan *scan, const char *name)
 static bool read_magic(int path_fd, const char *path, enum look *ret_look, struct err *err)
 {
     CLEANUP(close_fdp) int fd = -1;
-    char link[64], bytes[sizeof(sqlite_magic)];
+    char link[64];
+    uint8_t bytes[SCAN_MAGIC_SIZE];
     ssize_t got;
 
     (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd);
@@ -93,8 +97,7 @@ static bool read_magic(int path_fd, const char *path, enum look *ret_look, struc
     while (got < 0 && errno == EINTR);
     if (got < 0)
         return err_errno(err, "read %s", path);
-    *ret_look =
-        got == sizeof(bytes) && memcmp(bytes, sqlite_magic, sizeof(bytes)) == 0 ? LOOK_SQLITE : LOOK_PLAIN;
+    *ret_look = got == sizeof(bytes) && scan_has_magic(bytes) ? LOOK_SQLITE : LOOK_PLAIN;
     return true;
 }
 

@@ -88,6 +88,11 @@ void scan_result_clear(struct scan_result *result); /* zeroed memory is fine */
  * the data directory; true for what is below them as well. */
 bool scan_is_reserved(const char *path);
 
+enum { SCAN_MAGIC_SIZE = 16 };
+
+/* Whether a file that begins so is a database by content (SQLite's magic). */
+bool scan_has_magic(const uint8_t begin[SCAN_MAGIC_SIZE]);
+
 /* Length of the path without -wal, -shm or -journal; 0 if it has none of these. */
 size_t scan_stem_length(const char *path);
 enum { SCAN_SUFFIXES = 3 };

@@ -177,6 +177,7 @@ bool shipper_cut_base(struct shipper *shipper, bool final, struct err *err)
         .pool = shipper->pool,
         .canceled = shipper->interrupted,
         .directory_fd = shipper->directory_fd,
+        .database_names = follower_database_names(shipper->follower),
         .log = &shipper->log,
         .owner = &shipper->owner,
         .next_n = &shipper->next_n,

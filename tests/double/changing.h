@@ -18,6 +18,7 @@ struct changing {
     bool final;                    /* no deletion waits */
     const struct base_database *databases;
     size_t databases_count;
+    const struct globs *database_names; /* as in struct changes_request */
     size_t body_max;
     uint64_t position;      /* of the newest record */
     struct changes changes; /* of the newest record */

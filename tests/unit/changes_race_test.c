@@ -4,6 +4,7 @@
 #include "snapshot/guarded_file.h"
 #include "tests/double/changing.h"
 #include "tests/double/replica.h"
+#include "tests/double/scanning.h"
 #include "tests/double/stale_clock.h"
 #include "tests/double/store_fault.h"
 #include "tests/double/store_mem.h"
@@ -329,6 +330,27 @@ TEST(a_file_that_moved_since_the_look_is_looked_into_again)
     EXPECT_INT(tree_find(changing.previous, "file")->inode, 0);
     SHIP(&changing);
     EXPECT(tree_find(changing.previous, "file")->inode != 0);
+}
+
+/* Whoever writes to it may have stopped in the middle of a commit. */
+TEST(a_file_that_begins_like_a_database_since_the_look_is_left)
+{
+    static const char pages[LARGE] = MAGIC;
+    CLEANUP(globs_freep) struct globs *names = globs("*");
+
+    for (size_t size = 512; size <= LARGE; size += LARGE - 512) {
+        CLEANUP(changing_close) struct changing changing;
+        struct tree *seen;
+        struct err err;
+        open_disk(&changing);
+        changing.database_names = size == LARGE ? names : NULL;
+        scratch_write(disk, "db", size == LARGE ? "no pages" : "");
+        seen = changing_look(&changing);
+        scratch_write_bytes(disk, "db", pages, size);
+        REQUIRE_OK(changing_ship_seen(&changing, seen, &err), &err);
+        EXPECT_INT(changing.changes.left, 1);
+        EXPECT(!scratch_exists(changing.copy.fd, "db"));
+    }
 }
 
 TEST(a_file_that_is_a_database_by_now_is_no_file)

@@ -1,6 +1,7 @@
 /* Databases that come, go and take each other's place while an engine ships: each is in the next record, and
  * no base has to be cut for it. */
 #include "base/thread.h"
+#include "snapshot/reader.h"
 #include "tests/unit/databases_life.h"
 
 static bool is_flushing(const struct engine_status *status)
@@ -30,6 +31,42 @@ TEST(one_that_appears_comes_with_a_record)
 }
 
 /* No event tells of them: they go with the next record, or with the last one. */
+static bool note_record(void *context, const struct reader_point *point)
+{
+    *(uint64_t *)context = point->record; /* the oldest comes last */
+    return true;
+}
+
+/* A copy of its file, made while it is written to, could be torn. */
+TEST(one_that_is_born_while_a_base_is_read_is_not_in_it)
+{
+    static const uint8_t large[1 << 20] = {1};
+    CLEANUP(scratch_closep) struct scratch copy;
+    struct reader_result result;
+    struct life life;
+    uint64_t base = 0;
+    struct err err;
+
+    life_set_up(&life);
+    scratch_open(&copy);
+    scratch_write_bytes(life.disk.fd, "a large file, read first", large, sizeof(large));
+    scratch_write(life.disk.fd, "new.db", "");
+    store_fault_add(life.faulty,
+                    &(struct store_fault){.operation = "put", .key = "blob/", .kind = FAULT_HOLD});
+    REQUIRE(life_begin(&life));
+    engine_answered(life.engine);
+    store_fault_await(life.faulty, "put", "blob/", 1);
+    make(&life, "new.db", 5, NULL);
+    store_fault_clear(life.faulty);
+    REQUIRE(life_settle(&life));
+    REQUIRE_OK(reader_list(life.mem, note_record, &base, &err), &err);
+    REQUIRE_OK(reader_restore(life.mem, copy.path, base, NULL, NULL, &result, &err), &err);
+    EXPECT(!scratch_exists(copy.fd, "new.db"));
+    begin_again(&life);
+    EXPECT_INT(value(&life, "new.db"), 5);
+    end(&life);
+}
+
 TEST(attributes_that_change_later_follow)
 {
     struct life life;
