@@ -1,0 +1,209 @@
+/* Databases are born, written to, killed in the middle of a commit and deleted, several at once and without a
+ * pause, while bases and records are cut by a slow store, and an engine is cut off now and then. Afterwards
+ * every point that the store offers is restored, not the last alone: in each, each database is a state that
+ * it once had.
+ *
+ * A later record mends what an earlier one has wrong, so only this finds a base that was torn. TEST_LIVES
+ * says how many lives there are, TEST_SEED where they begin. */
+#include "snapshot/reader.h"
+#include "tests/unit/databases_life.h"
+
+#include <poll.h>
+
+enum { OTHERS = 4, STEPS = 25, LIVES = 3, POINTS_MAX = 1000 };
+
+struct story {
+    struct life life;
+    struct writer writers[OTHERS];
+    bool writes[OTHERS];
+    unsigned random;
+};
+
+static unsigned draw(struct story *story, unsigned below)
+{
+    return (unsigned)rand_r(&story->random) % below;
+}
+
+static const char *name_of(unsigned other)
+{
+    static const char *const names[OTHERS] = {"0.db", "1.db", "tenants/2.db", "tenants/3.db"};
+
+    return names[other];
+}
+
+static void launch(struct story *story, unsigned other)
+{
+    static const char *const sql[] = {"", "PRAGMA journal_mode=WAL", "PRAGMA journal_mode=PERSIST",
+                                      "PRAGMA page_size=1024"};
+    struct writer_plan plan = writer_plan_for(path_of(&story->life, name_of(other)), draw(story, 2) * 200);
+
+    plan.bytes = 100 + draw(story, 3000);
+    plan.commits_max = draw(story, 2) * (1 + draw(story, 20));
+    (void)snprintf(plan.sql, sizeof(plan.sql), "%s", sql[draw(story, 4)]);
+    story->writes[other] = writer_launch(&story->writers[other], &plan);
+    REQUIRE(story->writes[other]);
+}
+
+/* One that is killed leaves a journal or a log behind. */
+static void end_writer(struct story *story, unsigned other)
+{
+    if (!story->writes[other])
+        return;
+    story->writes[other] = false;
+    if (draw(story, 2))
+        writer_kill(&story->writers[other]);
+    else
+        (void)writer_stop(&story->writers[other]);
+}
+
+static void delete_one(struct story *story, unsigned other)
+{
+    char journal[32];
+
+    end_writer(story, other);
+    delete (&story->life, name_of(other));
+    (void)snprintf(journal, sizeof(journal), "%s-journal", name_of(other));
+    (void)unlinkat(story->life.disk.fd, journal, 0);
+}
+
+static void begin_engine(struct life *life)
+{
+    REQUIRE(life_begin(life));
+    engine_answered(life->engine);
+}
+
+/* The machine stops, or the container does, and starts with the disk or without. */
+static void start_again(struct story *story)
+{
+    life_cut_off(&story->life);
+    for (unsigned other = 0; other < OTHERS; other++)
+        end_writer(story, other);
+    if (draw(story, 2))
+        life_wipe(&story->life);
+    begin_engine(&story->life);
+    if (!scratch_exists(story->life.disk.fd, "tenants"))
+        EXPECT_INT(mkdirat(story->life.disk.fd, "tenants", 0755), 0);
+}
+
+static void change_one(struct story *story)
+{
+    unsigned other = draw(story, OTHERS);
+    struct err ignored = {0}; /* there may be none to ask just then */
+    uint64_t request = 0;
+
+    switch (draw(story, 12)) {
+    case 0:
+    case 1:
+        delete_one(story, other);
+        return;
+    case 2:
+    case 3:
+        end_writer(story, other);
+        return;
+    case 4:
+        (void)!engine_ask_base(story->life.engine, &request, &ignored);
+        return;
+    case 5:
+        start_again(story);
+        return;
+    default:
+        if (!story->writes[other])
+            launch(story, other);
+    }
+}
+
+static void begin_story(struct story *story, unsigned seed)
+{
+    struct life *life = &story->life;
+
+    *story = (struct story){.random = seed};
+    life_set_up(life);
+    life->config.snapshot_interval_ms = 100;
+    life->config.sync_interval_ms = 10;
+    EXPECT_INT(mkdirat(life->disk.fd, "tenants", 0755), 0);
+    store_fault_add(life->faulty,
+                    &(struct store_fault){.operation = "put", .kind = FAULT_DELAY, .delay_ms = 8});
+    if (draw(story, 2)) /* else nothing is there when the first base is cut */
+        REQUIRE(life_commit(life, 40));
+    begin_engine(life);
+}
+
+static bool note_point(void *context, const struct reader_point *point)
+{
+    uint64_t *records = context; /* the first says how many follow */
+
+    records[++records[0]] = point->record;
+    return records[0] < POINTS_MAX;
+}
+
+/* The tables are made by four commits, and the first row after that. */
+static bool is_state(const char *path)
+{
+    struct sample_state state = sample_read(path);
+
+    return state.is_sound && state.a == state.b &&
+           (state.a == state.rows || (state.a < 0 && state.rows <= 0));
+}
+
+static void expect_states(const struct life *life, uint64_t record)
+{
+    CLEANUP(scratch_closep) struct scratch copy;
+    struct reader_result result;
+    struct err err = {0};
+
+    scratch_open(&copy);
+    REQUIRE_OK(reader_restore(life->mem, copy.path, record, NULL, NULL, &result, &err), &err);
+    for (unsigned other = 0; other <= OTHERS; other++) {
+        const char *name = other < OTHERS ? name_of(other) : "db.sqlite3";
+        CLEANUP(freep) char *path = xasprintf("%s/%s", copy.path, name);
+        if (!sample_exists(path) || EXPECT(is_state(path)))
+            continue;
+        (void)sample_value(path);
+        printf("# %s of record %llu\n", name, (unsigned long long)record);
+    }
+}
+
+static void end_story(struct story *story)
+{
+    static uint64_t records[POINTS_MAX + 1];
+    struct life *life = &story->life;
+    struct err err = {0};
+
+    for (unsigned other = 0; other < OTHERS; other++)
+        end_writer(story, other);
+    EXPECT_INT(life_end(life), ENGINE_DONE);
+    records[0] = 0;
+    REQUIRE_OK(reader_list(life->mem, note_point, records, &err), &err);
+    for (uint64_t at = 1; at <= records[0]; at++)
+        expect_states(life, records[at]);
+    printf("# %llu points\n", (unsigned long long)records[0]);
+    life_tear_down(life);
+}
+
+static void live_through(unsigned seed)
+{
+    static struct story story;
+
+    begin_story(&story, seed);
+    for (unsigned step = 0; step < STEPS; step++) {
+        change_one(&story);
+        (void)poll(NULL, 0, (int)draw(&story, 30)); /* the application's own pace */
+    }
+    end_story(&story);
+}
+
+TEST(at_every_point_each_database_is_a_state_that_it_once_had)
+{
+    const char *lives = getenv("TEST_LIVES"), *first = getenv("TEST_SEED");
+    unsigned long seed = first ? strtoul(first, NULL, 10) : 1;
+    unsigned long end = seed + (lives ? strtoul(lives, NULL, 10) : LIVES);
+
+    tap_allow_ms(3600 * 1000);
+    for (; seed < end && tap_failures == 0; seed++) {
+        live_through((unsigned)seed);
+        if (tap_failures > 0)
+            printf("# seed %lu\n", seed);
+    }
+}
+
+TAP_MAIN()
