@@ -23,7 +23,7 @@
 
 struct arrival {
     const struct place *place;
-    const char **databases; /* ascending */
+    const char **databases; /* ascending; also plain files that are databases by content */
     size_t databases_count;
 };
 
@@ -45,7 +45,8 @@ static bool is_database(const struct arrival *arrival, const char *path)
 
 /* The store may hold an old side file of a database beside it: shipped as a file before there was a database
  * of that name, and dropped only a minute later (deletions wait). Moved in, a journal would be rolled back
- * into the restored database. */
+ * into the restored database. That goes for one that travels as a plain file just as well: whatever it had
+ * beside it when it was shipped is in no record. */
 static bool is_side_file(const struct arrival *arrival, const char *path)
 {
     size_t length = scan_stem_length(path);
@@ -203,14 +204,39 @@ static bool finish_metadata(const struct arrival *arrival, struct tree *tree, st
 
 /* --- all of it --------------------------------------------------------------------------------------- */
 
-static void sort_databases(struct arrival *arrival, const char *const *databases, size_t count)
+static void add_database(struct arrival *arrival, const char *path)
 {
-    arrival->databases_count = count;
-    arrival->databases = xcalloc(count, sizeof(*databases));
+    size_t size = (arrival->databases_count + 1) * sizeof(arrival->databases[0]);
+
+    arrival->databases = xrealloc(arrival->databases, size);
+    arrival->databases[arrival->databases_count++] = path;
+}
+
+/* Those among the files that the tree has a side file of. One may come twice. */
+static void add_plain_databases(struct arrival *arrival, struct tree *tree)
+{
+    const struct place *place = arrival->place;
+    int fd = place->aside ? place->staging_fd : place->directory_fd;
+
+    for (size_t at = 0; at < tree_count(tree); at++) {
+        const char *path = tree_path(tree, tree_at(tree, at));
+        size_t length = scan_stem_length(path);
+        CLEANUP(freep) char *stem = length > 0 ? strndup(path, length) : NULL;
+        const struct tree_entry *entry = stem ? tree_find(tree, stem) : NULL;
+        if (entry && entry->kind == ENTRY_FILE && !place_leaves_alone(place, stem) &&
+            scan_begins_like_database(fd, stem))
+            add_database(arrival, tree_path(tree, entry));
+    }
+}
+
+static void list_databases(struct arrival *arrival, struct tree *tree, const char *const *databases,
+                           size_t count)
+{
     for (size_t at = 0; at < count; at++)
-        arrival->databases[at] = databases[at];
-    if (count > 1)
-        qsort(arrival->databases, count, sizeof(*databases), compare_texts);
+        add_database(arrival, databases[at]);
+    add_plain_databases(arrival, tree);
+    if (arrival->databases_count > 1)
+        qsort(arrival->databases, arrival->databases_count, sizeof(arrival->databases[0]), compare_texts);
 }
 
 bool place_finish(struct place *place, struct tree *tree, const char *const *databases,
@@ -220,7 +246,7 @@ bool place_finish(struct place *place, struct tree *tree, const char *const *dat
     size_t set_aside = 0;
     bool unique;
 
-    sort_databases(&arrival, databases, databases_count);
+    list_databases(&arrival, tree, databases, databases_count);
     unique = tree_sort(place->kept);
     assert(unique);
     if ((place->aside && !sync_file_system(place->directory_fd, err)) || !exchange(place, &arrival, err) ||

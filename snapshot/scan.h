@@ -93,6 +93,10 @@ enum { SCAN_MAGIC_SIZE = 16 };
 /* Whether a file that begins so is a database by content (SQLite's magic). */
 bool scan_has_magic(const uint8_t begin[SCAN_MAGIC_SIZE]);
 
+/* The same of the regular file at the path, which is only opened if it is not attached; that is one as well.
+ */
+bool scan_begins_like_database(int directory_fd, const char *path);
+
 /* Length of the path without -wal, -shm or -journal; 0 if it has none of these. */
 size_t scan_stem_length(const char *path);
 enum { SCAN_SUFFIXES = 3 };

@@ -65,3 +65,19 @@ bool scan_is_open_ended(const struct walk *walk, const char *name)
 {
     return scan_has_filled_side(walk, name, "-wal") || has_hot_journal(walk, name);
 }
+
+bool scan_begins_like_database(int directory_fd, const char *path)
+{
+    CLEANUP(close_fdp) int path_fd = -1;
+    CLEANUP(guarded_file_closep) int fd = -1;
+    uint8_t begin[SCAN_MAGIC_SIZE];
+    struct stat status;
+    struct err why = {0};
+
+    if (!fs_open_beneath(directory_fd, path, O_PATH | O_NOFOLLOW, 0, &path_fd, &why) ||
+        fstat(path_fd, &status) != 0 || !S_ISREG(status.st_mode))
+        return false;
+    if (!guarded_file_open_held(path_fd, &fd, &why))
+        return why.code == ERR_CONFLICT;
+    return fs_read_at(fd, begin, sizeof(begin), 0, &why) && scan_has_magic(begin);
+}

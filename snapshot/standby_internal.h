@@ -65,7 +65,8 @@ bool standby_step_commit(struct standby_step *step, struct err *err) CHECKED;
 /* --- what it changes --------------------------------------------------------------------------------- */
 
 struct standby_change {
-    int staging_fd; /* holds what is new; what isn't of the state after is removed from it */
+    int directory_fd; /* of the copy */
+    int staging_fd;   /* holds what is new; what isn't of the state after is removed from it */
     struct manifest *before;
     struct manifest *after;
     const struct standby_database *databases;

@@ -2,6 +2,7 @@
  * what lies in staging. The result is a list that may be carried out again and again (standby_redo.h). */
 #include "base/fs.h"
 #include "base/walk.h"
+#include "snapshot/scan.h"
 #include "snapshot/standby_internal.h"
 
 #include <assert.h>
@@ -134,14 +135,33 @@ static bool look_into_staging(struct plan *plan, struct err *err)
     return true;
 }
 
-static bool is_staged(const struct plan *plan, const char *path)
+static bool is_staged(const struct standby_change *change, const char *path)
 {
     CLEANUP(close_fdp) int parent = -1;
     struct err ignored;
     const char *name;
 
-    return fs_open_parent(plan->change->staging_fd, path, &parent, &name, &ignored) &&
+    return fs_open_parent(change->staging_fd, path, &parent, &name, &ignored) &&
            faccessat(parent, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* As in any restore (place_finish.c): beside a plain file that SQLite would open lies nothing that it would
+ * take for a part of it. */
+static void drop_side_files(const struct standby_change *change)
+{
+    struct tree *tree = change->after->tree;
+
+    for (size_t at = 0; at < tree_count(tree); at++) {
+        const char *path = tree_path(tree, tree_at(tree, at));
+        size_t length = scan_stem_length(path);
+        CLEANUP(freep) char *stem = length > 0 ? strndup(path, length) : NULL;
+        const struct tree_entry *entry = stem ? tree_find(tree, stem) : NULL;
+        if (entry && entry->kind == ENTRY_FILE && tree_at(tree, at)->kind != ENTRY_DIRECTORY &&
+            scan_begins_like_database(is_staged(change, stem) ? change->staging_fd : change->directory_fd,
+                                      stem))
+            tree_at(tree, at)->kind = 0;
+    }
+    tree_compact(tree);
 }
 
 /* --- what goes --------------------------------------------------------------------------------------- */
@@ -209,7 +229,8 @@ static void seal_entries(struct plan *plan)
             continue;
         }
         old = entry->kind == ENTRY_FILE ? tree_find(before, path) : NULL;
-        if (old && old->kind == ENTRY_FILE && !standby_same_attributes(old, entry) && !is_staged(plan, path))
+        if (old && old->kind == ENTRY_FILE && !standby_same_attributes(old, entry) &&
+            !is_staged(plan->change, path))
             seal_entry(plan, entry);
     }
 }
@@ -234,7 +255,7 @@ static void change_database(struct plan *plan, const struct manifest_database *d
     struct standby_attributes attributes = {database->mode, database->uid, database->gid, database->mtime_ns};
     bool patches = patched && (patched->overlay.count > 0 || !old || old->pages != database->pages);
 
-    if (is_staged(plan, database->path))
+    if (is_staged(plan->change, database->path))
         return;
     assert(old);
     if (patches)
@@ -249,6 +270,7 @@ bool standby_plan(const struct standby_change *change, struct standby_redo *redo
 {
     CLEANUP(plan_clearp) struct plan plan = {.change = change, .redo = redo};
 
+    drop_side_files(change);
     plan.touched = xcalloc(tree_count(change->after->tree), sizeof(plan.touched[0]));
     if (!look_into_staging(&plan, err))
         return false;

@@ -318,7 +318,8 @@ static bool write_down(struct standby_step *step, struct err *err)
 {
     struct standby *standby = step->standby;
     CLEANUP(standby_redo_clearp) struct standby_redo redo;
-    struct standby_change change = {.staging_fd = step->staging_fd,
+    struct standby_change change = {.directory_fd = standby->directory_fd,
+                                    .staging_fd = step->staging_fd,
                                     .before = &standby->now,
                                     .after = &step->after,
                                     .databases = step->databases,

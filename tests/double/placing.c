@@ -35,7 +35,7 @@ static void add_to_tree(struct tree *tree, const struct placed *placed)
 static bool place_content(struct place *place, const struct placed *placed, struct err *err)
 {
     CLEANUP(close_fdp) int fd = -1;
-    size_t size = strlen(placed->content);
+    size_t size = strlen(placed->content) + (placed->kind == 's');
 
     return place_file(place, placed->path, size, &fd, err) &&
            place_write(fd, placed->content, size, 0, err) &&

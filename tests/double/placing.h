@@ -11,7 +11,9 @@
 struct placed {
     const char *path;
     const char *content; /* of a file or a database; a symlink's target */
-    char kind;           /* 'f'ile, 'd'irectory, sym'l'ink, data'b'ase, or 'k'ept: a file that stays */
+    /* 'f'ile, 's'tring: a file with the NUL at the end, 'd'irectory, sym'l'ink, data'b'ase, or 'k'ept: a
+     * file that stays */
+    char kind;
     uint32_t mode;
     int64_t mtime_ns;
 };

@@ -105,6 +105,10 @@ TEST(a_journal_from_the_store_never_gets_beside_a_restored_database)
         {"app.db-journal", "of its first moments", 'f', 0600, 0},
         {"app.db-wal", "elsewhere", 'l', 0777, 0},
         {"other-journal", "a file", 'f', 0600, 0},
+        {"plain.db", "SQLite format 3", 's', 0600, 0}, /* is a database by content */
+        {"plain.db-journal", "of an earlier one", 'f', 0600, 0},
+        {"text", "SQLite format 3", 'f', 0600, 0},
+        {"text-journal", "a file", 'f', 0600, 0},
         {"sub", NULL, 'd', 0700, 0},
         {"sub/app.db-wal", "a file too", 'f', 0600, 0},
     };
@@ -115,10 +119,13 @@ TEST(a_journal_from_the_store_never_gets_beside_a_restored_database)
         size_t set_aside;
         struct err err;
         scratch_open(&scratch);
-        REQUIRE_OK(placing_restore(scratch.fd, asides[at], "", state, COUNT(state), &set_aside, &err), &err);
+        scratch_write(scratch.fd, "plain.db-wal", "stale");
+        REQUIRE_OK(
+            placing_restore(scratch.fd, asides[at], "plain.db-wal", state, COUNT(state), &set_aside, &err),
+            &err);
         EXPECT_LISTING(scratch.fd,
-                       "app.db = new database\nother-journal = a file\nsub/\n"
-                       "sub/app.db-wal = a file too\n");
+                       "app.db = new database\nother-journal = a file\nplain.db = SQLite format 3\nsub/\n"
+                       "text = SQLite format 3\ntext-journal = a file\nsub/app.db-wal = a file too\n");
     }
 }
 
