@@ -21,9 +21,24 @@
 
 enum { DURABLE_SIZE = 1 << 20 }; /* from here on a file is worth a sync of its own, beside the network */
 
+/* What an excluded database has beside it is a part of it, whatever that name matches, as in a scan. */
+static bool is_beside_excluded(int directory_fd, const struct globs *exclude, const char *path)
+{
+    size_t length = scan_stem_length(path);
+    CLEANUP(freep) char *stem = length > 0 ? strndup(path, length) : NULL;
+
+    return stem && globs_match(exclude, stem) && scan_begins_like_database(directory_fd, stem);
+}
+
+static bool is_left_alone(int directory_fd, const struct globs *exclude, const char *path)
+{
+    return scan_is_reserved(path) || globs_match(exclude, path) ||
+           is_beside_excluded(directory_fd, exclude, path);
+}
+
 bool place_leaves_alone(const struct place *place, const char *path)
 {
-    return scan_is_reserved(path) || globs_match(place->exclude, path);
+    return is_left_alone(place->directory_fd, place->exclude, path);
 }
 
 static bool leaves_alone(void *context, const char *path)
@@ -154,7 +169,7 @@ bool place_is_empty(int directory_fd, const char *exclude, bool *ret_empty, stru
     if (!walk_next(&walk, err) || !walk_list(&walk, err))
         return false;
     for (size_t at = 0; empty && at < walk.count; at++)
-        empty = scan_is_reserved(walk_name(&walk, at)) || globs_match(globs, walk_name(&walk, at));
+        empty = is_left_alone(directory_fd, globs, walk_name(&walk, at));
     *ret_empty = empty;
     return true;
 }

@@ -85,7 +85,8 @@ void place_keep(struct place *place, const char *path);
 bool place_finish(struct place *place, struct tree *tree, const char *const *databases,
                   size_t databases_count, size_t *ret_set_aside, struct err *err) CHECKED;
 
-/* Whether there is nothing but .holdfast, lost+found and excluded paths. */
+/* Whether there is nothing but .holdfast, lost+found and excluded paths (with the side files of databases).
+ */
 bool place_is_empty(int directory_fd, const char *exclude, bool *ret_empty, struct err *err) CHECKED;
 
 #endif

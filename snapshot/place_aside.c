@@ -205,6 +205,8 @@ static bool set_aside_side_files(const struct leaving *leaving, const char *cons
                                  struct err *err)
 {
     for (size_t at = 0; at < count; at++) {
+        if (place_leaves_alone(leaving->place, databases[at]))
+            continue; /* what is here stays, with its own */
         for (size_t side = 0; side < sizeof(side_suffixes) / sizeof(side_suffixes[0]); side++) {
             CLEANUP(freep) char *path = xasprintf("%s%s", databases[at], side_suffixes[side]);
             if (!set_aside_side_file(leaving, path, err))

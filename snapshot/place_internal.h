@@ -14,7 +14,7 @@ struct place {
     struct tree *kept;
 };
 
-/* .holdfast, lost+found and what is excluded. */
+/* .holdfast, lost+found, what is excluded, and the side files of a database that is here and excluded. */
 bool place_leaves_alone(const struct place *place, const char *path);
 
 /* renameat2() that replaces nothing: false with errno, EEXIST if something has the name. */
