@@ -198,6 +198,7 @@ bool follower_open(const struct follower_config *config, struct follower **ret_f
     follower->config = *config;
     follower->noted = 1;
     follower->touched = (struct touched){.most = TOUCHED_MAX};
+    follower->written = (struct touched){.most = TOUCHED_MAX};
     follower_unsettle(follower);
     pthread_mutex_init(&follower->mutex, NULL);
     if (!watch_open(config->directory_fd, config->exclude, &follower->watch, err) ||

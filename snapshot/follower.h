@@ -64,6 +64,8 @@ uint64_t follower_looked(const struct follower *follower);
 void follower_settle(struct follower *follower, uint64_t look, struct touched *again);
 /* From here on `before` is something else. */
 void follower_unsettle(struct follower *follower);
+/* Every file has been read since that look. */
+void follower_settle_written(struct follower *follower, uint64_t look);
 
 /* What could not be followed is tried again by the next refresh, whenever that was last tried: the
  * application has ended. */

@@ -52,6 +52,7 @@ struct follower {
     struct look_pace part;   /* all scans, and how long those of a part take */
     uint64_t looks;
     struct touched touched;      /* since what was settled */
+    struct touched written;      /* files that were written to since they were read for it */
     struct scan_database *found; /* databases that are there, as of the last scan */
     size_t found_count;
     char untold[256]; /* a change that no event has told of so far; "": none */
@@ -100,6 +101,10 @@ void follower_find_untold(struct follower *follower, struct tree *before, struct
 void follower_note_told(struct follower *follower, const struct touched *touched);
 /* Says what is still untold. */
 void follower_warn_of_untold(struct follower *follower, unsigned minutes);
+/* follower_written.c. Notes what was taken for this look of what somebody has written to. */
+void follower_note_written(struct follower *follower, const struct touched *touched, uint64_t look);
+/* Has what was written to since it was read look changed in this tree. */
+void follower_distrust_written(struct follower *follower, struct tree *tree);
 /* follower_look.c. Something has happened to the path that no event tells of: it is looked at and shipped. */
 void follower_touch(struct follower *follower, const char *path);
 /* Forgets all that it remembers. */

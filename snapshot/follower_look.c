@@ -28,6 +28,7 @@ static uint64_t take(struct follower *follower, uint64_t look)
     uint64_t events = watch_take(follower->watch, &touched);
 
     follower_note_told(follower, &touched);
+    follower_note_written(follower, &touched, look);
     touched_merge(&follower->touched, &touched, look);
     return events;
 }
@@ -190,6 +191,7 @@ bool follower_refresh(struct follower *follower, enum follower_look how, struct 
     attached = look_and_attach(follower, before, whole, &events, &scan, ret_steady, err);
     if (!follower->scanned)
         return false;
+    follower_distrust_written(follower, scan.tree);
     if (attached && ret_tree)
         *ret_tree = MOVE(scan.tree);
     remember_found(follower, &scan);
@@ -205,6 +207,7 @@ void follower_settle(struct follower *follower, uint64_t look, struct touched *a
 {
     assert(look <= follower->looks);
     touched_settle(&follower->touched, look);
+    follower_settle_written(follower, look);
     touched_merge(&follower->touched, again, follower->looks + 1);
 }
 
@@ -227,5 +230,6 @@ void follower_unsettle(struct follower *follower)
 void follower_clear_looks(struct follower *follower)
 {
     touched_clear(&follower->touched);
+    touched_clear(&follower->written);
     forget_found(follower);
 }

@@ -154,6 +154,7 @@ static void commit_base(struct shipper *shipper)
     page_tables_replace(&shipper->tables, &shipment->manifest);
     shipper_end_departed(shipper);
     shipper_replace_previous(shipper, &shipment->manifest);
+    follower_settle_written(shipper->follower, shipment->look);
 }
 
 static void commit_data(struct shipper *shipper)

@@ -192,6 +192,7 @@ bool shipper_cut_base(struct shipper *shipper, bool final, struct err *err)
     shipper_drop_beside(shipper);
     if (!take_state(shipper, &request.tree, &frozen, err))
         return false;
+    shipper->shipment.look = follower_looked(shipper->follower);
     if (!final)
         shipper_hold_deletions(shipper, request.tree, frozen.commits);
     begin_incarnations(shipper);

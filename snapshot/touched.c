@@ -84,10 +84,12 @@ void touched_merge(struct touched *touched, struct touched *from, uint64_t look)
     for (size_t at = 0; at < from->count; at++) {
         struct touched_path *path = &from->list[at];
         struct touched_path *added = touched_add(touched, path->path, path->directory_inode, path->below);
-        if (added)
+        if (added) {
             added->look = look;
-        else
+            added->written = added->written || path->written;
+        } else {
             touched->all_look = look;
+        }
     }
     touched_clear(from);
 }

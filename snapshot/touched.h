@@ -14,6 +14,7 @@ struct touched_path {
     uint64_t directory_inode; /* of the directory in which it has the name; 0: not known, or the top */
     uint64_t look;            /* the number of the first look that comes after it; the owner's to say */
     bool below;               /* a directory of which nothing below is known */
+    bool written;             /* a file: somebody has written to it, or may have */
 };
 
 struct touched {

@@ -190,16 +190,26 @@ static void follow_move(struct watch *watch, const struct inotify_event *event)
     watch->on_its_way = event->cookie;
 }
 
-static void note(struct watch *watch, const char *path, uint64_t directory_inode, bool below)
+static void note(struct watch *watch, const char *path, const struct touched_path *what)
 {
+    struct touched_path *added;
+
     watch->counter++;
-    if (!watch->touched.all)
-        (void)touched_add(&watch->touched, path, directory_inode, below);
+    if (watch->touched.all)
+        return;
+    added = touched_add(&watch->touched, path, what->directory_inode, what->below);
+    if (added)
+        added->written = added->written || what->written;
 }
 
 static void handle_named(struct watch *watch, struct watch_node *node, const struct inotify_event *event)
 {
     bool arrived = (event->mask & IN_ISDIR) && (event->mask & (IN_CREATE | IN_MOVED_TO));
+    struct touched_path what = {
+        .directory_inode = node == watch->top ? 0 : node->inode,
+        .below = arrived,
+        .written = (event->mask & (IN_MODIFY | IN_CLOSE_WRITE)) != 0,
+    };
     const char *path;
 
     follow_move(watch, event);
@@ -213,7 +223,7 @@ static void handle_named(struct watch *watch, struct watch_node *node, const str
     if (is_left_alone(watch, path) ||
         watch_names_own(&watch->databases, path, (event->mask & NAME_EVENTS) != 0))
         return;
-    note(watch, path, node == watch->top ? 0 : node->inode, arrived);
+    note(watch, path, &what);
     if (arrived)
         watch_new(watch, node, path);
 }

@@ -24,7 +24,7 @@ TEST(what_was_touched_is_taken_once)
     path = taken(&fixture, &touched, "a/b/file");
     REQUIRE(path && !touched.all && touched.count == 1);
     EXPECT_INT(path->directory_inode, scratch_stat(fixture.scratch.fd, "a/b").st_ino);
-    EXPECT(!path->below);
+    EXPECT(!path->below && path->written);
     EXPECT(!taken(&fixture, &touched, "a/b/file") && !touched.all && touched.count == 0);
 }
 
@@ -51,7 +51,7 @@ TEST(of_a_directory_that_comes_nothing_below_is_known)
     top = fixture.scratch.fd;
     (void)taken(&fixture, &touched, "");
     REQUIRE(fchmodat(top, "a", 0700, 0) == 0);
-    EXPECT(taken(&fixture, &touched, "a") && !touched.list[0].below);
+    EXPECT(taken(&fixture, &touched, "a") && !touched.list[0].below && !touched.list[0].written);
     REQUIRE(renameat(top, "a/b", top, "b") == 0);
     EXPECT(taken(&fixture, &touched, "b") && touched_find(&touched, "b")->below);
     EXPECT(touched_find(&touched, "a/b") && !touched_find(&touched, "a/b")->below);
