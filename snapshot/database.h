@@ -69,9 +69,12 @@ bool database_is_attached(dev_t device, ino_t inode);
 uint64_t database_position(struct database *database);
 /* The position and the header of the wal-index that it stands for, as one; the header has been read within
  * the call. False, and only the position set, while the header is torn: a commit is just being made, or its
- * writer died at it, which tending repairs. Any thread. */
+ * writer died at it. Any thread. */
 bool database_position_at(struct database *database, struct wal_index_header *ret_header,
                           uint64_t *ret_position) CHECKED;
+
+/* Repairs the wal-index if its writer died in the middle; ERR_TRANSIENT: one is still at it. */
+bool database_repair(struct database *database, struct err *err) CHECKED;
 
 /* What must be called again and again, at least every 100 ms while the application commits: moves the mark
  * along, keeps the log short (checkpoints from 800 frames on), repairs a torn wal-index, and notices an

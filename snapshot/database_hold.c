@@ -49,6 +49,13 @@ bool database_look(struct database *database, struct wal_index *ret_index, struc
     return wal_index_read(database->index, TORN_US, ret_index, err);
 }
 
+bool database_repair(struct database *database, struct err *err)
+{
+    struct wal_index ignored;
+
+    return database_look(database, &ignored, err);
+}
+
 bool database_hold_mark(struct database *database, struct err *err)
 {
     struct wal_index index;

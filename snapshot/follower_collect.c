@@ -26,6 +26,15 @@ static bool read_all(struct follower *follower, struct moment *moment)
     return true;
 }
 
+/* An application that was killed while it published a commit leaves its header torn for good. */
+static void repair_all(struct follower *follower)
+{
+    struct err busy = {0}; /* somebody commits just now */
+
+    for (size_t at = 0; at < follower->count; at++)
+        (void)!database_repair(follower->followed[at].source.database, &busy);
+}
+
 static bool is_same(const struct follower *follower, const struct moment *one, const struct moment *other)
 {
     for (size_t at = 0; at < follower->count; at++)
@@ -43,8 +52,11 @@ static bool find_moment(struct follower *follower, struct moment *moment, struct
         if (read_all(follower, moment) &&
             (follower->count < 2 || (read_all(follower, &again) && is_same(follower, moment, &again))))
             return true;
-        if (round % ROUND_PAUSE_EVERY == ROUND_PAUSE_EVERY - 1 && !clock_pause(1, follower->config.canceled))
+        if (round % ROUND_PAUSE_EVERY != ROUND_PAUSE_EVERY - 1)
+            continue;
+        if (!clock_pause(1, follower->config.canceled))
             return err_set(err, ERR_CANCELED, "canceled");
+        repair_all(follower);
     }
     return err_set(err, ERR_TRANSIENT, "the databases never stand still together");
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -184,4 +185,20 @@ uint64_t sample_size(const char *path)
 bool sample_exists(const char *path)
 {
     return access(path, F_OK) == 0;
+}
+
+void sample_tear_index(const char *path)
+{
+    CLEANUP(freep) char *index = xasprintf("%s-shm", path);
+    CLEANUP(close_fdp) int fd = -1;
+    pid_t child = fork(); /* closing the file here would drop our locks */
+    int status = -1;
+
+    if (child == 0) {
+        uint32_t word = 0x5a5a5a5a;
+        fd = open(index, O_RDWR | O_CLOEXEC);
+        _exit(pwrite(fd, &word, sizeof(word), 48 + 16) == sizeof(word) ? 0 : 1);
+    }
+    if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+        abort();
 }

@@ -34,6 +34,10 @@ uint64_t sample_hash_frozen(struct database *database);
 /* The same of a file that is not attached. */
 uint64_t sample_hash_file(const char *path);
 
+/* Leaves the wal-index of the database as an application does that is killed between its two writes: the
+ * second copy of the header is the new one. */
+void sample_tear_index(const char *path);
+
 uint64_t sample_size(const char *path);
 bool sample_exists(const char *path);
 

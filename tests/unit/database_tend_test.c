@@ -161,20 +161,6 @@ TEST(an_application_that_wants_the_database_for_itself_gets_it)
     EXPECT(writer_stop(&writer));
 }
 
-/* As an application leaves it that is killed between its two writes: the second copy is the new one. */
-static void tear_index(const char *path)
-{
-    CLEANUP(close_fdp) int fd = -1;
-    pid_t child = fork(); /* closing the file here would drop our locks */
-
-    if (child == 0) {
-        uint32_t word = 0x5a5a5a5a;
-        fd = open(path, O_RDWR | O_CLOEXEC);
-        _exit(pwrite(fd, &word, sizeof(word), 48 + 16) == sizeof(word) ? 0 : 1);
-    }
-    EXPECT(waitpid(child, NULL, 0) == child);
-}
-
 TEST(a_torn_wal_index_is_repaired)
 {
     struct scene scene;
@@ -185,7 +171,7 @@ TEST(a_torn_wal_index_is_repaired)
     writer_kill(&scene.writer);
     for (unsigned round = 0; round < 3; round++) {
         position = database_position(scene.database);
-        tear_index(sample_path("db-shm"));
+        sample_tear_index(scene.path);
         torn = database_position(scene.database);
         EXPECT(torn > position);
         EXPECT_INT(database_position(scene.database), torn);
@@ -211,7 +197,7 @@ TEST(an_application_that_starts_meets_no_delay_from_a_torn_wal_index)
     REQUIRE(scene_begin(&scene, 0, 3000));
     REQUIRE(writer_wait(&scene.writer, 30));
     writer_kill(&scene.writer);
-    tear_index(sample_path("db-shm"));
+    sample_tear_index(scene.path);
     begun_ms = clock_monotonic_ms();
     REQUIRE(writer_start(&scene.writer, &scene.plan));
     EXPECT(clock_monotonic_ms() - begun_ms < 5000); /* it would be 10 to 20 s */

@@ -5,6 +5,7 @@
 #include "snapshot/log.h"
 #include "tests/double/life.h"
 #include "tests/double/reading.h"
+#include "tests/double/sample.h"
 #include "tests/tap.h"
 
 /* The newest record. */
@@ -93,6 +94,27 @@ TEST(a_stop_before_the_takeover_writes_nothing)
     store_fault_clear(life.faulty);
     EXPECT_INT(head_of(&life).position, before.position);
     EXPECT(!scratch_exists(life.disk.fd, ".holdfast"));
+    life_tear_down(&life);
+}
+
+/* As one does that didn't end in time. */
+TEST(an_application_that_was_killed_at_a_commit_keeps_nothing_from_being_shipped)
+{
+    CLEANUP(freep) char *path = NULL;
+    struct life life;
+
+    life_set_up(&life);
+    REQUIRE(life_begin(&life));
+    REQUIRE(life_commit(&life, 3));
+    engine_answered(life.engine);
+    REQUIRE(life_settle(&life));
+    REQUIRE(life_commit(&life, 1));
+    path = xasprintf("%s/db.sqlite3", life.disk.path);
+    sample_tear_index(path);
+    EXPECT_INT(life_end(&life), ENGINE_DONE);
+    life_wipe(&life);
+    REQUIRE(life_begin(&life));
+    EXPECT_INT(life_value(life.disk.path), 4);
     life_tear_down(&life);
 }
 
