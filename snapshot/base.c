@@ -174,6 +174,7 @@ static bool fill(struct base_request *request, struct base_result *result, struc
         .tag = request->log->newest.position + 1,
         .known = &known,
         .databases = request->database_names,
+        .directory_fd = request->directory_fd,
         .open = base_held_read,
         .context = request,
     };

@@ -38,6 +38,7 @@ struct changes_request {
      * directories above it stay. NULL: those of the moment. */
     const struct base_database *databases;
     size_t databases_count;
+    int directory_fd;                   /* of the data directory */
     const struct globs *database_names; /* which files are databases if they look like one; NULL: none */
     size_t body_max;                    /* of the sections: CHANGES_BODY_MAX, but for tests */
 };

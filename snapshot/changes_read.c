@@ -230,6 +230,7 @@ bool changes_read(struct changes_plan *plan, struct changes *changes, struct err
                   .tag = request->tag,
                   .known = &known,
                   .databases = request->database_names,
+                  .directory_fd = request->directory_fd,
                   .open = pending_read,
                   .context = request->pending},
     };

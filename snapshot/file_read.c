@@ -9,7 +9,8 @@
  * The scan before has found that it is no database. That holds for the file as the scan met it: one that has
  * moved since is noted without its inode, so that the next scan looks into it again. And one that begins like
  * a database by now is not taken at all: it may stand still for as long as its writer is kept waiting in the
- * middle of a commit, and what the scan met as its journal belongs to another state of it. */
+ * middle of a commit, and what the scan met as its journal belongs to another state of it. Nor is that
+ * journal: read before there was a database it undoes all of it, but it may be of any later commit by now. */
 #include "snapshot/file_read.h"
 
 #include "base/clock.h"
@@ -88,17 +89,28 @@ static bool is_database_now(const struct file_reading *reading, const struct fil
            fs_read_at(fd, begin, sizeof(begin), 0, &shorter) && scan_has_magic(begin);
 }
 
+static bool is_side_file_now(const struct file_reading *reading, const char *path)
+{
+    size_t length = scan_stem_length(path);
+    CLEANUP(freep) char *stem = length > 0 ? strndup(path, length) : NULL;
+
+    return stem && scan_begins_like_database(reading->directory_fd, stem);
+}
+
 /* After the last byte: READ_DONE if nothing has moved. */
 static bool look_again(const struct file_reading *reading, const struct file_at *file, int fd,
                        const struct stat *before, enum read_outcome *ret_outcome, struct err *err)
 {
-    bool moved = has_moved(file->entry, before);
+    bool moved = has_moved(file->entry, before), may_be_another = moved || file->entry->inode == 0;
     struct stat after;
 
     if (fstat(fd, &after) != 0)
         return err_errno(err, "look at %s", file->path);
     *ret_outcome = READ_MOVING;
-    if (!is_same(before, &after) || (moved && is_database_now(reading, file, fd)))
+    if (!is_same(before, &after) || (may_be_another && is_database_now(reading, file, fd)))
+        return true;
+    *ret_outcome = READ_GONE;
+    if (is_side_file_now(reading, file->path))
         return true;
     note_status(file->entry, &after);
     if (moved)

@@ -22,6 +22,7 @@ struct file_reading {
     uint64_t tag;                    /* of new blobs: the newest confirmed position + 1 */
     const struct piece_names *known; /* blobs that the tree before names; NULL: none */
     const struct globs *databases;   /* names under which a database is never a plain file; NULL: none */
+    int directory_fd;                /* of the data directory */
     /* Opens the file of this entry for reading, to be closed with guarded_file_close(). */
     bool (*open)(void *context, size_t entry, const char *path, int *ret_fd, struct err *err);
     void *context;
@@ -41,7 +42,7 @@ struct file_at {
 /* What reading a file from the disk came to. */
 enum read_outcome {
     READ_DONE,
-    READ_GONE,       /* no such file, a database by now, or no file */
+    READ_GONE,       /* no such file, a database by now or a part of one, or no file */
     READ_MOVING,     /* it was being written all the time, or has become a database since the scan */
     READ_OTHER_SIZE, /* large where a small one was expected, or the other way; entry->size says it */
     READ_FAILED,     /* it can't be opened; only if there is room for the reason */

@@ -143,6 +143,7 @@ static bool compare_files(struct shipper *shipper, const struct cut *cut, bool f
         .moment = final ? NULL : &moment,
         .databases = moment.databases,
         .databases_count = moment.databases_count,
+        .directory_fd = shipper->directory_fd,
         .database_names = follower_database_names(shipper->follower),
         .body_max = CHANGES_BODY_MAX,
     };

@@ -75,6 +75,7 @@ bool changing_ship_seen(struct changing *changing, struct tree *now, struct err 
         .moment = changing->final ? NULL : &changing->moment,
         .databases = changing->databases,
         .databases_count = changing->databases_count,
+        .directory_fd = changing->disk.fd,
         .database_names = changing->database_names,
         .body_max = changing->body_max,
     };
