@@ -1,6 +1,16 @@
+/* A connection has its files open, but asks for the rollback journal by name each time it begins to read: one
+ * that lies there, while nobody has the database locked, was left by a writer that died, and is rolled back
+ * and deleted. Where another database has taken the name meanwhile (deleted and created, renamed), that is
+ * the journal of *its* commit in progress, and the locks are those of the former file: the pages would go
+ * into that one, wherever it is now, and the application would lose the journal that a crash would need.
+ *
+ * So connections go through a VFS of our own, which is SQLite's but for this: the journal of a name is only
+ * touched while the file of that name is claimed (guarded_file.h). It is opened first and asked then: a
+ * database claims its name before its journal is there, so the answer holds for what was opened. */
 #include "snapshot/sqlite.h"
 
 #include "base/buf.h"
+#include "snapshot/guarded_file.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -75,11 +85,80 @@ static bool restrain(struct sqlite *sqlite, struct err *err)
     return false;
 }
 
+static const char journal_suffix[] = "-journal";
+
+static bool is_journal(const char *name)
+{
+    size_t length = strlen(name), suffix = sizeof(journal_suffix) - 1;
+
+    return length > suffix && strcmp(name + length - suffix, journal_suffix) == 0;
+}
+
+/* Whether the database that has this journal by name is one that was claimed. */
+static bool is_of_claimed(const char *journal)
+{
+    CLEANUP(freep) char *path = xstrdup(journal);
+    struct stat status;
+
+    path[strlen(path) - (sizeof(journal_suffix) - 1)] = '\0';
+    return lstat(path, &status) == 0 && guarded_file_is_claimed(status.st_dev, status.st_ino);
+}
+
+static int open_guarded(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *ret_flags)
+{
+    bool is_guarded = name && (flags & SQLITE_OPEN_MAIN_JOURNAL);
+    int result;
+
+    if (is_guarded && !is_of_claimed(name))
+        return SQLITE_CANTOPEN;
+    result = sqlite3_vfs_find(NULL)->xOpen(vfs, name, file, flags, ret_flags);
+    if (result != SQLITE_OK || !is_guarded || is_of_claimed(name))
+        return result;
+    (void)file->pMethods->xClose(file);
+    file->pMethods = NULL; /* closed, for SQLite */
+    return SQLITE_CANTOPEN;
+}
+
+static int access_guarded(sqlite3_vfs *vfs, const char *name, int flags, int *ret_answer)
+{
+    int result = sqlite3_vfs_find(NULL)->xAccess(vfs, name, flags, ret_answer);
+
+    if (result == SQLITE_OK && *ret_answer && is_journal(name) && !is_of_claimed(name))
+        return SQLITE_CANTOPEN;
+    return result;
+}
+
+static int delete_guarded(sqlite3_vfs *vfs, const char *name, int sync_directory)
+{
+    if (is_journal(name) && !is_of_claimed(name))
+        return SQLITE_CANTOPEN;
+    return sqlite3_vfs_find(NULL)->xDelete(vfs, name, sync_directory);
+}
+
+static sqlite3_vfs guarded_vfs;
+
+static void register_guarded_vfs(void)
+{
+    const sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+    int result;
+
+    assert(vfs);
+    guarded_vfs = *vfs;
+    guarded_vfs.zName = "holdfast";
+    guarded_vfs.pNext = NULL;
+    guarded_vfs.xOpen = open_guarded;
+    guarded_vfs.xAccess = access_guarded;
+    guarded_vfs.xDelete = delete_guarded;
+    result = sqlite3_vfs_register(&guarded_vfs, 0);
+    assert(result == SQLITE_OK);
+}
+
 /* Pages one by one, not 20 for each connection in advance: one page is all that is ever read. Too late, and
  * no matter, if something else of the process has used SQLite before. */
 static void configure_library(void)
 {
     (void)sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
+    register_guarded_vfs();
 }
 
 bool sqlite_open(const char *path, struct sqlite **ret_sqlite, struct err *err)
@@ -92,7 +171,7 @@ bool sqlite_open(const char *path, struct sqlite **ret_sqlite, struct err *err)
     int result;
 
     assert(!failed && path[0] == '/'); /* not a URI, not a temporary database */
-    result = sqlite3_open_v2(path, &sqlite->connection, flags, NULL);
+    result = sqlite3_open_v2(path, &sqlite->connection, flags, guarded_vfs.zName);
     if (result != SQLITE_OK) {
         record(sqlite, result, "open", err);
         return false;
@@ -127,11 +206,30 @@ static int keep_first_text(void *context, int columns, char **values, char **nam
     return 0;
 }
 
+/* What changes are some bytes in the first sector of the file, so a crash leaves the one or the other and no
+ * journal is needed. One of ours would be rolled back into whatever takes the name while it is there. Within
+ * a transaction a database that is in WAL mode by now stays in it: SQLite refuses (SQLITE_ERROR). */
+static bool do_without_journal(struct sqlite *sqlite, struct err *err)
+{
+    int result;
+
+    if (!sqlite_begin_read(sqlite, err))
+        return false;
+    result = sqlite3_exec(sqlite->connection, "PRAGMA journal_mode=OFF", NULL, NULL, NULL);
+    if (result != SQLITE_OK && result != SQLITE_ERROR)
+        record(sqlite, result, "set WAL mode", err);
+    sqlite_end(sqlite);
+    return result == SQLITE_OK || result == SQLITE_ERROR;
+}
+
 bool sqlite_set_wal(struct sqlite *sqlite, bool *ret_is_wal, struct err *err)
 {
     CLEANUP(freep) char *mode = NULL;
-    int result = sqlite3_exec(sqlite->connection, "PRAGMA journal_mode=WAL", keep_first_text, &mode, NULL);
+    int result;
 
+    if (!do_without_journal(sqlite, err))
+        return false;
+    result = sqlite3_exec(sqlite->connection, "PRAGMA journal_mode=WAL", keep_first_text, &mode, NULL);
     if (result != SQLITE_OK) {
         record(sqlite, result, "set WAL mode", err);
         return false;

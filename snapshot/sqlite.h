@@ -22,7 +22,9 @@
 
 struct sqlite;
 
-/* Opens an existing database, named by an absolute path. Nothing is read yet. */
+/* Opens an existing database, named by an absolute path. Nothing is read yet. Where a rollback journal lies
+ * beside it the file must be claimed (guarded_file.h): if the one that has the name is not, everything that
+ * would look at the journal is refused with ERR_NOT_FOUND, and the journal stays as it is. */
 bool sqlite_open(const char *path, struct sqlite **ret_sqlite, struct err *err) CHECKED;
 /* Closes it; locks taken by sqlite_lock() must have been released. NULL is fine. */
 void sqlite_close(struct sqlite *sqlite);

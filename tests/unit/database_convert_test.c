@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -180,6 +181,43 @@ TEST(a_database_at_rest_is_converted_for_good)
     EXPECT_INT(kind_at(path), DATABASE_WAL);
     EXPECT_OK(convert(path, &err), &err);
     EXPECT_INT(sample_value(path), 10);
+}
+
+static bool has_seen(int watch_fd, const char *name)
+{
+    _Alignas(struct inotify_event) char events[4096];
+    ssize_t size;
+
+    while ((size = read(watch_fd, events, sizeof(events))) > 0)
+        for (ssize_t at = 0; at < size;) {
+            const struct inotify_event *event = (const void *)(events + at);
+            if (event->len > 0 && strcmp(event->name, name) == 0)
+                return true;
+            at += (ssize_t)(sizeof(*event) + event->len);
+        }
+    return false;
+}
+
+/* Whatever takes the name at that moment would be rolled back by it. */
+TEST(the_change_itself_puts_no_journal_beside_the_file)
+{
+    static const char *const modes[] = {"DELETE", "PERSIST", "TRUNCATE"};
+    const char *path = sample_path("db");
+    struct err err = {0};
+
+    for (size_t at = 0; at < sizeof(modes) / sizeof(modes[0]); at++) {
+        CLEANUP(close_fdp) int watch_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+        CLEANUP(freep) char *sql = xasprintf("PRAGMA journal_mode=%s; PRAGMA auto_vacuum=FULL", modes[at]);
+        (void)unlink(path);
+        (void)unlink(sample_path("db-wal"));
+        REQUIRE(writer_make(path, 5, sql));
+        (void)unlink(sample_path("db-journal"));
+        REQUIRE(inotify_add_watch(watch_fd, sample_directory(), IN_CREATE) >= 0);
+        REQUIRE_OK(convert(path, &err), &err);
+        EXPECT(!has_seen(watch_fd, "db-journal"));
+        EXPECT_INT(kind_at(path), DATABASE_WAL);
+        EXPECT_INT(sample_value(path), 5);
+    }
 }
 
 static void convert_live(uint64_t rate, unsigned rounds)

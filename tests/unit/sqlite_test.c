@@ -1,12 +1,14 @@
 #include "snapshot/sqlite.h"
 
 #include "base/fs.h"
+#include "snapshot/guarded_file.h"
 #include "snapshot/wal_index.h"
 #include "tests/double/sample.h"
 #include "tests/double/writer.h"
 #include "tests/tap.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 static struct sqlite *open_wal(const char *path)
@@ -40,6 +42,61 @@ TEST(a_database_that_is_none_says_so_at_the_first_read)
     REQUIRE_OK(sqlite_open(sample_path("db"), &sqlite, &err), &err);
     EXPECT(!sqlite_begin_read(sqlite, &err) && err.code == ERR_CORRUPT);
     sqlite_end(sqlite);
+}
+
+/* An application that is in the middle of a commit to the database at path, whose journal is on the disk. */
+static struct writer begin_to_commit(const char *path)
+{
+    struct writer writer = {0};
+    struct writer_plan plan = writer_plan_for(path, 0);
+
+    plan.idle = true;
+    (void)snprintf(
+        plan.sql, sizeof(plan.sql),
+        "PRAGMA cache_size=2; BEGIN; UPDATE entry SET body = randomblob(5000); UPDATE pair SET a = 0");
+    EXPECT(writer_start(&writer, &plan));
+    EXPECT(sample_size(sample_path("db-journal")) > 0);
+    return writer;
+}
+
+/* Tries `attempt` on a connection to a database that another one has taken the place of. */
+static void expect_journal_stays(bool (*attempt)(struct sqlite *sqlite, struct err *err))
+{
+    const char *path = sample_path("db");
+    CLEANUP(sqlite_closep) struct sqlite *sqlite = NULL;
+    struct guarded_claim claim = GUARDED_CLAIM_INIT;
+    struct err err = {0};
+    struct writer writer;
+
+    REQUIRE(writer_make(path, 3, NULL) && writer_make(sample_path("next"), 50, NULL));
+    REQUIRE_OK(guarded_file_claim(AT_FDCWD, path, &claim, &err), &err);
+    REQUIRE_OK(sqlite_open(path, &sqlite, &err), &err);
+    REQUIRE(rename(path, sample_path("moved")) == 0 && rename(sample_path("next"), path) == 0);
+    writer = begin_to_commit(path);
+    EXPECT(!attempt(sqlite, &err));
+    EXPECT_INT(err.code, ERR_NOT_FOUND);
+    sqlite_end(sqlite);
+    writer_kill(&writer);
+    EXPECT(sample_exists(sample_path("db-journal")));
+    EXPECT_INT(sample_value(path), 50);
+    EXPECT_INT(sample_value(sample_path("moved")), 3);
+}
+
+static bool set_wal(struct sqlite *sqlite, struct err *err)
+{
+    bool is_wal;
+
+    return sqlite_set_wal(sqlite, &is_wal, err);
+}
+
+TEST(the_journal_of_a_database_that_took_the_name_is_not_rolled_back_into_another)
+{
+    expect_journal_stays(sqlite_begin_read);
+}
+
+TEST(wal_mode_is_not_set_beside_the_journal_of_a_database_that_took_the_name)
+{
+    expect_journal_stays(set_wal);
 }
 
 TEST(wal_mode_stays_after_closing_and_the_log_too)
