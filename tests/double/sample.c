@@ -106,6 +106,24 @@ int64_t sample_value(const char *path)
     return -1;
 }
 
+char *sample_tags(const char *path)
+{
+    sqlite3 *connection = NULL;
+    sqlite3_stmt *select = NULL;
+    const char *found = NULL;
+    char *tags;
+
+    if (sqlite3_open_v2(path, &connection, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+        sqlite3_prepare_v2(connection, "SELECT group_concat(tag, '') FROM (SELECT tag FROM entry ORDER BY n)",
+                           -1, &select, NULL) == SQLITE_OK &&
+        sqlite3_step(select) == SQLITE_ROW)
+        found = (const char *)sqlite3_column_text(select, 0);
+    tags = xstrdup(found ? found : "");
+    (void)sqlite3_finalize(select);
+    (void)sqlite3_close(connection);
+    return tags;
+}
+
 /* Calls visit for each piece of a frozen file. */
 static bool visit_frozen(struct database *database,
                          bool (*visit)(void *, const void *, size_t, uint64_t, struct err *), void *context,

@@ -34,6 +34,10 @@ uint64_t sample_hash_frozen(struct database *database);
 /* The same of a file that is not attached. */
 uint64_t sample_hash_file(const char *path);
 
+/* The random tags of all rows in order, as one text: of two states of one history the tags of the earlier are
+ * the beginning of the later's. Empty for no table or no file; the caller frees it. */
+char *sample_tags(const char *path);
+
 /* Leaves the wal-index of the database as an application does that is killed between its two writes: the
  * second copy of the header is the new one. */
 void sample_tear_index(const char *path);
