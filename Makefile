@@ -204,7 +204,12 @@ image-convex: image-parts
 image-arm64: holdfast $(BUILD)/backend
 	@tests/image/arm64.sh
 
-soak: holdfast $(BUILD)/backend $(BUILD)/backend-new
+# Units that draw lives at random: check takes a few.
+LIVES_UNITS := $(addprefix $(BUILD)/tests/unit/,engine_owners_test engine_points_test)
+
+soak: export TEST_LIVES ?= 700
+soak: holdfast $(BUILD)/backend $(BUILD)/backend-new $(LIVES_UNITS)
+	@$(PROVE) --exec '' -j 2 $(LIVES_UNITS)
 	@$(PROVE) --exec '' --verbose $(sort $(wildcard tests/soak/*.t))
 
 demo: holdfast $(BUILD)/backend

@@ -178,7 +178,8 @@ static void set_up(struct world *world, unsigned seed)
         life->config.store = life->faulty;
         life->config.takeover_wait_ms = 100;
         life->config.sync_interval_ms = 10;
-        if (at == 0) /* its bases come between the records of the others */
+        life->config.retention_ms = draw(world, 2) ? 60000 : 300;
+        if (at < 2) /* their bases come between the records of the others */
             life->config.snapshot_interval_ms = 100;
     }
 }
