@@ -3,6 +3,7 @@
 #include "base/fs.h"
 #include "snapshot/base_files.h"
 #include "snapshot/guarded_file.h"
+#include "snapshot/scan.h"
 
 #include <fcntl.h>
 
@@ -19,6 +20,10 @@ void base_held_open(struct base_held *held, const struct base_request *request)
         if (entry->kind != ENTRY_FILE || entry->inode == 0 || base_previous_of(request, path) ||
             !fs_open_beneath(request->directory_fd, path, O_PATH | O_NOFOLLOW, 0, &fd, &gone))
             continue;
+        if (scan_is_unborn_at(request->directory_fd, path, fd)) { /* nothing names what is not committed */
+            (void)close(fd);
+            continue;
+        }
         held->files[held->count].entry = at;
         held->files[held->count++].fd = fd;
     }

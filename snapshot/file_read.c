@@ -10,7 +10,8 @@
  * moved since is noted without its inode, so that the next scan looks into it again. And one that begins like
  * a database by now is not taken at all: it may stand still for as long as its writer is kept waiting in the
  * middle of a commit, and what the scan met as its journal belongs to another state of it. Nor is that
- * journal: read before there was a database it undoes all of it, but it may be of any later commit by now. */
+ * journal: read before there was a database it undoes all of it, but it may be of any later commit by now.
+ * A file that has pages of a first transaction is not taken either: without that very journal it is none. */
 #include "snapshot/file_read.h"
 
 #include "base/clock.h"
@@ -102,6 +103,8 @@ static bool look_again(const struct file_reading *reading, const struct file_at 
                        const struct stat *before, enum read_outcome *ret_outcome, struct err *err)
 {
     bool moved = has_moved(file->entry, before), may_be_another = moved || file->entry->inode == 0;
+    /* Asked before the second look: the journal goes after something about the file has moved. */
+    bool is_unborn = scan_is_unborn(reading->directory_fd, file->path, fd);
     struct stat after;
 
     if (fstat(fd, &after) != 0)
@@ -110,7 +113,7 @@ static bool look_again(const struct file_reading *reading, const struct file_at 
     if (!is_same(before, &after) || (may_be_another && is_database_now(reading, file, fd)))
         return true;
     *ret_outcome = READ_GONE;
-    if (is_side_file_now(reading, file->path))
+    if (is_unborn || is_side_file_now(reading, file->path))
         return true;
     note_status(file->entry, &after);
     if (moved)

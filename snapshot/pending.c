@@ -161,7 +161,8 @@ static bool may_be_linked(const char *path, const struct stat *status)
     return scan_stem_length(path) == 0 && status->st_nlink == 1;
 }
 
-/* Takes hold of what is at the path now. False: nothing to hold, or no means. */
+/* Takes hold of what is at the path now. False: nothing to hold, or no means. Nothing names what is not
+ * committed yet; and when it has vanished, and its journal, nobody can tell any more what it was. */
 static bool take_hold(struct pending *pending, const char *path, const struct tree_entry *entry,
                       struct held_file *ret_file)
 {
@@ -172,7 +173,8 @@ static bool take_hold(struct pending *pending, const char *path, const struct tr
 
     if (!fs_open_beneath(pending->directory_fd, path, O_PATH | O_NOFOLLOW, 0, &fd, &gone) ||
         fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) ||
-        guarded_file_is_claimed(status.st_dev, status.st_ino))
+        guarded_file_is_claimed(status.st_dev, status.st_ino) ||
+        scan_is_unborn_at(pending->directory_fd, path, fd))
         return false;
     file.entry.inode = status.st_ino;
     file.device = status.st_dev;

@@ -97,6 +97,13 @@ bool scan_has_magic(const uint8_t begin[SCAN_MAGIC_SIZE]);
  */
 bool scan_begins_like_database(int directory_fd, const char *path);
 
+/* Whether the file, which is open, has pages of a first transaction that is not committed: SQLite writes the
+ * first page, with its magic, last, and has a journal beside the file until then, which makes it empty again.
+ */
+bool scan_is_unborn(int directory_fd, const char *path, int fd);
+/* The same of a regular file that is held by O_PATH. */
+bool scan_is_unborn_at(int directory_fd, const char *path, int path_fd);
+
 /* Length of the path without -wal, -shm or -journal; 0 if it has none of these. */
 size_t scan_stem_length(const char *path);
 enum { SCAN_SUFFIXES = 3 };

@@ -74,15 +74,25 @@ TEST(a_later_journal_of_it_is_not_taken)
     EXPECT_INT(changing.changes.left, 1);
 }
 
-TEST(the_journal_of_the_first_transaction_goes_with_its_pages)
+/* Without its journal it would be no database for anybody, and the two are not read at once. */
+TEST(pages_of_a_first_transaction_are_not_taken)
 {
+    static const char magic[] = "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7";
     CLEANUP(changing_close) struct changing changing;
 
     begin(&changing);
     write_pages(&changing, "db", first_pages);
-    scratch_write(changing.disk.fd, "db-journal", "of the first transaction");
+    write_pages(&changing, "zeros", first_pages);
+    write_pages(&changing, "other", first_pages);
+    scratch_write(changing.disk.fd, "db-journal", magic);
+    scratch_write(changing.disk.fd, "other-journal", "a file");
     SHIP_SEEN(&changing, changing_look(&changing));
-    EXPECT(changing_is_equal(&changing));
+    EXPECT(!scratch_exists(changing.copy.fd, "db"));
+    EXPECT(scratch_exists(changing.copy.fd, "zeros") && scratch_exists(changing.copy.fd, "other"));
+    EXPECT(copy_has(&changing, "other-journal", "a file"));
+    REQUIRE(unlinkat(changing.disk.fd, "db", 0) == 0 && unlinkat(changing.disk.fd, "db-journal", 0) == 0);
+    SHIP_SEEN(&changing, changing_look(&changing));
+    EXPECT(!scratch_exists(changing.copy.fd, "db"));
 }
 
 TAP_MAIN()

@@ -111,4 +111,41 @@ TEST(nor_does_a_follower_put_it_there)
     }
 }
 
+/* Its pages and their journal may vanish before the files are read; the one without the other is nothing. */
+TEST(one_whose_first_transaction_is_under_way_is_not_in_a_base)
+{
+    static const uint8_t large[1 << 20] = {1};
+    uint64_t records[POINTS_MAX + 1] = {0};
+    CLEANUP(scratch_closep) struct scratch copy;
+    struct reader_result result;
+    struct writer writer = {0};
+    struct writer_plan plan;
+    struct life life;
+    struct err err;
+
+    life_set_up(&life);
+    scratch_open(&copy);
+    plan = writer_plan_for(path_of(&life, "new.db"), 0);
+    plan.idle = true;
+    (void)snprintf(plan.sql, sizeof(plan.sql), "%s",
+                   "PRAGMA cache_size=1;BEGIN;CREATE TABLE more AS SELECT zeroblob(99999)");
+    REQUIRE(writer_start(&writer, &plan));
+    EXPECT(scratch_stat(life.disk.fd, "new.db").st_size > 0);
+    scratch_write_bytes(life.disk.fd, "a large file, read first", large, sizeof(large));
+    store_fault_add(life.faulty,
+                    &(struct store_fault){.operation = "put", .key = "blob/", .kind = FAULT_HOLD});
+    REQUIRE(life_begin(&life));
+    engine_answered(life.engine);
+    store_fault_await(life.faulty, "put", "blob/", 1);
+    writer_kill(&writer);
+    EXPECT_INT(unlinkat(life.disk.fd, "new.db", 0), 0);
+    EXPECT_INT(unlinkat(life.disk.fd, "new.db-journal", 0), 0);
+    store_fault_clear(life.faulty);
+    REQUIRE(life_settle(&life));
+    REQUIRE_OK(reader_list(life.mem, note_point, records, &err), &err);
+    REQUIRE_OK(reader_restore(life.mem, copy.path, records[records[0]], NULL, NULL, &result, &err), &err);
+    EXPECT(!scratch_exists(copy.fd, "new.db"));
+    end(&life);
+}
+
 TAP_MAIN()
