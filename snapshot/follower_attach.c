@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 enum {
     CONVERT_MS = 2000, /* for the first attempts of one look; between the tries the application has its way */
@@ -63,6 +64,12 @@ static bool refuse(struct follower *follower, const char *path, const struct sta
     return true;
 }
 
+static bool is_renamed(const struct statx *file)
+{
+    return file->stx_nlink == 1 &&
+           database_is_attached(makedev(file->stx_dev_major, file->stx_dev_minor), file->stx_ino);
+}
+
 static void leave_out(struct follower *follower, const char *path, const struct statx *before,
                       const struct err *why)
 {
@@ -70,8 +77,9 @@ static void leave_out(struct follower *follower, const char *path, const struct 
 
     if (why->code == ERR_NOT_FOUND && (after.stx_size == 0 || !follower_is_same_file(before, &after)))
         return;
-    /* Of a file that has another's name by now nothing is known. */
-    if (why->code == ERR_TRANSIENT || !follower_is_same_file(before, &after)) {
+    /* Of a file that has another's name by now nothing is known; one that got a new name is still attached
+     * under the old one, or its index is. */
+    if (why->code == ERR_TRANSIENT || !follower_is_same_file(before, &after) || is_renamed(&after)) {
         (void)snprintf(follower->waiting, sizeof(follower->waiting), "%s", path);
         return;
     }

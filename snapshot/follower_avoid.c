@@ -76,7 +76,7 @@ struct statx follower_file_at(const struct follower *follower, const char *path)
     struct statx status = {0};
 
     (void)statx(follower->config.directory_fd, path, AT_SYMLINK_NOFOLLOW,
-                STATX_INO | STATX_BTIME | STATX_SIZE | STATX_CTIME, &status);
+                STATX_INO | STATX_BTIME | STATX_SIZE | STATX_CTIME | STATX_NLINK, &status);
     return status;
 }
 

@@ -165,6 +165,7 @@ static bool look_and_attach(struct follower *follower, struct tree *before, bool
         if (!follower->scanned)
             return err_wrap(err, "look through HOLDFAST_DATA_DIR");
         follower->scanned_events = *events;
+        follower_drop_stale(follower, ret_steady); /* what was renamed meanwhile can be attached at once */
         if (!follower_attach_found(follower, ret_scan, ret_steady, err))
             return false;
         if (follower->refusals == refusals || attempt == REFUSED_LOOKS_MAX)

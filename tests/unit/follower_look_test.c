@@ -6,6 +6,7 @@
 #include "tests/double/looking.h"
 #include "tests/double/scanning.h"
 #include "tests/double/upheaval.h"
+#include "tests/double/writer.h"
 
 #include <fcntl.h>
 
@@ -13,10 +14,11 @@ struct fixture {
     struct changing changing; /* its tree of before is the settled one */
     struct scratch outside;
     struct globs *exclude;
-    struct globs *none;
+    struct globs *databases;
     struct follower *follower;
     unsigned warnings;
     char warning[256];
+    bool renames; /* at the warning: it comes between the look for what is gone and the scan */
 };
 
 static void note_warning(void *context, const char *text)
@@ -26,16 +28,18 @@ static void note_warning(void *context, const char *text)
     if (strstr(text, "is kept as a plain file"))
         return; /* there are no others here, and some come to have something in their logs */
     fixture->warnings++;
+    if (fixture->renames)
+        EXPECT_INT(renameat(fixture->changing.disk.fd, "old.db", fixture->changing.disk.fd, "new.db"), 0);
     (void)snprintf(fixture->warning, sizeof(fixture->warning), "%s", text);
 }
 
 /* A follower of a directory with a file "known", another name of which is "hidden/known". */
-static void fixture_open(struct fixture *fixture)
+static void open_with(struct fixture *fixture, const char *databases)
 {
     struct follower_config config = {.warn = note_warning, .warn_context = fixture};
     struct err err;
 
-    *fixture = (struct fixture){.exclude = globs("hidden"), .none = globs("")};
+    *fixture = (struct fixture){.exclude = globs("hidden"), .databases = globs(databases)};
     changing_open(&fixture->changing);
     scratch_open(&fixture->outside);
     scratch_write(fixture->changing.disk.fd, "known", "known");
@@ -44,14 +48,19 @@ static void fixture_open(struct fixture *fixture)
     config.directory_fd = fixture->changing.disk.fd;
     config.directory_path = fixture->changing.disk.path;
     config.exclude = fixture->exclude;
-    config.databases = fixture->none;
+    config.databases = fixture->databases;
     REQUIRE_OK(follower_open(&config, &fixture->follower, &err), &err);
+}
+
+static void fixture_open(struct fixture *fixture)
+{
+    open_with(fixture, "");
 }
 
 static void fixture_close(struct fixture *fixture)
 {
     follower_free(fixture->follower);
-    globs_free(fixture->none);
+    globs_free(fixture->databases);
     globs_free(fixture->exclude);
     scratch_close(&fixture->outside);
     changing_close(&fixture->changing);
@@ -206,6 +215,24 @@ TEST(a_change_that_no_event_told_of_moves_the_position_and_is_said_once)
         look_and_ship(&fixture, FOLLOWER_NOW); /* it is not forgotten by then */
         EXPECT_INT(size_of(fixture.changing.previous, "known"), round == 0 ? 6 : 3);
     }
+    EXPECT_INT(fixture.warnings, 1);
+    EXPECT(strstr(fixture.warning, "known"));
+    fixture_close(&fixture);
+}
+
+TEST(a_database_that_is_renamed_just_before_the_scan_is_not_left_out)
+{
+    struct fixture fixture;
+    CLEANUP(freep) char *path = NULL;
+
+    open_with(&fixture, "*");
+    path = xasprintf("%s/old.db", fixture.changing.disk.path);
+    REQUIRE(writer_make(path, 3, NULL));
+    look_and_ship(&fixture, FOLLOWER_NOW);
+    change_unseen(&fixture, "unseen");
+    EXPECT_INT(seen(&fixture, FOLLOWER_WHOLE, "known"), 6);
+    fixture.renames = true;
+    EXPECT_INT(seen(&fixture, FOLLOWER_WHOLE, "known"), 6);
     EXPECT_INT(fixture.warnings, 1);
     EXPECT(strstr(fixture.warning, "known"));
     fixture_close(&fixture);
