@@ -31,7 +31,7 @@ const struct config_variable config_variables[] = {
     {"EXCLUDE", KIND_GLOBS, FIELD(exclude), "tmp",
      .help = "what is left out: colon-separated globs, relative to the data directory; a pattern without a "
              "slash matches at any depth, "
-             "a directory excludes what is below"},
+             "a directory excludes what is below, a database its `-wal`, `-shm` and `-journal`"},
     {"DATABASES", KIND_GLOBS, FIELD(databases), "*",
      .help = "which files may be treated as SQLite databases; others travel as plain files"},
     {"LISTEN", KIND_ADDRESS, FIELD(listen), "0.0.0.0:3210",
