@@ -137,7 +137,7 @@ static const char *expected_form(enum config_kind kind)
     static const char *const forms[] = {
         [KIND_TEXT] = "a text",
         [KIND_PATH] = "an absolute path",
-        [KIND_DURATION] = "a duration that can be used here: write 200ms, 1s, 2m, 24h or 7d",
+        [KIND_DURATION] = "a duration: write 200ms, 1s, 2m, 24h or 7d",
         [KIND_SIZE] = "a size: write 512KiB, 64MiB or 1GiB",
         [KIND_ADDRESS] = "an address: write 0.0.0.0:3210, [::]:3210 or :3210 (no names, ports 1 to 65535)",
         [KIND_SWITCH] = "a switch: write 0 or 1",
@@ -172,6 +172,13 @@ static void fault_choice(struct config_report *report, const struct config_varia
                  buf_text(&words), may_be_nothing ? " or nothing" : "");
 }
 
+static bool is_too_short(const struct config_variable *variable, const char *text)
+{
+    uint64_t amount = 0;
+
+    return variable->kind == KIND_DURATION && value_duration(text, &amount) && amount < variable->least;
+}
+
 static void read_variable(struct loading *loading, const struct config_variable *variable)
 {
     const char *text = find_raw(loading->environment, CONFIG_PREFIX, variable->name, "");
@@ -194,6 +201,9 @@ static void read_variable(struct loading *loading, const struct config_variable 
         return;
     if (variable->kind == KIND_CHOICE)
         fault_choice(loading->report, variable, text);
+    else if (is_too_short(variable, text))
+        config_fault(loading->report, CONFIG_PREFIX "%s=%.60s is too short: write %llums or more",
+                     variable->name, text, (unsigned long long)variable->least);
     else
         config_fault(loading->report, CONFIG_PREFIX "%s=%.60s is not %s", variable->name, text,
                      expected_form(variable->kind));

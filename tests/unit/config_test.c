@@ -135,6 +135,9 @@ TEST(every_fault_is_told_at_once)
     EXPECT(reported(&report, "HOLDFAST_UNSAFE_NO_FENCING=yes", "0 or 1"));
     EXPECT(reported(&report, "HOLDFAST_DATA_DIR=data", "absolute"));
     config_clear(&config);
+    EXPECT(!LOAD(ENOUGH, "HOLDFAST_SNAPSHOT_INTERVAL=200ms"));
+    EXPECT(reported(&report, "HOLDFAST_SNAPSHOT_INTERVAL=200ms", "1000ms or more"));
+    config_clear(&config);
 }
 
 TEST(ten_lines_are_enough)
