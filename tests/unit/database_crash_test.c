@@ -1,6 +1,7 @@
 /* The follower is killed or stopped at any moment, the application is not to notice. */
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/thread.h"
 #include "snapshot/database.h"
 #include "tests/double/scene.h"
 #include "tests/tap.h"
@@ -13,6 +14,8 @@ enum { ROUNDS = 40, LIFE_MAX_US = 60000 };
 
 static atomic_bool never;
 
+static int attached_fd = -1; /* a follower raises it when it has attached; -1: nobody wants to know */
+
 /* Follows for ever, in a process of its own: attaches, tends, and if it should freezes, reads and thaws. */
 static pid_t start_follower(const char *path, bool freezes)
 {
@@ -23,6 +26,8 @@ static pid_t start_follower(const char *path, bool freezes)
         struct err err = {0};
         if (!scene_attach(path, &database, &err))
             _exit(1);
+        if (attached_fd >= 0)
+            event_raise(attached_fd);
         for (;;) {
             if (freezes && scene_freeze(database, &err))
                 (void)sample_hash_frozen(database);
@@ -114,10 +119,13 @@ TEST(a_stopped_follower_keeps_nobody_waiting)
     pid_t follower;
 
     REQUIRE(writer_start(&writer, &plan));
-    /* Converting needs the file for one transaction, and freezing against an application that leaves no gaps
-     * the write lock: a stop in these moments is felt. Neither happens here. */
+    /* Converting needs the file for one transaction, and whoever attaches first has to recover the log: a
+     * stop in these moments is felt. */
     REQUIRE_OK(database_convert(path, clock_monotonic_ms() + SCENE_GENEROUS_MS, &never, &err), &err);
+    REQUIRE_OK(event_open(&attached_fd, &err), &err);
     follower = start_follower(path, false);
+    EXPECT(event_wait(attached_fd, SCENE_GENEROUS_MS));
+    close_fdp(&attached_fd);
     for (unsigned round = 0; round < 10; round++) {
         pause_at_random();
         EXPECT(kill(follower, SIGSTOP) == 0);
