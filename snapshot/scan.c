@@ -101,11 +101,6 @@ static bool read_magic(int path_fd, const char *path, enum look *ret_look, struc
     return true;
 }
 
-static int64_t nanoseconds(struct timespec time)
-{
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
 /* *status: of the inode that was looked into, unless it has gone. */
 static bool look_into(const struct scan *scan, const char *name, const char *path, struct stat *status,
                       enum look *ret_look, struct err *err)
@@ -125,7 +120,7 @@ static bool look_into(const struct scan *scan, const char *name, const char *pat
         return true;
     }
     /* Or it could become a database within the same tick, and look unchanged for ever. */
-    clock_pass_stamp(nanoseconds(status->st_ctim));
+    clock_pass_stamp(clock_ns_of(status->st_ctim));
     return read_magic(fd, path, ret_look, err);
 }
 
@@ -134,7 +129,7 @@ static bool is_unchanged(const struct scan *scan, const char *path, const struct
     const struct tree_entry *known = scan->options->before ? tree_find(scan->options->before, path) : NULL;
 
     return known && known->kind == ENTRY_FILE && known->inode == status->st_ino &&
-           known->size == (uint64_t)status->st_size && known->ctime_ns == nanoseconds(status->st_ctim);
+           known->size == (uint64_t)status->st_size && known->ctime_ns == clock_ns_of(status->st_ctim);
 }
 
 void scan_add_entry(struct scan *scan, enum entry_kind kind, const char *path, const struct stat *status,
@@ -149,9 +144,9 @@ void scan_add_entry(struct scan *scan, enum entry_kind kind, const char *path, c
     entry->uid = status->st_uid;
     entry->gid = status->st_gid;
     entry->size = kind == ENTRY_FILE ? (uint64_t)status->st_size : target_size;
-    entry->mtime_ns = nanoseconds(status->st_mtim);
+    entry->mtime_ns = clock_ns_of(status->st_mtim);
     entry->inode = status->st_ino;
-    entry->ctime_ns = nanoseconds(status->st_ctim);
+    entry->ctime_ns = clock_ns_of(status->st_ctim);
     if (scan->part)
         scan_part_note(scan->part, status);
 }

@@ -4,6 +4,7 @@
  * Deltas are applied to what is there, so a database that somebody wrote to since would become neither the
  * old nor the new one: each is read and proved. Files are never read again by a follower, only replaced, so
  * of these the names and attributes are enough. */
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/walk.h"
 #include "snapshot/pagehash.h"
@@ -183,7 +184,7 @@ static bool describe(struct walk *walk, const char *name, const struct stat *sta
     entry->uid = status->st_uid;
     entry->gid = status->st_gid;
     entry->size = S_ISDIR(status->st_mode) ? 0 : (uint64_t)status->st_size;
-    entry->mtime_ns = (int64_t)status->st_mtim.tv_sec * 1000000000 + status->st_mtim.tv_nsec;
+    entry->mtime_ns = clock_ns_of(status->st_mtim);
     return true;
 }
 

@@ -1,5 +1,6 @@
 #include "tests/double/story_internal.h"
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/walk.h"
 
@@ -12,11 +13,6 @@ static bool differs(const char *path, const char *what)
 {
     printf("#   %s: %s\n", path, what);
     return false;
-}
-
-static int64_t mtime_of(const struct stat *status)
-{
-    return (int64_t)status->st_mtim.tv_sec * 1000000000 + status->st_mtim.tv_nsec;
 }
 
 static bool content_matches(int directory_fd, const char *path, const uint8_t *bytes, size_t size)
@@ -41,7 +37,7 @@ static bool file_matches(int directory_fd, int index, const struct story_file *f
         return differs(path, "it should be gone");
     if ((status.st_mode & S_IFMT) != types[file->kind] || (status.st_mode & 07777) != file->mode)
         return differs(path, "it has another kind or mode");
-    if (mtime_of(&status) != file->mtime_ns)
+    if (clock_ns_of(status.st_mtim) != file->mtime_ns)
         return differs(path, "it has another mtime");
     if (file->kind == ENTRY_SYMLINK)
         return readlinkat(directory_fd, path, target, sizeof(target) - 1) == (ssize_t)file->size &&
