@@ -83,17 +83,13 @@ static bool open_file(const struct file_reading *reading, const struct file_at *
  * counts: another one may never stand still. */
 static bool is_database_now(const struct file_reading *reading, const struct file_at *file, int fd)
 {
-    uint8_t begin[SCAN_MAGIC_SIZE];
-    struct err shorter = {0};
-
     return (file->entry->size == 0 || (reading->databases && globs_match(reading->databases, file->path))) &&
-           fs_read_at(fd, begin, sizeof(begin), 0, &shorter) && scan_has_magic(begin);
+           scan_is_database(fd);
 }
 
 static bool is_side_file_now(const struct file_reading *reading, const char *path)
 {
-    size_t length = scan_stem_length(path);
-    CLEANUP(freep) char *stem = length > 0 ? strndup(path, length) : NULL;
+    CLEANUP(freep) char *stem = scan_stem(path);
 
     return stem && scan_begins_like_database(reading->directory_fd, stem);
 }

@@ -24,8 +24,7 @@ enum { DURABLE_SIZE = 1 << 20 }; /* from here on a file is worth a sync of its o
 /* What an excluded database has beside it is a part of it, whatever that name matches, as in a scan. */
 static bool is_beside_excluded(int directory_fd, const struct globs *exclude, const char *path)
 {
-    size_t length = scan_stem_length(path);
-    CLEANUP(freep) char *stem = length > 0 ? strndup(path, length) : NULL;
+    CLEANUP(freep) char *stem = scan_stem(path);
 
     return stem && globs_match(exclude, stem) && scan_begins_like_database(directory_fd, stem);
 }

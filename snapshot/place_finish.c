@@ -49,8 +49,7 @@ static bool is_database(const struct arrival *arrival, const char *path)
  * beside it when it was shipped is in no record. */
 static bool is_side_file(const struct arrival *arrival, const char *path)
 {
-    size_t length = scan_stem_length(path);
-    CLEANUP(freep) char *stem = length > 0 ? strndup(path, length) : NULL;
+    CLEANUP(freep) char *stem = scan_stem(path);
 
     return stem && is_database(arrival, stem);
 }
@@ -219,13 +218,9 @@ static void add_plain_databases(struct arrival *arrival, struct tree *tree)
     int fd = place->aside ? place->staging_fd : place->directory_fd;
 
     for (size_t at = 0; at < tree_count(tree); at++) {
-        const char *path = tree_path(tree, tree_at(tree, at));
-        size_t length = scan_stem_length(path);
-        CLEANUP(freep) char *stem = length > 0 ? strndup(path, length) : NULL;
-        const struct tree_entry *entry = stem ? tree_find(tree, stem) : NULL;
-        if (entry && entry->kind == ENTRY_FILE && !place_leaves_alone(place, stem) &&
-            scan_begins_like_database(fd, stem))
-            add_database(arrival, tree_path(tree, entry));
+        const char *stem = scan_stem_in(tree, tree_at(tree, at));
+        if (stem && !place_leaves_alone(place, stem) && scan_begins_like_database(fd, stem))
+            add_database(arrival, stem);
     }
 }
 

@@ -92,6 +92,8 @@ enum { SCAN_MAGIC_SIZE = 16 };
 
 /* Whether a file that begins so is a database by content (SQLite's magic). */
 bool scan_has_magic(const uint8_t begin[SCAN_MAGIC_SIZE]);
+/* The same of a file that is open. */
+bool scan_is_database(int fd);
 
 /* The same of the regular file at the path, which is only opened if it is not attached; that is one as well.
  */
@@ -106,6 +108,10 @@ bool scan_is_unborn_at(int directory_fd, const char *path, int path_fd);
 
 /* Length of the path without -wal, -shm or -journal; 0 if it has none of these. */
 size_t scan_stem_length(const char *path);
+/* The path without it, for the caller to free; NULL if it has none. */
+char *scan_stem(const char *path);
+/* The path of the file in the tree, which is in order, that the entry would be a side file of; NULL: none. */
+const char *scan_stem_in(struct tree *tree, const struct tree_entry *entry);
 enum { SCAN_SUFFIXES = 3 };
 extern const char *const scan_suffixes[SCAN_SUFFIXES];
 

@@ -23,6 +23,21 @@ size_t scan_stem_length(const char *path)
     return 0;
 }
 
+char *scan_stem(const char *path)
+{
+    size_t length = scan_stem_length(path);
+
+    return length > 0 ? strndup(path, length) : NULL;
+}
+
+const char *scan_stem_in(struct tree *tree, const struct tree_entry *entry)
+{
+    CLEANUP(freep) char *stem = scan_stem(tree_path(tree, entry));
+    const struct tree_entry *found = stem ? tree_find(tree, stem) : NULL;
+
+    return found && found->kind == ENTRY_FILE ? tree_path(tree, found) : NULL;
+}
+
 bool scan_has_side(const struct walk *walk, const char *name, const char *suffix)
 {
     char side[WALK_NAME_MAX + 16];
@@ -89,15 +104,20 @@ bool scan_is_open_ended(const struct walk *walk, const char *name)
     return scan_has_filled_side(walk, name, "-wal") || has_hot_journal(walk->fd, name);
 }
 
+bool scan_is_database(int fd)
+{
+    uint8_t begin[SCAN_MAGIC_SIZE];
+    struct err shorter = {0};
+
+    return fs_read_at(fd, begin, sizeof(begin), 0, &shorter) && scan_has_magic(begin);
+}
+
 bool scan_begins_like_database(int directory_fd, const char *path)
 {
     CLEANUP(guarded_file_closep) int fd = -1;
-    uint8_t begin[SCAN_MAGIC_SIZE];
-    struct err shorter = {0};
     enum opened opened = open_beneath(directory_fd, path, &fd);
 
-    return opened == ATTACHED ||
-           (opened == OPENED && fs_read_at(fd, begin, sizeof(begin), 0, &shorter) && scan_has_magic(begin));
+    return opened == ATTACHED || (opened == OPENED && scan_is_database(fd));
 }
 
 bool scan_is_unborn(int directory_fd, const char *path, int fd)

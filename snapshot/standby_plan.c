@@ -152,14 +152,11 @@ static void drop_side_files(const struct standby_change *change)
     struct tree *tree = change->after->tree;
 
     for (size_t at = 0; at < tree_count(tree); at++) {
-        const char *path = tree_path(tree, tree_at(tree, at));
-        size_t length = scan_stem_length(path);
-        CLEANUP(freep) char *stem = length > 0 ? strndup(path, length) : NULL;
-        const struct tree_entry *entry = stem ? tree_find(tree, stem) : NULL;
-        if (entry && entry->kind == ENTRY_FILE && tree_at(tree, at)->kind != ENTRY_DIRECTORY &&
-            scan_begins_like_database(is_staged(change, stem) ? change->staging_fd : change->directory_fd,
-                                      stem))
-            tree_at(tree, at)->kind = 0;
+        struct tree_entry *entry = tree_at(tree, at);
+        const char *stem = entry->kind != ENTRY_DIRECTORY ? scan_stem_in(tree, entry) : NULL;
+        if (stem && scan_begins_like_database(
+                        is_staged(change, stem) ? change->staging_fd : change->directory_fd, stem))
+            entry->kind = 0;
     }
     tree_compact(tree);
 }
