@@ -58,3 +58,17 @@ bool life_is_aside(struct life *life, const char *name, const char *text)
     (void)waitpid(child, &status, 0);
     return status == 0;
 }
+
+static bool note_point(void *context, const struct reader_point *point)
+{
+    struct life_points *points = context;
+
+    points->records[points->count++] = point->record;
+    return points->count < sizeof(points->records) / sizeof(points->records[0]);
+}
+
+bool life_list_points(struct store *store, struct life_points *ret_points, struct err *err)
+{
+    ret_points->count = 0;
+    return reader_list(store, note_point, ret_points, err);
+}

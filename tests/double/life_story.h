@@ -3,6 +3,7 @@
 #define TESTS_DOUBLE_LIFE_STORY_H
 
 #include "base/buf.h"
+#include "snapshot/reader.h"
 #include "tests/double/life.h"
 
 /* A life that ships so many more commits and a file `text` that says so, and ends well. */
@@ -14,5 +15,13 @@ bool life_refuses(struct life *life, enum err_code code, const char *word);
 bool life_warned(const struct life *life, const char *word);
 /* Whether a file of that content was set aside, in whichever folder. */
 bool life_is_aside(struct life *life, const char *name, const char *text);
+
+/* The points that a store offers, the newest first. */
+struct life_points {
+    uint64_t records[1000];
+    size_t count;
+};
+
+bool life_list_points(struct store *store, struct life_points *ret_points, struct err *err) CHECKED;
 
 #endif

@@ -30,13 +30,6 @@ TEST(one_that_appears_comes_with_a_record)
     end(&life);
 }
 
-/* No event tells of them: they go with the next record, or with the last one. */
-static bool note_record(void *context, const struct reader_point *point)
-{
-    *(uint64_t *)context = point->record; /* the oldest comes last */
-    return true;
-}
-
 /* A copy of its file, made while it is written to, could be torn. */
 TEST(one_that_is_born_while_a_base_is_read_is_not_in_it)
 {
@@ -44,7 +37,7 @@ TEST(one_that_is_born_while_a_base_is_read_is_not_in_it)
     CLEANUP(scratch_closep) struct scratch copy;
     struct reader_result result;
     struct life life;
-    uint64_t base = 0;
+    struct life_points points;
     struct err err;
 
     life_set_up(&life);
@@ -59,14 +52,19 @@ TEST(one_that_is_born_while_a_base_is_read_is_not_in_it)
     make(&life, "new.db", 5, NULL);
     store_fault_clear(life.faulty);
     REQUIRE(life_settle(&life));
-    REQUIRE_OK(reader_list(life.mem, note_record, &base, &err), &err);
-    REQUIRE_OK(reader_restore(life.mem, copy.path, base, NULL, NULL, &result, &err), &err);
+    REQUIRE_OK(life_list_points(life.mem, &points, &err), &err);
+    REQUIRE(points.count > 0);
+    /* The oldest comes last, and is the base. */
+    REQUIRE_OK(
+        reader_restore(life.mem, copy.path, points.records[points.count - 1], NULL, NULL, &result, &err),
+        &err);
     EXPECT(!scratch_exists(copy.fd, "new.db"));
     begin_again(&life);
     EXPECT_INT(value(&life, "new.db"), 5);
     end(&life);
 }
 
+/* No event tells of them: they go with the next record, or with the last one. */
 TEST(attributes_that_change_later_follow)
 {
     struct life life;

@@ -4,14 +4,14 @@
  * Each commit has a random tag, so two states are of one history if the tags of the one begin with those of
  * the other. What any owner ever called durable begins everything that is restored afterwards, and all points
  * of the store are of one history. TEST_LIVES says how many lives there are, TEST_SEED where they begin. */
-#include "snapshot/reader.h"
-#include "tests/double/life.h"
+#include "tests/double/life_story.h"
+#include "tests/double/lives.h"
 #include "tests/double/sample.h"
 #include "tests/tap.h"
 
 #include <poll.h>
 
-enum { OWNERS = 3, STEPS = 40, LIVES = 1, POINTS_MAX = 1000 };
+enum { OWNERS = 3, STEPS = 40, LIVES = 1 };
 
 struct world {
     struct store *mem;
@@ -192,28 +192,19 @@ static void tear_down(struct world *world)
     free(world->promised);
 }
 
-static bool note_point(void *context, const struct reader_point *point)
-{
-    uint64_t *records = context; /* the first says how many follow */
-
-    records[++records[0]] = point->record;
-    return records[0] < POINTS_MAX;
-}
-
 static void expect_one_history(const struct world *world)
 {
-    static uint64_t records[POINTS_MAX + 1];
+    static struct life_points points;
     CLEANUP(freep) char *latest = tags_of_record(world, READER_LATEST);
     struct err err = {0};
 
     expect_begins(world->promised, latest, "what was durable in the end");
-    records[0] = 0;
-    REQUIRE_OK(reader_list(world->mem, note_point, records, &err), &err);
-    for (uint64_t at = 1; at <= records[0]; at++) {
-        CLEANUP(freep) char *tags = tags_of_record(world, records[at]);
+    REQUIRE_OK(life_list_points(world->mem, &points, &err), &err);
+    for (size_t at = 0; at < points.count; at++) {
+        CLEANUP(freep) char *tags = tags_of_record(world, points.records[at]);
         expect_begins(tags, latest, "a point");
     }
-    printf("# %llu points, %zu commits\n", (unsigned long long)records[0], strlen(latest) / 16);
+    printf("# %zu points, %zu commits\n", points.count, strlen(latest) / 16);
 }
 
 static void live_through(unsigned seed)
@@ -232,16 +223,7 @@ static void live_through(unsigned seed)
 
 TEST(whoever_owns_the_log_nothing_durable_is_lost_and_there_is_one_history)
 {
-    const char *lives = getenv("TEST_LIVES"), *first = getenv("TEST_SEED");
-    unsigned long seed = first ? strtoul(first, NULL, 10) : 1;
-    unsigned long last = seed + (lives ? strtoul(lives, NULL, 10) : LIVES);
-
-    tap_allow_ms(3600 * 1000);
-    for (; seed < last && tap_failures == 0; seed++) {
-        live_through((unsigned)seed);
-        if (tap_failures > 0)
-            printf("# seed %lu\n", seed);
-    }
+    lives_draw(LIVES, live_through);
 }
 
 TAP_MAIN()

@@ -4,16 +4,6 @@
 #include "tests/double/following.h"
 #include "tests/unit/databases_life.h"
 
-enum { POINTS_MAX = 100 };
-
-static bool note_point(void *context, const struct reader_point *point)
-{
-    uint64_t *records = context; /* the first says how many follow */
-
-    records[++records[0]] = point->record;
-    return records[0] < POINTS_MAX;
-}
-
 /* A journal that SQLite would roll back: its writer was killed while the disk had half of what it wrote. */
 static void put_journal(const struct life *life, const char *name)
 {
@@ -33,16 +23,17 @@ static void put_journal(const struct life *life, const char *name)
 
 static void expect_sound_points(struct life *life, const char *name)
 {
-    uint64_t records[POINTS_MAX + 1] = {0}, seen = 0;
+    struct life_points points;
+    uint64_t seen = 0;
     struct err err;
 
-    REQUIRE_OK(reader_list(life->mem, note_point, records, &err), &err);
-    for (uint64_t at = 1; at <= records[0]; at++) {
+    REQUIRE_OK(life_list_points(life->mem, &points, &err), &err);
+    for (size_t at = 0; at < points.count; at++) {
         CLEANUP(scratch_closep) struct scratch copy;
         CLEANUP(freep) char *path = NULL;
         struct reader_result result;
         scratch_open(&copy);
-        REQUIRE_OK(reader_restore(life->mem, copy.path, records[at], NULL, NULL, &result, &err), &err);
+        REQUIRE_OK(reader_restore(life->mem, copy.path, points.records[at], NULL, NULL, &result, &err), &err);
         path = xasprintf("%s/%s", copy.path, name);
         if (!sample_exists(path))
             continue;
@@ -115,7 +106,7 @@ TEST(nor_does_a_follower_put_it_there)
 TEST(one_whose_first_transaction_is_under_way_is_not_in_a_base)
 {
     static const uint8_t large[1 << 20] = {1};
-    uint64_t records[POINTS_MAX + 1] = {0};
+    struct life_points points;
     CLEANUP(scratch_closep) struct scratch copy;
     struct reader_result result;
     struct writer writer = {0};
@@ -142,8 +133,11 @@ TEST(one_whose_first_transaction_is_under_way_is_not_in_a_base)
     EXPECT_INT(unlinkat(life.disk.fd, "new.db-journal", 0), 0);
     store_fault_clear(life.faulty);
     REQUIRE(life_settle(&life));
-    REQUIRE_OK(reader_list(life.mem, note_point, records, &err), &err);
-    REQUIRE_OK(reader_restore(life.mem, copy.path, records[records[0]], NULL, NULL, &result, &err), &err);
+    REQUIRE_OK(life_list_points(life.mem, &points, &err), &err);
+    REQUIRE(points.count > 0);
+    REQUIRE_OK(
+        reader_restore(life.mem, copy.path, points.records[points.count - 1], NULL, NULL, &result, &err),
+        &err);
     EXPECT(!scratch_exists(copy.fd, "new.db"));
     end(&life);
 }

@@ -7,12 +7,13 @@
  * says how many lives there are, TEST_SEED where they begin. */
 #include "snapshot/reader.h"
 #include "snapshot/scan.h"
+#include "tests/double/lives.h"
 #include "tests/unit/databases_life.h"
 
 #include <errno.h>
 #include <poll.h>
 
-enum { OTHERS = 4, STEPS = 25, LIVES = 3, POINTS_MAX = 1000, PLAIN = 3 };
+enum { OTHERS = 4, STEPS = 25, LIVES = 3, PLAIN = 3 };
 
 static const char *const suffixes[] = {"-journal", "-wal", "-shm"};
 static const char no_database[] = "no database";
@@ -199,14 +200,6 @@ static void begin_story(struct story *story, unsigned seed)
     begin_engine(life);
 }
 
-static bool note_point(void *context, const struct reader_point *point)
-{
-    uint64_t *records = context; /* the first says how many follow */
-
-    records[++records[0]] = point->record;
-    return records[0] < POINTS_MAX;
-}
-
 /* The tables are made by four commits, and the first row after that. */
 static bool is_state(const char *path)
 {
@@ -297,7 +290,7 @@ static void expect_all_there(const struct story *story)
 
 static void end_story(struct story *story)
 {
-    static uint64_t records[POINTS_MAX + 1];
+    static struct life_points points;
     struct life *life = &story->life;
     struct err err = {0};
 
@@ -308,11 +301,10 @@ static void end_story(struct story *story)
             (void)unlinkat(life->disk.fd, at ? "tenants/3.db" : "moved/3.db", 0);
     EXPECT_INT(life_end(life), ENGINE_DONE);
     expect_all_there(story);
-    records[0] = 0;
-    REQUIRE_OK(reader_list(life->mem, note_point, records, &err), &err);
-    for (uint64_t at = 1; at <= records[0]; at++)
-        expect_states(story, records[at]);
-    printf("# %llu points\n", (unsigned long long)records[0]);
+    REQUIRE_OK(life_list_points(life->mem, &points, &err), &err);
+    for (size_t at = 0; at < points.count; at++)
+        expect_states(story, points.records[at]);
+    printf("# %zu points\n", points.count);
     life_tear_down(life);
 }
 
@@ -330,16 +322,7 @@ static void live_through(unsigned seed)
 
 TEST(at_every_point_each_database_is_a_state_that_it_once_had)
 {
-    const char *lives = getenv("TEST_LIVES"), *first = getenv("TEST_SEED");
-    unsigned long seed = first ? strtoul(first, NULL, 10) : 1;
-    unsigned long end = seed + (lives ? strtoul(lives, NULL, 10) : LIVES);
-
-    tap_allow_ms(3600 * 1000);
-    for (; seed < end && tap_failures == 0; seed++) {
-        live_through((unsigned)seed);
-        if (tap_failures > 0)
-            printf("# seed %lu\n", seed);
-    }
+    lives_draw(LIVES, live_through);
 }
 
 TAP_MAIN()
