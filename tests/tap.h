@@ -37,8 +37,8 @@ struct tap_entry {
 
 static struct tap_entry tap_entries[TAP_TESTS_MAX];
 static int tap_count;
-static int tap_failures;
-static int tap_limit_ms = 120000;  /* of a test that doesn't ask for more: tap_allow_ms() */
+__attribute__((weak)) int tap_failures; /* weak: one for the program and the doubles that it is linked with */
+static int tap_limit_ms = 120000;       /* of a test that doesn't ask for more: tap_allow_ms() */
 static atomic_int *tap_allowed_ms; /* of the test that runs; shared with its parent, which keeps the limit */
 static atomic_uint *tap_threads;   /* started, also in what a test has forked */
 
